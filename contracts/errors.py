@@ -1,0 +1,114 @@
+"""One tree of errors. Each says what failed, the value, what is allowed and what to do next."""
+
+from contracts.record import JsonObject
+
+
+class TunewayError(Exception):
+    """Base of every error this platform raises on purpose.
+
+    `retryable` says whether the same call may succeed later without anybody changing anything.
+    """
+
+    code = "internal"
+    retryable = False
+
+    def __init__(self, what: str, *, value: object = None, allowed: str = "", next_step: str = "") -> None:
+        self.what = what
+        self.value = value
+        self.allowed = allowed
+        self.next_step = next_step
+        super().__init__(self.sentence())
+
+    def sentence(self) -> str:
+        """The four parts on one line, those that are there."""
+        parts = [self.what]
+        if self.value is not None:
+            parts.append(f"Got: {self.value}")
+        if self.allowed:
+            parts.append(f"Allowed: {self.allowed}")
+        if self.next_step:
+            parts.append(f"Next: {self.next_step}")
+        return ". ".join(part.rstrip(".") for part in parts) + "."
+
+    def as_record(self) -> JsonObject:
+        """The error as JSON, for a job's error.json, the API and the database."""
+        return {
+            "code": self.code,
+            "what": self.what,
+            "value": None if self.value is None else str(self.value),
+            "allowed": self.allowed,
+            "next_step": self.next_step,
+            "retryable": self.retryable,
+        }
+
+
+class InvalidRequestError(TunewayError):
+    """The user's request cannot be carried out as written."""
+
+    code = "invalid_request"
+
+
+class InvalidDataError(TunewayError):
+    """A file's content cannot be used."""
+
+    code = "invalid_data"
+
+
+class NotFoundError(TunewayError):
+    """A named thing does not exist."""
+
+    code = "not_found"
+
+
+class ConflictError(TunewayError):
+    """The request contradicts the present state."""
+
+    code = "conflict"
+
+
+class QualityError(TunewayError):
+    """A dataset version did not pass its checks."""
+
+    code = "quality"
+
+
+class CapacityError(TunewayError):
+    """Disk, memory, ports or GPUs do not suffice."""
+
+    code = "capacity"
+
+
+class UnavailableError(TunewayError):
+    """A service does not answer at the moment; a retry can help."""
+
+    code = "unavailable"
+    retryable = True
+
+
+class JobFailedError(TunewayError):
+    """A runner job ended without its result."""
+
+    code = "job_failed"
+
+
+class JobLostError(JobFailedError):
+    """A runner job's processes vanished; starting it again resumes from its last checkpoint."""
+
+    code = "job_lost"
+    retryable = True
+
+
+def error_from_record(record: JsonObject) -> TunewayError:
+    """The error that `as_record` wrote, as its own class again."""
+    classes = {cls.code: cls for cls in _all_subclasses(TunewayError)}
+    cls = classes.get(str(record.get("code")), TunewayError)
+    return cls(
+        str(record.get("what", "Unknown error")),
+        value=record.get("value"),
+        allowed=str(record.get("allowed") or ""),
+        next_step=str(record.get("next_step") or ""),
+    )
+
+
+def _all_subclasses(cls: type[TunewayError]) -> list[type[TunewayError]]:
+    return [cls, *(found for child in cls.__subclasses__() for found in _all_subclasses(child))]

@@ -1,0 +1,69 @@
+"""A/B tests."""
+
+from datetime import datetime
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from contracts.enums import ExperimentStatus
+from contracts.record import Record
+from contracts.training import NAME_PATTERN
+
+
+class TrafficSplit(Record):
+    """Shares of the two arms."""
+
+    a: float = Field(default=0.5, ge=0, le=1)
+    b: float = Field(default=0.5, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _shares_sum_to_one(self) -> Self:
+        if abs(self.a + self.b - 1) > 1e-6:
+            raise ValueError(f"traffic_split a + b is {self.a + self.b:g}, must be 1; for example 0.5 and 0.5")
+        return self
+
+
+class StartABTestRequest(Record):
+    """Compare two deployed models on live traffic."""
+
+    experiment_name: str = Field(pattern=NAME_PATTERN)
+    model_a_id: int = Field(ge=1)
+    model_b_id: int = Field(ge=1)
+    traffic_split: TrafficSplit = TrafficSplit()
+    target_samples: int = Field(default=200, ge=1)
+    success_metric: str = Field(default="user_rating", pattern=r"^[a-z_]{1,100}$")
+
+
+class ABExperiment(Record):
+    """One row of ab_experiments."""
+
+    experiment_id: int
+    experiment_name: str
+    model_a_id: int
+    model_b_id: int
+    traffic_split: TrafficSplit
+    target_samples: int
+    success_metric: str
+    status: ExperimentStatus
+    start_date: datetime
+
+
+class ArmCounts(Record):
+    """Sufficient statistics of one arm, over its answers and ratings."""
+
+    samples: int
+    ratings: int
+    sum_rating: float
+    sum_squared_rating: float
+    sum_response_time_ms: float
+    users: int
+
+    @property
+    def mean_rating(self) -> float | None:
+        """Mean of the ratings, 1 to 5; None before the first."""
+        return self.sum_rating / self.ratings if self.ratings else None
+
+    @property
+    def mean_response_time_ms(self) -> float | None:
+        """Mean response time; None before the first answer."""
+        return self.sum_response_time_ms / self.samples if self.samples else None

@@ -1,0 +1,76 @@
+"""The runner's protocol: what is handed over, and what it tells."""
+
+from datetime import datetime
+
+from pydantic import Field
+
+from contracts.enums import JobKind, JobState, JobStatus, Method
+from contracts.record import JsonObject, Record
+from contracts.training import JobProgress, TrainingReport
+
+JOB_KEY_PATTERN = r"^[a-z0-9][a-z0-9-]{0,62}$"
+
+
+class JobSubmission(Record):
+    """A job handed to the runner. The same key and attempt again is the same job."""
+
+    job_key: str = Field(pattern=JOB_KEY_PATTERN)
+    """Name of the job's folder, e.g. `train-17`."""
+    kind: JobKind
+    request: JsonObject
+    """The stage's request record as JSON; the job's process validates it again."""
+    num_gpus: int = Field(default=1, ge=1, le=8)
+    attempt: int = Field(default=1, ge=1)
+    """A higher attempt starts the job again (resuming from its last checkpoint) after the one before has ended."""
+    owner: str = Field(default="", max_length=500)
+    """Who handed it over, for the lease table and for people: dag/run/task/try."""
+    finetuning_job_id: int | None = None
+    """Row of finetuning_jobs that mirrors this job's progress, for train jobs."""
+    max_runtime_seconds: float = Field(default=7 * 24 * 3600, gt=0)
+
+
+class JobView(Record):
+    """A job as the runner sees it now."""
+
+    job_key: str
+    kind: JobKind
+    state: JobState
+    attempt: int
+    exit_code: int | None = None
+    gpu_ids: list[int] = []
+    progress: JobProgress | None = None
+    error: JsonObject | None = None
+    """The four parts of the job's own error, if it left one."""
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+
+
+class LogChunk(Record):
+    """Part of a job's output."""
+
+    text: str
+    next_offset: int
+    """Byte offset to ask for next."""
+
+
+class FinetuningJob(Record):
+    """One row of finetuning_jobs."""
+
+    job_id: int
+    job_name: str
+    base_model: str
+    base_model_path: str
+    dataset_id: int
+    method: Method
+    hyperparameters: JsonObject
+    mlflow_run_id: str | None
+    status: JobStatus
+    progress: JobProgress | None
+    output_dir: str | None
+    checkpoint_dir: str | None
+    logs_path: str | None
+    gpu_ids: str | None
+    start_time: datetime | None
+    end_time: datetime | None
+    error: JsonObject | None
+    report: TrainingReport | None

@@ -1,0 +1,62 @@
+"""Registered model versions and their deployment."""
+
+from pydantic import Field
+
+from contracts.enums import Arm, ModelFormat, ModelStatus, ServerBackend
+from contracts.record import Record
+from contracts.training import NAME_PATTERN
+
+
+class RegisterRequest(Record):
+    """Register a fine-tuned model that passed the gate."""
+
+    job_id: int = Field(ge=1)
+    evaluation_id: int = Field(ge=1)
+    model_name: str = Field(pattern=NAME_PATTERN)
+    accuracy_bar: float = Field(default=0.90, gt=0, lt=1)
+    description: str = Field(default="", max_length=2000)
+    tags: list[str] = []
+
+
+class ModelVersion(Record):
+    """One row of model_registry."""
+
+    model_id: int
+    model_name: str
+    version: str
+    base_model: str
+    base_model_path: str
+    finetuning_job_id: int | None
+    model_path: str
+    """Immutable folder; its name carries the content hash."""
+    model_format: ModelFormat
+    model_size_gb: float
+    status: ModelStatus
+    mlflow_model_uri: str | None
+    content_hash: str
+
+
+class DeployRequest(Record):
+    """Put a model version into service beside the present one."""
+
+    model_id: int = Field(ge=1)
+
+
+class ArmEndpoint(Record):
+    """A model version that answers."""
+
+    arm: Arm
+    model_id: int
+    model_name: str
+    version: str
+    served_model_name: str
+    base_url: str
+    backend: ServerBackend
+
+
+class Deployment(Record):
+    """Both arms up and checked."""
+
+    arms: list[ArmEndpoint]
+    endpoint: str
+    """URL of the chat completions door through which users ask."""

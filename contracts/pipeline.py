@@ -1,0 +1,158 @@
+"""The request that starts the whole pipeline, and the summary of a run."""
+
+from datetime import datetime
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from contracts.datasets import DATASET_NAME_PATTERN, ColumnMapping, DatasetVersion, ImportedDataset
+from contracts.enums import Method, Metric, StageName, StageStatus
+from contracts.evaluation import EvaluationReport, GateVerdict
+from contracts.experiments import ABExperiment
+from contracts.models import Deployment, ModelVersion
+from contracts.record import JsonObject, Record
+from contracts.training import BASE_MODEL_PATTERN, NAME_PATTERN, TrainingReport
+
+PATH_PATTERN = r"^[^\x00-\x1f{}$`;|&<>]+$"
+"""A path as people write one: no control characters, nothing that a shell or a template would read."""
+
+
+class FinetuneRequest(Record):
+    """Everything `finetune_pipeline` is told; its fields become the trigger form."""
+
+    dataset_name: str = Field(default="regulations", pattern=DATASET_NAME_PATTERN, title="데이터셋 이름")
+    """새 버전을 만들 데이터셋의 이름입니다. 영문 소문자, 숫자, 점, 밑줄, 붙임표만 쓸 수 있습니다."""
+    dataset_id: int | None = Field(default=None, ge=1, title="기존 데이터셋 버전")
+    """이미 준비된 데이터셋 버전의 번호입니다. 넣으면 가져오기와 정제를 건너뜁니다."""
+    input_files: list[str] = Field(default=[], max_length=100, title="입력 파일")
+    """가져올 파일의 경로입니다. 저장소 기준 상대 경로이거나 허용된 입력 폴더 아래의 절대 경로여야 합니다."""
+    columns: ColumnMapping = Field(default=ColumnMapping(), title="열 지정")
+    """표의 열 이름이 자동으로 인식되지 않을 때 질문, 답변, 분류 열을 지정합니다."""
+    max_rows: int | None = Field(default=None, ge=1, title="파일당 최대 행 수")
+    """시험 실행을 위해 파일마다 앞부분만 가져옵니다."""
+    train_ratio: float = Field(default=0.9, gt=0, lt=1, title="학습 비율")
+    """학습에 쓰는 몫입니다. 세 비율의 합은 1이어야 합니다."""
+    val_ratio: float = Field(default=0.05, ge=0, lt=1, title="검증 비율")
+    """학습 중 손실을 재는 몫입니다."""
+    test_ratio: float = Field(default=0.05, ge=0, lt=1, title="시험 비율")
+    """학습에 쓰지 않고 남겨 두는 몫입니다."""
+    base_model: str = Field(default="demo-base", pattern=BASE_MODEL_PATTERN, title="기반 모델")
+    """모델 폴더의 경로, 또는 모델 저장 폴더 아래의 이름입니다. 예: demo-base, Qwen/Qwen3-32B"""
+    method: Method = Field(default=Method.LORA, title="학습 방식")
+    """lora: 어댑터만 학습, qlora: 4비트로 읽은 모델에 어댑터 학습, full: 모든 가중치 학습"""
+    recipe: str = Field(default="demo-lora", pattern=NAME_PATTERN, title="레시피")
+    """training/recipes 폴더의 설정 이름입니다. 아래 값을 비워 두면 레시피의 값을 씁니다."""
+    lora_rank: int | None = Field(default=None, ge=1, le=1024, title="LoRA 랭크")
+    """어댑터 행렬의 차수입니다. 클수록 많이 배우고 메모리를 더 씁니다."""
+    lora_alpha: int | None = Field(default=None, ge=1, le=4096, title="LoRA 알파")
+    """어댑터 출력의 배율입니다. 보통 랭크의 2~4배로 둡니다."""
+    learning_rate: float | None = Field(default=None, gt=0, le=1, title="학습률")
+    """최고 학습률입니다."""
+    batch_size: int | None = Field(default=None, ge=1, le=4096, title="배치 크기")
+    """장치 하나가 한 번에 처리하는 표본 수입니다."""
+    gradient_accumulation_steps: int | None = Field(default=None, ge=1, le=4096, title="기울기 누적")
+    """가중치를 한 번 고치기 전에 모으는 배치 수입니다."""
+    num_epochs: float | None = Field(default=None, gt=0, le=1000, title="에폭 수")
+    """학습 데이터를 되풀이하는 횟수입니다."""
+    warmup_steps: int | None = Field(default=None, ge=0, title="워밍업 스텝")
+    """학습률을 0에서 최고값까지 올리는 스텝 수입니다."""
+    max_seq_length: int | None = Field(default=None, ge=16, le=262144, title="최대 길이")
+    """표본 하나의 최대 토큰 수입니다. 넘는 부분은 잘립니다."""
+    num_gpus: int = Field(default=1, ge=1, le=2, title="GPU 수")
+    """작업이 차지하는 GPU 풀의 자리 수입니다. GPU가 없는 장비에서는 CPU 작업자 수입니다."""
+    test_suite: str | None = Field(default=None, max_length=500, pattern=PATH_PATTERN, title="평가 문항 파일")
+    """정답이 달린 문항(JSONL)입니다. 비워 두면 데이터셋의 시험 몫으로 평가합니다."""
+    extra_suites: list[str] = Field(default=[], max_length=10, title="추가 평가 문항")
+    """함께 보고할 문항 파일입니다. 예: 처음 보는 질문 형식, 기존 지식"""
+    accuracy_bar: float = Field(default=0.90, gt=0, lt=1, title="합격 기준")
+    """이 정확도를 넘어야 모델을 등록합니다."""
+    metric: Metric = Field(default=Metric.ACCURACY, title="합격 지표")
+    """accuracy: 정확도, accuracy_lower_bound: 정확도의 95 % 신뢰 하한"""
+    model_name: str = Field(default="regulations-assistant", pattern=NAME_PATTERN, title="모델 이름")
+    """모델 레지스트리에 등록할 이름입니다."""
+    deploy: bool = Field(default=True, title="배포")
+    """합격하면 서비스에 올리고 A/B 시험을 시작합니다."""
+    approval_needed: bool = Field(default=False, title="배포 전 승인")
+    """배포하기 전에 사람이 Airflow 화면에서 승인해야 합니다."""
+    traffic_to_new: float = Field(default=0.5, gt=0, lt=1, title="새 모델의 트래픽 몫")
+    """A/B 시험에서 새 모델이 받는 사용자의 몫입니다."""
+    seed: int = Field(default=0, ge=0, title="난수 시드")
+    """같은 입력과 같은 시드는 같은 결과를 냅니다."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        total = self.train_ratio + self.val_ratio + self.test_ratio
+        if abs(total - 1) > 1e-6:
+            raise ValueError(
+                f"train_ratio + val_ratio + test_ratio is {total:g}, must be 1; for example 0.8, 0.1 and 0.1"
+            )
+        if self.dataset_id is None and not self.input_files:
+            raise ValueError("give input_files, or the dataset_id of a dataset version that is already prepared")
+        return self
+
+
+class EvaluateModelRequest(Record):
+    """What the DAG `evaluate_model` is told: judge a finished job again, on other cases or against another bar."""
+
+    job_id: int = Field(ge=1, title="파인튜닝 작업")
+    """완료된 파인튜닝 작업의 번호입니다."""
+    test_suite: str | None = Field(default=None, max_length=500, pattern=PATH_PATTERN, title="평가 문항 파일")
+    """정답이 달린 문항(JSONL)입니다. 비워 두면 데이터셋의 시험 몫으로 평가합니다."""
+    extra_suites: list[str] = Field(default=[], max_length=10, title="추가 평가 문항")
+    """함께 보고할 문항 파일입니다. 예: 처음 보는 질문 형식, 기존 지식"""
+    max_cases: int | None = Field(default=None, ge=1, title="파일당 최대 문항 수")
+    """시험 실행을 위해 문항 파일마다 앞부분만 묻습니다. 보고서에 그 사실이 남습니다."""
+    accuracy_bar: float = Field(default=0.90, gt=0, lt=1, title="합격 기준")
+    """이 정확도를 넘어야 합격입니다."""
+    metric: Metric = Field(default=Metric.ACCURACY, title="합격 지표")
+    """accuracy: 정확도, accuracy_lower_bound: 정확도의 95 % 신뢰 하한"""
+
+
+class DeployModelRequest(Record):
+    """What the DAG `deploy_model` is told: put a registered model version into service."""
+
+    model_id: int = Field(ge=1, title="모델 버전")
+    """등록된 모델 버전의 번호입니다."""
+    approval_needed: bool = Field(default=False, title="배포 전 승인")
+    """배포하기 전에 사람이 Airflow 화면에서 승인해야 합니다."""
+    traffic_to_new: float = Field(default=0.5, gt=0, lt=1, title="새 모델의 트래픽 몫")
+    """A/B 시험에서 새 모델이 받는 사용자의 몫입니다."""
+
+
+class StageState(Record):
+    """One stage of one pipeline run; one row of pipeline_stages."""
+
+    stage: StageName
+    status: StageStatus
+    record: JsonObject | None = None
+    error: JsonObject | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+
+
+class PipelineRun(Record):
+    """A pipeline run as PostgreSQL knows it."""
+
+    run_id: str
+    dag_id: str
+    request: JsonObject
+    started_at: datetime
+    finished_at: datetime | None
+    stages: list[StageState]
+
+
+class PipelineSummary(Record):
+    """What a run did, for people and for programs (`tuneway summary --json`)."""
+
+    run_id: str
+    finished: bool
+    imported: ImportedDataset | None = None
+    dataset: DatasetVersion | None = None
+    training: TrainingReport | None = None
+    evaluation: EvaluationReport | None = None
+    gate: GateVerdict | None = None
+    model: ModelVersion | None = None
+    deployment: Deployment | None = None
+    experiment: ABExperiment | None = None
+    failed_stage: StageName | None = None
+    error: JsonObject | None = None

@@ -1,0 +1,100 @@
+"""Fine-tuning: recipe, request, progress and report."""
+
+from datetime import datetime
+
+from pydantic import Field
+
+from contracts.enums import Method
+from contracts.record import JsonObject, Record
+
+NAME_PATTERN = r"^[a-zA-Z0-9][a-zA-Z0-9._-]{0,126}$"
+BASE_MODEL_PATTERN = r"^[A-Za-z0-9._/-]{1,255}$"
+
+
+class Hyperparameters(Record):
+    """What a request may override of its recipe; None keeps the recipe's value."""
+
+    lora_rank: int | None = Field(default=None, ge=1, le=1024)
+    lora_alpha: int | None = Field(default=None, ge=1, le=4096)
+    learning_rate: float | None = Field(default=None, gt=0, le=1)
+    batch_size: int | None = Field(default=None, ge=1, le=4096)
+    """Samples a device takes in one forward pass."""
+    gradient_accumulation_steps: int | None = Field(default=None, ge=1, le=4096)
+    num_epochs: float | None = Field(default=None, gt=0, le=1000)
+    warmup_steps: int | None = Field(default=None, ge=0)
+    max_seq_length: int | None = Field(default=None, ge=16, le=262144)
+
+
+class TrainRequest(Record):
+    """Fine-tune a base model on a dataset version."""
+
+    job_name: str = Field(pattern=NAME_PATTERN)
+    """Unique; the same name again is the same job."""
+    dataset_id: int = Field(ge=1)
+    base_model: str = Field(pattern=BASE_MODEL_PATTERN)
+    """Folder of a local model: absolute, or a name below the models folder (settings: model_roots)."""
+    method: Method = Method.LORA
+    recipe: str = Field(default="demo-lora", pattern=NAME_PATTERN)
+    hyperparameters: Hyperparameters = Hyperparameters()
+    num_gpus: int = Field(default=1, ge=1, le=8)
+    seed: int = Field(default=0, ge=0)
+
+
+class JobProgress(Record):
+    """Where a runner job is, as its process last wrote it."""
+
+    stage: str
+    """A short word: starting, training, evaluating, asking, saving."""
+    step: int = 0
+    total_steps: int = 0
+    epoch: float | None = None
+    loss: float | None = None
+    eval_loss: float | None = None
+    learning_rate: float | None = None
+    tokens_per_second: float | None = None
+    memory_mb: float | None = None
+    eta_seconds: float | None = None
+    message: str = ""
+    updated_at: datetime
+
+
+class CheckpointRecord(Record):
+    """One saved checkpoint."""
+
+    name: str
+    step: int
+    epoch: float
+    path: str
+    size_bytes: int
+    metrics: dict[str, float]
+
+
+class TrainingReport(Record):
+    """What a fine-tuning job achieved."""
+
+    job_id: int
+    job_name: str
+    dataset_id: int
+    base_model: str
+    base_model_path: str
+    method: Method
+    recipe: str
+    mlflow_run_id: str | None
+    output_path: str
+    """Folder of the adapter (lora, qlora) or of the whole model (full)."""
+    weights_sha256: str
+    steps: int
+    epochs: float
+    train_loss: float
+    eval_loss: float | None
+    perplexity: float | None
+    """exp(eval_loss)."""
+    tokens_per_second: float
+    peak_memory_mb: float
+    duration_seconds: float
+    resumed_from_step: int | None
+    loss_curve: list[tuple[int, float]]
+    """(step, loss), at most 200 points, evenly thinned."""
+    checkpoints: list[CheckpointRecord]
+    hyperparameters: JsonObject
+    """The resolved recipe."""

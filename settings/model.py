@@ -1,0 +1,235 @@
+"""Where things are. Every field can be set by an environment variable TUNEWAY_<FIELD IN CAPITALS>."""
+
+import hashlib
+import os
+import tempfile
+from functools import cached_property
+from pathlib import Path
+from urllib.parse import quote
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from contracts.errors import InvalidRequestError
+from settings.secrets import SecretName, read_secret
+
+REPOSITORY_ROOT = Path(__file__).resolve().parent.parent
+
+
+class Settings(BaseSettings):
+    """One installation's addresses, folders and limits.
+
+    Ports derive from `port_base`, so that a second checkout on the same machine needs two settings only:
+    TUNEWAY_DATA_DIR and TUNEWAY_PORT_BASE.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="TUNEWAY_", frozen=True, extra="ignore", use_attribute_docstrings=True, env_ignore_empty=True
+    )
+
+    data_dir: Path = REPOSITORY_ROOT / "var"
+    """Everything this installation writes."""
+    host: str = "127.0.0.1"
+    """Address every service listens on."""
+    port_base: int = Field(default=18000, ge=1024, le=65000)
+    postgres_port: int | None = Field(default=None, ge=1, le=65535)
+    airflow_port: int | None = Field(default=None, ge=1, le=65535)
+    airflow_worker_log_port: int | None = Field(default=None, ge=1, le=65535)
+    airflow_trigger_log_port: int | None = Field(default=None, ge=1, le=65535)
+    mlflow_port: int | None = Field(default=None, ge=1, le=65535)
+    serving_port: int | None = Field(default=None, ge=1, le=65535)
+    dashboard_port: int | None = Field(default=None, ge=1, le=65535)
+    runner_port: int | None = Field(default=None, ge=1, le=65535)
+    model_server_port: int | None = Field(default=None, ge=1, le=65535)
+    """First port of the model servers; the next ones follow."""
+
+    database_url: str | None = None
+    """SQLAlchemy URL (postgresql+psycopg://...) of the site's PostgreSQL; None starts the one from the wheel."""
+    airflow_database_url: str | None = None
+    mlflow_database_url: str | None = None
+    mlflow_tracking_url: str | None = None
+    airflow_url: str | None = None
+    runner_url: str | None = None
+    serving_url: str | None = None
+
+    input_roots: list[Path] = []
+    """Folders, beside the repository's demo folder and data_dir/inbox, from which files may be imported."""
+    model_roots: list[Path] = []
+    """Folders, beside data_dir/models/base, in which base models are looked up by name."""
+    vllm_python: Path = REPOSITORY_ROOT / ".venv-vllm" / "bin" / "python"
+    """Interpreter of vLLM's own environment."""
+    model_server_backend: str = Field(default="auto", pattern="^(auto|vllm|embedded)$")
+    """auto: vLLM where its environment exists, else the embedded server."""
+    model_server_args: list[str] = []
+    """More arguments for `vllm serve`, as a JSON list."""
+    gpu_slots: int = Field(default=2, ge=1, le=64)
+    """GPUs of this host; on a machine without any, the number of CPU workers standing for them."""
+    min_free_disk_gb: float = Field(default=5.0, ge=0)
+    """A job is refused when less than this would be left."""
+    checkpoint_keep: int = Field(default=3, ge=1)
+    language: str = Field(default="ko", pattern="^(ko|en)$")
+
+    @field_validator("data_dir", "vllm_python")
+    @classmethod
+    def _absolute(cls, path: Path) -> Path:
+        expanded = path.expanduser()
+        # resolve() would follow a virtual environment's python link to the system's interpreter
+        return expanded if expanded.is_absolute() else Path.cwd() / expanded
+
+    def _port(self, explicit: int | None, offset: int) -> int:
+        return explicit if explicit is not None else self.port_base + offset
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """Port of every service, by name."""
+        return {
+            "serving": self._port(self.serving_port, 1),
+            "postgres": self._port(self.postgres_port, 32),
+            "mlflow": self._port(self.mlflow_port, 50),
+            "runner": self._port(self.runner_port, 70),
+            "airflow": self._port(self.airflow_port, 80),
+            "dashboard": self._port(self.dashboard_port, 85),
+            "airflow_worker_log": self._port(self.airflow_worker_log_port, 93),
+            "airflow_trigger_log": self._port(self.airflow_trigger_log_port, 94),
+            "model_server": self._port(self.model_server_port, 100),
+        }
+
+    @property
+    def repository_root(self) -> Path:
+        """Folder of the checkout."""
+        return REPOSITORY_ROOT
+
+    @property
+    def secrets_dir(self) -> Path:
+        """Folder of the secret files."""
+        return self.data_dir / "secrets"
+
+    @property
+    def jobs_dir(self) -> Path:
+        """One folder a runner job."""
+        return self.data_dir / "jobs"
+
+    @property
+    def datasets_dir(self) -> Path:
+        """Imports and dataset versions."""
+        return self.data_dir / "datasets"
+
+    @property
+    def models_dir(self) -> Path:
+        """base/ and registered/ models."""
+        return self.data_dir / "models"
+
+    @property
+    def logs_dir(self) -> Path:
+        """One log a process."""
+        return self.data_dir / "logs"
+
+    @property
+    def run_dir(self) -> Path:
+        """Supervisor configuration, sockets, pid files."""
+        return self.data_dir / "run"
+
+    @property
+    def supervisor_socket(self) -> Path:
+        """Unix socket of the supervisor; below the system's temporary folder where the data folder's path is too long."""
+        path = self.run_dir / "supervisor.sock"
+        # Linux allows 107 bytes, and supervisord binds a longer temporary name beside it first
+        if len(bytes(path)) <= 90:
+            return path
+        digest = hashlib.sha256(bytes(self.data_dir)).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"tuneway-{digest}" / "supervisor.sock"
+
+    @property
+    def airflow_home(self) -> Path:
+        """AIRFLOW_HOME."""
+        return self.data_dir / "airflow"
+
+    @property
+    def uses_embedded_postgres(self) -> bool:
+        """PostgreSQL comes from the wheel."""
+        return self.database_url is None
+
+    def _embedded_url(self, database: str, driver: str) -> str:
+        password = quote(read_secret(self.secrets_dir, SecretName.POSTGRES_PASSWORD), safe="")
+        return f"postgresql+{driver}://tuneway:{password}@{self.host}:{self.ports['postgres']}/{database}"
+
+    @cached_property
+    def resolved_database_url(self) -> str:
+        """URL of the platform's own database (SQLAlchemy, psycopg 3)."""
+        return self.database_url or self._embedded_url("tuneway", "psycopg")
+
+    @cached_property
+    def resolved_airflow_database_url(self) -> str:
+        """URL of Airflow's metadata database."""
+        return self.airflow_database_url or self._embedded_url("airflow", "psycopg2")
+
+    @cached_property
+    def resolved_mlflow_database_url(self) -> str:
+        """URL of MLflow's backend store."""
+        return self.mlflow_database_url or self._embedded_url("mlflow", "psycopg2")
+
+    @property
+    def resolved_mlflow_tracking_url(self) -> str:
+        """URL of the MLflow server."""
+        return self.mlflow_tracking_url or f"http://{self.host}:{self.ports['mlflow']}"
+
+    @property
+    def resolved_airflow_url(self) -> str:
+        """URL of Airflow's api-server."""
+        return self.airflow_url or f"http://{self.host}:{self.ports['airflow']}"
+
+    @property
+    def resolved_runner_url(self) -> str:
+        """URL of this host's runner."""
+        return self.runner_url or f"http://{self.host}:{self.ports['runner']}"
+
+    @property
+    def resolved_serving_url(self) -> str:
+        """URL of the FastAPI service."""
+        return self.serving_url or f"http://{self.host}:{self.ports['serving']}"
+
+    @property
+    def resolved_dashboard_url(self) -> str:
+        """URL of the dashboard."""
+        return f"http://{self.host}:{self.ports['dashboard']}"
+
+    @property
+    def allowed_input_roots(self) -> list[Path]:
+        """Every folder from which files may be imported."""
+        return [
+            REPOSITORY_ROOT / "demo",
+            REPOSITORY_ROOT.parent / "shared" / "data",
+            self.data_dir / "inbox",
+            *self.input_roots,
+        ]
+
+    @property
+    def allowed_model_roots(self) -> list[Path]:
+        """Every folder in which a base model is looked up by name."""
+        return [self.models_dir / "base", *self.model_roots]
+
+    def as_environment(self) -> dict[str, str]:
+        """The TUNEWAY_* variables that make another process load the same settings."""
+        given = {name: value for name, value in os.environ.items() if name.startswith("TUNEWAY_")}
+        return {**given, "TUNEWAY_DATA_DIR": str(self.data_dir), "TUNEWAY_PORT_BASE": str(self.port_base)}
+
+
+def load_settings() -> Settings:
+    """The settings of this process's environment. Raises InvalidRequestError naming the variable that is wrong."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "TUNEWAY_" + "_".join(str(part) for part in first["loc"][:1]).upper()
+        raise InvalidRequestError(
+            f"The setting {name} is not valid: {first['msg']}",
+            value=first.get("input"),
+            allowed="see docs/settings.md",
+            next_step=f"correct or unset {name}",
+        ) from error
+
+
+def language() -> str:
+    """The language alone, also when another setting is wrong."""
+    given = os.environ.get("TUNEWAY_LANGUAGE", "")
+    return given if given in {"ko", "en"} else "ko"

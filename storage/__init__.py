@@ -1,0 +1,1 @@
+"""Durable files: temporary name, fsync, rename, manifest last; and the folder of a job."""

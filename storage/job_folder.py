@@ -1,0 +1,122 @@
+"""The folder of a runner job: what each file means, who writes it.
+
+<jobs_dir>/<job_key>/
+    plan.json                stage, before the submission: what was resolved from rows and recipes (training)
+    submission.json          runner, once: JobSubmission of the newest attempt
+    progress.json            job process, at least each second while it works
+    metrics.jsonl            job process, one line a logged step (training)
+    tracking.json            job process: run id and what MLflow has been sent (training)
+    result.json              job process, last of all: the stage's record; its existence means done
+    checkpoints/, output/    job process
+    attempt-<n>/
+        queued.json          runner: when the attempt was accepted
+        launcher.json        launcher: pid, process start time, gpu ids, started_at
+        heartbeat.json       launcher, each second
+        output.log           launcher and job process: stdout and stderr
+        error.json           job process: the four parts of its error
+        exit.json            launcher, last: state, exit code, finished_at, error; its existence means the attempt has
+                             ended. Written by the runner where the launcher vanished or never started
+        stop                 anyone: asks the launcher to end the job
+        settled              runner: cards are free again and the database knows how the attempt ended
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class JobFolder:
+    """Paths of one job."""
+
+    root: Path
+
+    @property
+    def plan(self) -> Path:
+        """What the stage resolved before it handed the job over."""
+        return self.root / "plan.json"
+
+    @property
+    def tracking(self) -> Path:
+        """Which run, and how far it has been sent."""
+        return self.root / "tracking.json"
+
+    @property
+    def submission(self) -> Path:
+        """Newest JobSubmission."""
+        return self.root / "submission.json"
+
+    @property
+    def progress(self) -> Path:
+        """Newest JobProgress."""
+        return self.root / "progress.json"
+
+    @property
+    def metrics(self) -> Path:
+        """Metric series, one JSON object a line."""
+        return self.root / "metrics.jsonl"
+
+    @property
+    def result(self) -> Path:
+        """The stage's record."""
+        return self.root / "result.json"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Training checkpoints."""
+        return self.root / "checkpoints"
+
+    @property
+    def output(self) -> Path:
+        """What the job made: adapter or model."""
+        return self.root / "output"
+
+    def attempt(self, number: int) -> "AttemptFolder":
+        """Paths of one attempt, numbered from 1."""
+        return AttemptFolder(self.root / f"attempt-{number}")
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFolder:
+    """Paths of one attempt at a job."""
+
+    root: Path
+
+    @property
+    def queued(self) -> Path:
+        """When the attempt was accepted."""
+        return self.root / "queued.json"
+
+    @property
+    def settled(self) -> Path:
+        """Its existence means that nothing is left to do after the attempt's end."""
+        return self.root / "settled"
+
+    @property
+    def launcher(self) -> Path:
+        """Identity of the launcher process."""
+        return self.root / "launcher.json"
+
+    @property
+    def heartbeat(self) -> Path:
+        """Written each second by the launcher."""
+        return self.root / "heartbeat.json"
+
+    @property
+    def log(self) -> Path:
+        """Stdout and stderr of the job."""
+        return self.root / "output.log"
+
+    @property
+    def error(self) -> Path:
+        """The job's own error."""
+        return self.root / "error.json"
+
+    @property
+    def exit(self) -> Path:
+        """Exit code; its existence means the attempt has ended."""
+        return self.root / "exit.json"
+
+    @property
+    def stop(self) -> Path:
+        """Its existence asks the launcher to end the job."""
+        return self.root / "stop"

@@ -1,0 +1,103 @@
+"""What the folder of a runner job says about it. Reads files only, so any host that sees them may ask."""
+
+import json
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from contracts.enums import JobState
+from contracts.errors import InvalidDataError, NotFoundError
+from contracts.jobs import JobSubmission, JobView, LogChunk
+from contracts.record import JsonObject
+from contracts.training import JobProgress
+from storage.files import read_json
+from storage.job_folder import JobFolder
+
+LOG_CHUNK_BYTES = 256 * 1024
+EXIT_CODE_STOPPED = 143
+"""128 + SIGTERM: the job ended because it was asked to."""
+EXIT_CODE_ERROR = 3
+"""The job left its error in error.json."""
+
+
+def read_submission(folder: JobFolder) -> JobSubmission:
+    """The newest submission. Raises NotFoundError or InvalidDataError."""
+    value = _read(folder.submission)
+    if value is None:
+        raise NotFoundError("There is no such job", value=folder.root.name, next_step="list jobs with GET /jobs")
+    try:
+        return JobSubmission.model_validate(value)
+    except ValidationError as error:
+        raise InvalidDataError("The job's submission cannot be read", value=folder.submission) from error
+
+
+def job_folders(jobs_dir: Path) -> list[JobFolder]:
+    """The folders to which a job was submitted, by key."""
+    if not jobs_dir.is_dir():
+        return []
+    return [JobFolder(path.parent) for path in sorted(jobs_dir.glob("*/submission.json"))]
+
+
+def job_view(folder: JobFolder) -> JobView:
+    """The job as its files tell it.
+
+    Without exit.json an attempt counts as running (launcher.json is there) or queued: only the host's runner can see
+    that processes vanished, and it then writes exit.json. Raises NotFoundError where no job was submitted.
+    """
+    submission = read_submission(folder)
+    attempt = folder.attempt(submission.attempt)
+    launcher = _read(attempt.launcher) or {}
+    end = _read(attempt.exit)
+    running = JobState.RUNNING if launcher else JobState.QUEUED
+    state = running if end is None else JobState(str(end["state"]))
+    error = None
+    if state in {JobState.FAILED, JobState.LOST, JobState.STOPPED}:
+        ended = (end or {}).get("error")
+        error = ended if isinstance(ended, dict) else _read(attempt.error)
+    progress = _read(folder.progress)
+    return JobView.model_validate(
+        {
+            "job_key": submission.job_key,
+            "kind": submission.kind,
+            "state": state,
+            "attempt": submission.attempt,
+            "exit_code": None if end is None else end.get("exit_code"),
+            "gpu_ids": launcher.get("gpu_ids", []),
+            "progress": None if progress is None else JobProgress.model_validate(progress),
+            "error": error,
+            "started_at": launcher.get("started_at"),
+            "finished_at": None if end is None else end.get("finished_at"),
+        }
+    )
+
+
+def read_log(folder: JobFolder, offset: int = 0, attempt: int | None = None) -> LogChunk:
+    """Output of the newest (or the given) attempt from a byte offset on, whole characters only."""
+    number = attempt or read_submission(folder).attempt
+    try:
+        with folder.attempt(number).log.open("rb") as stream:
+            stream.seek(offset)
+            raw = stream.read(LOG_CHUNK_BYTES)
+    except FileNotFoundError:
+        return LogChunk(text="", next_offset=offset)
+    whole = raw[: len(raw) - _unfinished_bytes(raw)]
+    return LogChunk(text=whole.decode("utf-8", errors="replace"), next_offset=offset + len(whole))
+
+
+def _unfinished_bytes(raw: bytes) -> int:
+    """Bytes at the end that begin a character whose rest is not there yet: 0 to 3."""
+    for back in range(1, min(3, len(raw)) + 1):
+        byte = raw[-back]
+        if byte & 0b1100_0000 == 0b1000_0000:
+            continue
+        needed = 4 if byte >= 0xF0 else 3 if byte >= 0xE0 else 2 if byte >= 0xC0 else 1
+        return back if needed > back else 0
+    return 0
+
+
+def _read(path: Path) -> JsonObject | None:
+    """A JSON file's object; None where it is absent. Every such file is written whole, so a broken one is a fault."""
+    try:
+        return read_json(path)
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InvalidDataError("A file of the job cannot be read", value=path) from error
