@@ -1,0 +1,325 @@
+"""Tables. The customer's columns first, in the customer's order; ours after them."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    DateTime,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class Base(DeclarativeBase):
+    """Naming conventions, so that every constraint can be named in a migration."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {dict[str, Any]: JSONB, list[Any]: JSONB, datetime: DateTime(timezone=True)}
+
+
+def _created() -> Mapped[datetime]:
+    return mapped_column(DateTime(timezone=True), server_default=func.now(), nullable=False)
+
+
+class User(Base):
+    """A person or program that acts."""
+
+    __tablename__ = "users"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    username: Mapped[str] = mapped_column(String(255), unique=True)
+    role: Mapped[str] = mapped_column(String(50), server_default="engineer")
+    created_at: Mapped[datetime] = _created()
+
+
+class TrainingDataset(Base):
+    """A dataset version."""
+
+    __tablename__ = "training_datasets"
+    __table_args__ = (
+        UniqueConstraint("name", "version"),
+        UniqueConstraint("name", "content_hash"),
+    )
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(255))
+    version: Mapped[str] = mapped_column(String(50))
+    description: Mapped[str | None] = mapped_column(Text)
+    format: Mapped[str] = mapped_column(String(50), server_default="parquet")
+    file_path: Mapped[str] = mapped_column(Text)
+    total_samples: Mapped[int | None]
+    train_samples: Mapped[int | None]
+    val_samples: Mapped[int | None]
+    test_samples: Mapped[int | None]
+    statistics: Mapped[dict[str, Any]] = mapped_column("metadata", JSONB, server_default=text("'{}'::jsonb"))
+    quality_score: Mapped[float | None] = mapped_column(Float)
+    created_by: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+    created_at: Mapped[datetime] = _created()
+    status: Mapped[str] = mapped_column(String(50), server_default="active")
+    content_hash: Mapped[str] = mapped_column(String(64))
+    removed: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    masked: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    categories: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+
+
+class DatasetLineage(Base):
+    """What a dataset version was made from."""
+
+    __tablename__ = "dataset_lineage"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    dataset_id: Mapped[int] = mapped_column(ForeignKey("training_datasets.id"), index=True)
+    parent_dataset_id: Mapped[int | None] = mapped_column(ForeignKey("training_datasets.id"))
+    source_path: Mapped[str | None] = mapped_column(Text)
+    source_sha256: Mapped[str | None] = mapped_column(String(64))
+    rows: Mapped[int | None]
+    created_at: Mapped[datetime] = _created()
+
+
+class DatasetQualityLog(Base):
+    """One check of a dataset version."""
+
+    __tablename__ = "dataset_quality_logs"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    dataset_id: Mapped[int] = mapped_column(ForeignKey("training_datasets.id"), index=True)
+    check_type: Mapped[str] = mapped_column(String(100))
+    passed: Mapped[bool]
+    issues: Mapped[list[Any]] = mapped_column(server_default=text("'[]'::jsonb"))
+    created_at: Mapped[datetime] = _created()
+
+
+class FinetuningJob(Base):
+    """A fine-tuning job."""
+
+    __tablename__ = "finetuning_jobs"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    job_name: Mapped[str] = mapped_column(String(255), unique=True)
+    base_model: Mapped[str] = mapped_column(String(255))
+    dataset_id: Mapped[int] = mapped_column(ForeignKey("training_datasets.id"), index=True)
+    method: Mapped[str] = mapped_column(String(50))
+    hyperparameters: Mapped[dict[str, Any]]
+    mlflow_run_id: Mapped[str | None] = mapped_column(String(255))
+    status: Mapped[str] = mapped_column(String(50), server_default="pending", index=True)
+    start_time: Mapped[datetime | None]
+    end_time: Mapped[datetime | None]
+    output_dir: Mapped[str | None] = mapped_column(Text)
+    checkpoint_dir: Mapped[str | None] = mapped_column(Text)
+    logs_path: Mapped[str | None] = mapped_column(Text)
+    gpu_ids: Mapped[str | None] = mapped_column(String(50))
+    created_by: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+    created_at: Mapped[datetime] = _created()
+    base_model_path: Mapped[str] = mapped_column(Text)
+    progress: Mapped[dict[str, Any] | None]
+    error: Mapped[dict[str, Any] | None]
+    report: Mapped[dict[str, Any] | None]
+
+
+class TrainingCheckpoint(Base):
+    """A saved checkpoint."""
+
+    __tablename__ = "training_checkpoints"
+    __table_args__ = (UniqueConstraint("job_id", "checkpoint_name"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    job_id: Mapped[int] = mapped_column(ForeignKey("finetuning_jobs.id"), index=True)
+    checkpoint_name: Mapped[str] = mapped_column(String(255))
+    step: Mapped[int]
+    epoch: Mapped[float | None] = mapped_column(Float)
+    metrics: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    file_path: Mapped[str | None] = mapped_column(Text)
+    file_size_gb: Mapped[float | None] = mapped_column(Float)
+    created_at: Mapped[datetime] = _created()
+
+
+class ModelEvaluation(Base):
+    """An evaluation and the gate's verdict over it."""
+
+    __tablename__ = "model_evaluations"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    job_id: Mapped[int] = mapped_column(ForeignKey("finetuning_jobs.id"), index=True)
+    checkpoint_id: Mapped[int | None] = mapped_column(ForeignKey("training_checkpoints.id"))
+    eval_dataset_id: Mapped[int | None] = mapped_column(ForeignKey("training_datasets.id"))
+    metrics: Mapped[dict[str, Any]]
+    test_cases: Mapped[list[Any]] = mapped_column(server_default=text("'[]'::jsonb"))
+    evaluated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    evaluator: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+    content_key: Mapped[str] = mapped_column(String(128), unique=True)
+    report: Mapped[dict[str, Any]]
+    verdict: Mapped[dict[str, Any] | None]
+
+
+class RegisteredModel(Base):
+    """A model version."""
+
+    __tablename__ = "model_registry"
+    __table_args__ = (
+        UniqueConstraint("model_name", "version"),
+        UniqueConstraint("model_name", "content_hash"),
+    )
+    id: Mapped[int] = mapped_column(primary_key=True)
+    model_name: Mapped[str] = mapped_column(String(255))
+    version: Mapped[str] = mapped_column(String(50))
+    base_model: Mapped[str | None] = mapped_column(String(255))
+    finetuning_job_id: Mapped[int | None] = mapped_column(ForeignKey("finetuning_jobs.id"), index=True)
+    model_path: Mapped[str] = mapped_column(Text)
+    model_format: Mapped[str] = mapped_column(String(50), server_default="huggingface")
+    model_size_gb: Mapped[float | None] = mapped_column(Float)
+    status: Mapped[str] = mapped_column(String(50), server_default="staging", index=True)
+    deployment_config: Mapped[dict[str, Any] | None]
+    mlflow_model_uri: Mapped[str | None] = mapped_column(Text)
+    description: Mapped[str | None] = mapped_column(Text)
+    tags: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
+    created_by: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+    created_at: Mapped[datetime] = _created()
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now(), onupdate=func.now())
+    base_model_path: Mapped[str] = mapped_column(Text)
+    content_hash: Mapped[str] = mapped_column(String(64))
+
+
+class ModelBenchmark(Base):
+    """A score of a model version."""
+
+    __tablename__ = "model_benchmarks"
+    __table_args__ = (UniqueConstraint("model_id", "benchmark_name"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    model_id: Mapped[int] = mapped_column(ForeignKey("model_registry.id"))
+    benchmark_name: Mapped[str] = mapped_column(String(255))
+    score: Mapped[float | None] = mapped_column(Float)
+    details: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    benchmark_date: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class ABExperimentRow(Base):
+    """An A/B test."""
+
+    __tablename__ = "ab_experiments"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    experiment_name: Mapped[str] = mapped_column(String(255), unique=True)
+    description: Mapped[str | None] = mapped_column(Text)
+    model_a_id: Mapped[int] = mapped_column(ForeignKey("model_registry.id"))
+    model_b_id: Mapped[int] = mapped_column(ForeignKey("model_registry.id"))
+    traffic_split: Mapped[dict[str, Any]] = mapped_column(server_default=text('\'{"a": 0.5, "b": 0.5}\'::jsonb'))
+    status: Mapped[str] = mapped_column(String(50), server_default="running")
+    start_date: Mapped[datetime] = mapped_column(server_default=func.now())
+    end_date: Mapped[datetime | None]
+    target_samples: Mapped[int] = mapped_column(server_default="200")
+    success_metric: Mapped[str] = mapped_column(String(100), server_default="user_rating")
+    created_by: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+
+
+Index(
+    "uq_ab_experiments_one_running",
+    ABExperimentRow.status,
+    unique=True,
+    postgresql_where=ABExperimentRow.status == "running",
+)
+
+
+class ABTestAssignment(Base):
+    """The arm a user keeps for the length of an experiment."""
+
+    __tablename__ = "ab_test_assignments"
+    experiment_id: Mapped[int] = mapped_column(ForeignKey("ab_experiments.id"), primary_key=True)
+    user_key: Mapped[str] = mapped_column(String(255), primary_key=True)
+    variant: Mapped[str] = mapped_column(String(10))
+    created_at: Mapped[datetime] = _created()
+
+
+class ABTestLog(Base):
+    """An answer given during an A/B test, and its rating."""
+
+    __tablename__ = "ab_test_logs"
+    __table_args__ = (Index("ix_ab_test_logs_experiment_id_variant", "experiment_id", "variant"),)
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    experiment_id: Mapped[int | None] = mapped_column(ForeignKey("ab_experiments.id"))
+    user_id: Mapped[int | None] = mapped_column(Integer)
+    session_id: Mapped[str | None] = mapped_column(String(255))
+    variant: Mapped[str | None] = mapped_column(String(10))
+    model_id: Mapped[int | None] = mapped_column(ForeignKey("model_registry.id"))
+    query: Mapped[str | None] = mapped_column(Text)
+    response: Mapped[str | None] = mapped_column(Text)
+    response_time_ms: Mapped[int | None]
+    user_rating: Mapped[int | None]
+    user_feedback: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime] = _created()
+    user_key: Mapped[str | None] = mapped_column(String(255))
+    request_id: Mapped[str] = mapped_column(String(64), unique=True)
+    assigned_variant: Mapped[str | None] = mapped_column(String(10))
+
+
+class ABTestResult(Base):
+    """A computed state of an A/B test, one row an arm."""
+
+    __tablename__ = "ab_test_results"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    experiment_id: Mapped[int] = mapped_column(ForeignKey("ab_experiments.id"), index=True)
+    variant: Mapped[str] = mapped_column(String(10))
+    total_samples: Mapped[int | None]
+    avg_rating: Mapped[float | None] = mapped_column(Float)
+    avg_response_time_ms: Mapped[float | None] = mapped_column(Float)
+    confidence_interval: Mapped[dict[str, Any] | None]
+    statistical_significance: Mapped[bool | None]
+    winner: Mapped[bool | None]
+    calculated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class GpuLease(Base):
+    """Which card belongs to whom. The pool says how many, this says which."""
+
+    __tablename__ = "gpu_leases"
+    host: Mapped[str] = mapped_column(String(255), primary_key=True)
+    gpu_index: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    owner: Mapped[str] = mapped_column(String(500))
+    acquired_at: Mapped[datetime] = _created()
+
+
+class PipelineRunRow(Base):
+    """A run of a pipeline DAG."""
+
+    __tablename__ = "pipeline_runs"
+    run_id: Mapped[str] = mapped_column(String(250), primary_key=True)
+    dag_id: Mapped[str] = mapped_column(String(250))
+    request: Mapped[dict[str, Any]]
+    started_at: Mapped[datetime] = _created()
+    finished_at: Mapped[datetime | None]
+
+
+class PipelineStageRow(Base):
+    """One stage of a run."""
+
+    __tablename__ = "pipeline_stages"
+    run_id: Mapped[str] = mapped_column(ForeignKey("pipeline_runs.run_id"), primary_key=True)
+    stage: Mapped[str] = mapped_column(String(50), primary_key=True)
+    status: Mapped[str] = mapped_column(String(50))
+    record: Mapped[dict[str, Any] | None]
+    error: Mapped[dict[str, Any] | None]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+
+class AuditLog(Base):
+    """Who did what."""
+
+    __tablename__ = "audit_logs"
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    at: Mapped[datetime] = _created()
+    actor: Mapped[str] = mapped_column(String(255))
+    action: Mapped[str] = mapped_column(String(100))
+    subject: Mapped[str] = mapped_column(String(500))
+    details: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))

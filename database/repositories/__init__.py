@@ -1,0 +1,1 @@
+"""Queries in domain words; records out."""

@@ -1,0 +1,143 @@
+"""Dataset versions, their lineage and their checks."""
+
+from sqlalchemy import select, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from contracts.datasets import DatasetVersion, QualityCheck, SourceFile
+from contracts.enums import DatasetStatus
+from contracts.errors import NotFoundError
+from contracts.record import JsonObject
+from database.models import DatasetLineage, DatasetQualityLog, TrainingDataset
+
+
+def _record(row: TrainingDataset) -> DatasetVersion:
+    return DatasetVersion(
+        dataset_id=row.id,
+        name=row.name,
+        version=row.version,
+        content_hash=row.content_hash,
+        file_path=row.file_path,
+        total_samples=row.total_samples or 0,
+        train_samples=row.train_samples or 0,
+        val_samples=row.val_samples or 0,
+        test_samples=row.test_samples or 0,
+        removed=row.removed,
+        masked=row.masked,
+        quality_score=row.quality_score or 0.0,
+        categories=row.categories,
+    )
+
+
+class DatasetRepository:
+    """Rows of training_datasets."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def find_by_content(self, name: str, content_hash: str) -> DatasetVersion | None:
+        """The version of that name with exactly this content."""
+        row = self._session.execute(
+            select(TrainingDataset).where(TrainingDataset.name == name, TrainingDataset.content_hash == content_hash)
+        ).scalar_one_or_none()
+        return None if row is None else _record(row)
+
+    def next_version(self, name: str) -> str:
+        """`v1.0` for a new name, then `v1.1`, `v1.2` and so on."""
+        versions = self._session.execute(select(TrainingDataset.version).where(TrainingDataset.name == name)).scalars()
+        minors = [int(version.rpartition(".")[2]) for version in versions]
+        return f"v1.{max(minors) + 1}" if minors else "v1.0"
+
+    def add(
+        self,
+        *,
+        name: str,
+        content_hash: str,
+        file_path: str,
+        total_samples: int,
+        train_samples: int,
+        val_samples: int,
+        test_samples: int,
+        removed: dict[str, int],
+        masked: dict[str, int],
+        quality_score: float,
+        categories: dict[str, int],
+        metadata: JsonObject | None = None,
+        sources: list[SourceFile] | None = None,
+        description: str | None = None,
+    ) -> DatasetVersion:
+        """Add a version with the next number; the same name and content again is the row that is there."""
+        # one writer a name at a time, so that two versions never take the same number
+        self._session.execute(
+            text("SELECT pg_advisory_xact_lock(hashtext(:key))"), {"key": f"training_datasets:{name}"}
+        )
+        present = self.find_by_content(name, content_hash)
+        if present is not None:
+            return present
+        row = TrainingDataset(
+            name=name,
+            version=self.next_version(name),
+            description=description,
+            format="parquet",
+            file_path=file_path,
+            total_samples=total_samples,
+            train_samples=train_samples,
+            val_samples=val_samples,
+            test_samples=test_samples,
+            statistics=metadata or {},
+            quality_score=quality_score,
+            content_hash=content_hash,
+            removed=dict(removed),
+            masked=dict(masked),
+            categories=dict(categories),
+        )
+        self._session.add(row)
+        self._session.flush()
+        for source in sources or []:
+            self._session.add(
+                DatasetLineage(
+                    dataset_id=row.id, source_path=source.path, source_sha256=source.sha256, rows=source.rows
+                )
+            )
+        return _record(row)
+
+    def get(self, dataset_id: int) -> DatasetVersion:
+        """The version. Raises NotFoundError."""
+        row = self._session.get(TrainingDataset, dataset_id)
+        if row is None:
+            raise NotFoundError(
+                "There is no such dataset version",
+                value=dataset_id,
+                next_step="list them on the dashboard's first page",
+            )
+        return _record(row)
+
+    def newest(self, status: DatasetStatus | None = None, limit: int = 20, offset: int = 0) -> list[DatasetVersion]:
+        """Versions, newest first."""
+        query = select(TrainingDataset).order_by(TrainingDataset.id.desc()).limit(limit).offset(offset)
+        if status is not None:
+            query = query.where(TrainingDataset.status == status.value)
+        return [_record(row) for row in self._session.execute(query).scalars()]
+
+    def statistics(self, dataset_id: int) -> JsonObject:
+        """The version's stored statistics."""
+        row = self._session.get(TrainingDataset, dataset_id)
+        if row is None:
+            raise NotFoundError("There is no such dataset version", value=dataset_id)
+        return row.statistics
+
+    def record_checks(self, dataset_id: int, checks: list[QualityCheck]) -> None:
+        """Add a row a check; earlier ones stay as history."""
+        if checks:
+            self._session.execute(
+                insert(DatasetQualityLog),
+                [
+                    {
+                        "dataset_id": dataset_id,
+                        "check_type": check.check_type.value,
+                        "passed": check.passed,
+                        "issues": check.issues,
+                    }
+                    for check in checks
+                ],
+            )

@@ -1,0 +1,183 @@
+"""A/B tests: experiments, assignments, answers, ratings."""
+
+from sqlalchemy import func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from contracts.enums import Arm, ExperimentStatus
+from contracts.errors import NotFoundError
+from contracts.experiments import ABExperiment, ArmCounts, StartABTestRequest, TrafficSplit
+from database.models import ABExperimentRow, ABTestAssignment, ABTestLog
+
+
+def _record(row: ABExperimentRow) -> ABExperiment:
+    return ABExperiment(
+        experiment_id=row.id,
+        experiment_name=row.experiment_name,
+        model_a_id=row.model_a_id,
+        model_b_id=row.model_b_id,
+        traffic_split=TrafficSplit.model_validate(row.traffic_split),
+        target_samples=row.target_samples,
+        success_metric=row.success_metric,
+        status=ExperimentStatus(row.status),
+        start_date=row.start_date,
+    )
+
+
+class ExperimentRepository:
+    """Rows of ab_experiments, ab_test_assignments and ab_test_logs."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def start(self, request: StartABTestRequest) -> ABExperiment:
+        """Start the experiment and stop the one running before it; the same name again is the row that is there."""
+        self._session.execute(text("SELECT pg_advisory_xact_lock(hashtext('ab_experiments'))"))
+        present = self._session.execute(
+            select(ABExperimentRow).where(ABExperimentRow.experiment_name == request.experiment_name)
+        ).scalar_one_or_none()
+        if present is not None:
+            return _record(present)
+        self._session.execute(
+            update(ABExperimentRow)
+            .where(ABExperimentRow.status == ExperimentStatus.RUNNING.value)
+            .values(status=ExperimentStatus.STOPPED.value, end_date=func.now())
+        )
+        row = ABExperimentRow(
+            experiment_name=request.experiment_name,
+            model_a_id=request.model_a_id,
+            model_b_id=request.model_b_id,
+            traffic_split=request.traffic_split.model_dump(),
+            target_samples=request.target_samples,
+            success_metric=request.success_metric,
+            status=ExperimentStatus.RUNNING.value,
+        )
+        self._session.add(row)
+        self._session.flush()
+        self._session.refresh(row)
+        return _record(row)
+
+    def get(self, experiment_id: int) -> ABExperiment:
+        """The experiment. Raises NotFoundError."""
+        row = self._session.get(ABExperimentRow, experiment_id)
+        if row is None:
+            raise NotFoundError("There is no such A/B test", value=experiment_id)
+        return _record(row)
+
+    def running(self) -> ABExperiment | None:
+        """The experiment that takes traffic now."""
+        row = self._session.execute(
+            select(ABExperimentRow).where(ABExperimentRow.status == ExperimentStatus.RUNNING.value)
+        ).scalar_one_or_none()
+        return None if row is None else _record(row)
+
+    def newest(self, limit: int = 20, offset: int = 0) -> list[ABExperiment]:
+        """Experiments, newest first."""
+        query = select(ABExperimentRow).order_by(ABExperimentRow.id.desc()).limit(limit).offset(offset)
+        return [_record(row) for row in self._session.execute(query).scalars()]
+
+    def stop(self, experiment_id: int, status: ExperimentStatus) -> None:
+        """End the experiment."""
+        self.get(experiment_id)
+        self._session.execute(
+            update(ABExperimentRow)
+            .where(ABExperimentRow.id == experiment_id)
+            .values(status=status.value, end_date=func.now())
+        )
+
+    def pin_user(self, experiment_id: int, user_key: str, arm: Arm) -> Arm:
+        """Pin the user to the arm, unless pinned already; the arm that holds."""
+        self._session.execute(
+            insert(ABTestAssignment)
+            .values(experiment_id=experiment_id, user_key=user_key, variant=arm.value)
+            .on_conflict_do_nothing(index_elements=["experiment_id", "user_key"])
+        )
+        return Arm(
+            self._session.execute(
+                select(ABTestAssignment.variant).where(
+                    ABTestAssignment.experiment_id == experiment_id, ABTestAssignment.user_key == user_key
+                )
+            ).scalar_one()
+        )
+
+    def pinned(self, experiment_id: int) -> dict[str, Arm]:
+        """Every pinned user of the experiment."""
+        rows = self._session.execute(
+            select(ABTestAssignment.user_key, ABTestAssignment.variant).where(
+                ABTestAssignment.experiment_id == experiment_id
+            )
+        )
+        return {user_key: Arm(variant) for user_key, variant in rows}
+
+    def log_answer(
+        self,
+        *,
+        experiment_id: int | None,
+        user_key: str,
+        session_id: str | None,
+        variant: Arm | None,
+        model_id: int,
+        query: str,
+        response: str,
+        response_time_ms: int,
+        request_id: str,
+        assigned_variant: Arm | None = None,
+    ) -> None:
+        """Store an answer; the same request_id again changes nothing."""
+        self._session.execute(
+            insert(ABTestLog)
+            .values(
+                experiment_id=experiment_id,
+                user_key=user_key,
+                session_id=session_id,
+                variant=None if variant is None else variant.value,
+                assigned_variant=None if assigned_variant is None else assigned_variant.value,
+                model_id=model_id,
+                query=query,
+                response=response,
+                response_time_ms=response_time_ms,
+                request_id=request_id,
+            )
+            .on_conflict_do_nothing(index_elements=["request_id"])
+        )
+
+    def rate(self, request_id: str, rating: int, feedback: str | None) -> bool:
+        """Store the rating, 1 to 5, of an answer; False when no such answer is stored."""
+        updated = self._session.execute(
+            update(ABTestLog)
+            .where(ABTestLog.request_id == request_id)
+            .values(user_rating=rating, user_feedback=feedback)
+            .returning(ABTestLog.id)
+        ).scalar_one_or_none()
+        return updated is not None
+
+    def counts(self, experiment_id: int) -> dict[Arm, ArmCounts]:
+        """Sufficient statistics of each arm."""
+        rows = self._session.execute(
+            select(
+                ABTestLog.variant,
+                func.count(),
+                func.count(ABTestLog.user_rating),
+                func.coalesce(func.sum(ABTestLog.user_rating), 0),
+                func.coalesce(func.sum(ABTestLog.user_rating * ABTestLog.user_rating), 0),
+                func.coalesce(func.sum(ABTestLog.response_time_ms), 0),
+                func.count(func.distinct(ABTestLog.user_key)),
+            )
+            .where(ABTestLog.experiment_id == experiment_id, ABTestLog.variant.is_not(None))
+            .group_by(ABTestLog.variant)
+        ).all()
+        found = {
+            Arm(str(variant)): ArmCounts(
+                samples=samples,
+                ratings=ratings,
+                sum_rating=float(total or 0),
+                sum_squared_rating=float(squares or 0),
+                sum_response_time_ms=float(milliseconds or 0),
+                users=users,
+            )
+            for variant, samples, ratings, total, squares, milliseconds, users in rows
+        }
+        empty = ArmCounts(
+            samples=0, ratings=0, sum_rating=0.0, sum_squared_rating=0.0, sum_response_time_ms=0.0, users=0
+        )
+        return {arm: found.get(arm, empty) for arm in Arm}

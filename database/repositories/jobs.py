@@ -1,0 +1,156 @@
+"""Fine-tuning jobs and their checkpoints."""
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from contracts.enums import JobStatus, Method
+from contracts.errors import NotFoundError
+from contracts.jobs import FinetuningJob
+from contracts.record import JsonObject
+from contracts.training import CheckpointRecord, JobProgress, TrainingReport, TrainRequest
+from database.models import FinetuningJob as FinetuningJobRow
+from database.models import TrainingCheckpoint
+
+BYTES_PER_GB = 1_000_000_000
+
+
+def _record(row: FinetuningJobRow) -> FinetuningJob:
+    return FinetuningJob(
+        job_id=row.id,
+        job_name=row.job_name,
+        base_model=row.base_model,
+        base_model_path=row.base_model_path,
+        dataset_id=row.dataset_id,
+        method=Method(row.method),
+        hyperparameters=row.hyperparameters,
+        mlflow_run_id=row.mlflow_run_id,
+        status=JobStatus(row.status),
+        progress=None if row.progress is None else JobProgress.model_validate(row.progress),
+        output_dir=row.output_dir,
+        checkpoint_dir=row.checkpoint_dir,
+        logs_path=row.logs_path,
+        gpu_ids=row.gpu_ids,
+        start_time=row.start_time,
+        end_time=row.end_time,
+        error=row.error,
+        report=None if row.report is None else TrainingReport.model_validate(row.report),
+    )
+
+
+class JobRepository:
+    """Rows of finetuning_jobs and training_checkpoints."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def create(
+        self,
+        request: TrainRequest,
+        *,
+        hyperparameters: JsonObject,
+        base_model_path: str,
+        output_dir: str | None = None,
+        checkpoint_dir: str | None = None,
+        logs_path: str | None = None,
+    ) -> int:
+        """The job's id; the same job_name again is the row that is there."""
+        self._session.execute(
+            insert(FinetuningJobRow)
+            .values(
+                job_name=request.job_name,
+                base_model=request.base_model,
+                dataset_id=request.dataset_id,
+                method=request.method.value,
+                hyperparameters=hyperparameters,
+                base_model_path=base_model_path,
+                output_dir=output_dir,
+                checkpoint_dir=checkpoint_dir,
+                logs_path=logs_path,
+            )
+            .on_conflict_do_nothing(index_elements=["job_name"])
+        )
+        return self._session.execute(
+            select(FinetuningJobRow.id).where(FinetuningJobRow.job_name == request.job_name)
+        ).scalar_one()
+
+    def set_folders(self, job_id: int, *, output_dir: str, checkpoint_dir: str, logs_path: str) -> None:
+        """Where the job writes; known once its id is."""
+        self._update(job_id, output_dir=output_dir, checkpoint_dir=checkpoint_dir, logs_path=logs_path)
+
+    def get(self, job_id: int) -> FinetuningJob:
+        """The job. Raises NotFoundError."""
+        row = self._session.get(FinetuningJobRow, job_id)
+        if row is None:
+            raise NotFoundError(
+                "There is no such fine-tuning job", value=job_id, next_step="list them on the dashboard's first page"
+            )
+        return _record(row)
+
+    def find(self, job_name: str) -> FinetuningJob | None:
+        """The job of that name."""
+        row = self._session.execute(
+            select(FinetuningJobRow).where(FinetuningJobRow.job_name == job_name)
+        ).scalar_one_or_none()
+        return None if row is None else _record(row)
+
+    def newest(self, status: JobStatus | None = None, limit: int = 20, offset: int = 0) -> list[FinetuningJob]:
+        """Jobs, newest first."""
+        query = select(FinetuningJobRow).order_by(FinetuningJobRow.id.desc()).limit(limit).offset(offset)
+        if status is not None:
+            query = query.where(FinetuningJobRow.status == status.value)
+        return [_record(row) for row in self._session.execute(query).scalars()]
+
+    def mark_running(self, job_id: int, gpu_ids: list[int], mlflow_run_id: str | None = None) -> None:
+        """An attempt has started."""
+        values: dict[str, object] = {
+            "status": JobStatus.RUNNING.value,
+            "gpu_ids": ",".join(str(index) for index in gpu_ids),
+            "start_time": func.coalesce(FinetuningJobRow.start_time, func.now()),
+            "end_time": None,
+            "error": None,
+        }
+        if mlflow_run_id is not None:
+            values["mlflow_run_id"] = mlflow_run_id
+        self._update(job_id, **values)
+
+    def record_progress(self, job_id: int, progress: JobProgress) -> None:
+        """The newest progress."""
+        self._update(job_id, progress=progress.model_dump(mode="json"))
+
+    def set_mlflow_run(self, job_id: int, run_id: str) -> None:
+        """The job's MLflow run."""
+        self._update(job_id, mlflow_run_id=run_id)
+
+    def record_checkpoint(self, job_id: int, checkpoint: CheckpointRecord) -> None:
+        """Add or replace the checkpoint of that name."""
+        values = {
+            "step": checkpoint.step,
+            "epoch": checkpoint.epoch,
+            "metrics": dict(checkpoint.metrics),
+            "file_path": checkpoint.path,
+            "file_size_gb": checkpoint.size_bytes / BYTES_PER_GB,
+        }
+        self._session.execute(
+            insert(TrainingCheckpoint)
+            .values(job_id=job_id, checkpoint_name=checkpoint.name, **values)
+            .on_conflict_do_update(index_elements=["job_id", "checkpoint_name"], set_=values)
+        )
+
+    def complete(self, job_id: int, report: TrainingReport) -> None:
+        """The job has its result."""
+        self._update(
+            job_id,
+            status=JobStatus.COMPLETED.value,
+            report=report.model_dump(mode="json"),
+            output_dir=report.output_path,
+            end_time=func.coalesce(FinetuningJobRow.end_time, func.now()),
+            error=None,
+        )
+
+    def fail(self, job_id: int, status: JobStatus, error: JsonObject) -> None:
+        """The job ended without its result."""
+        self._update(job_id, status=status.value, error=error, end_time=func.now())
+
+    def _update(self, job_id: int, **values: object) -> None:
+        self._session.execute(update(FinetuningJobRow).where(FinetuningJobRow.id == job_id).values(**values))

@@ -1,0 +1,95 @@
+"""One transaction with every repository on it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property, lru_cache
+
+from sqlalchemy import Engine, create_engine
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+
+from contracts.errors import UnavailableError
+from database.repositories.audit import AuditRepository
+from database.repositories.datasets import DatasetRepository
+from database.repositories.evaluations import EvaluationRepository
+from database.repositories.experiments import ExperimentRepository
+from database.repositories.jobs import JobRepository
+from database.repositories.leases import LeaseRepository
+from database.repositories.models import ModelRepository
+from database.repositories.pipeline_runs import PipelineRunRepository
+from database.repositories.users import UserRepository
+
+
+class UnitOfWork:
+    """Repositories that share one transaction."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    @cached_property
+    def users(self) -> UserRepository:
+        """People and programs."""
+        return UserRepository(self.session)
+
+    @cached_property
+    def datasets(self) -> DatasetRepository:
+        """Dataset versions."""
+        return DatasetRepository(self.session)
+
+    @cached_property
+    def jobs(self) -> JobRepository:
+        """Fine-tuning jobs."""
+        return JobRepository(self.session)
+
+    @cached_property
+    def evaluations(self) -> EvaluationRepository:
+        """Evaluations and verdicts."""
+        return EvaluationRepository(self.session)
+
+    @cached_property
+    def models(self) -> ModelRepository:
+        """Model versions."""
+        return ModelRepository(self.session)
+
+    @cached_property
+    def experiments(self) -> ExperimentRepository:
+        """A/B tests."""
+        return ExperimentRepository(self.session)
+
+    @cached_property
+    def leases(self) -> LeaseRepository:
+        """Cards and their holders."""
+        return LeaseRepository(self.session)
+
+    @cached_property
+    def pipeline_runs(self) -> PipelineRunRepository:
+        """Pipeline runs and their stages."""
+        return PipelineRunRepository(self.session)
+
+    @cached_property
+    def audit(self) -> AuditRepository:
+        """The audit trail."""
+        return AuditRepository(self.session)
+
+
+@lru_cache(maxsize=8)
+def engine_for(url: str) -> Engine:
+    """One small connection pool a process and URL; a connection that died is replaced before it is used."""
+    return create_engine(url, pool_size=4, max_overflow=4, pool_pre_ping=True, connect_args={"connect_timeout": 5})
+
+
+@contextmanager
+def unit_of_work(url: str) -> Iterator[UnitOfWork]:
+    """A transaction: committed at the end of the block, rolled back on an error.
+
+    Raises UnavailableError when PostgreSQL does not answer; nothing of the block is then stored.
+    """
+    try:
+        with Session(engine_for(url), expire_on_commit=False) as session, session.begin():
+            yield UnitOfWork(session)
+    except OperationalError as error:
+        raise UnavailableError(
+            "PostgreSQL does not answer",
+            value=str(error.orig).strip().splitlines()[0] if error.orig else None,
+            next_step="look at it with `tuneway status`; the work can be repeated once it is back",
+        ) from error
