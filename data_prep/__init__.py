@@ -1,0 +1,1 @@
+"""From files to a dataset version: import, cleaning, masking, duplicates, split, checks. No database in here."""
