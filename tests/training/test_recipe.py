@@ -1,0 +1,83 @@
+"""Recipes and what a request may change of them."""
+
+import pytest
+
+from contracts.enums import Method
+from contracts.errors import InvalidRequestError
+from contracts.training import Hyperparameters
+from training.recipe import load_recipe, read_recipe, recipe_names, resolve_recipe
+
+
+def test_there_are_recipes_for_the_demo_and_for_large_models():
+    assert {"demo-lora", "demo-qlora", "demo-full", "qwen3-8b-lora", "qwen3-32b-lora", "qwen3-32b-qlora"} <= set(
+        recipe_names()
+    )
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_recipe_is_valid_and_its_name_tells_its_method(name):
+    assert name.endswith(f"-{load_recipe(name).method}")
+
+
+def test_a_typo_in_a_recipes_name_is_answered_with_the_nearest_one():
+    with pytest.raises(InvalidRequestError) as caught:
+        load_recipe("demo-lroa")
+    assert "did you mean demo-lora?" in str(caught.value)
+    assert "qwen3-8b-lora" in caught.value.allowed
+
+
+def test_an_unknown_key_in_a_recipe_is_refused_with_the_nearest_one(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("description: x\nmethod: lora\nlearning_rat: 0.1\n")
+    with pytest.raises(InvalidRequestError, match="did you mean learning_rate"):
+        read_recipe(path)
+
+
+def test_an_unknown_key_beside_complete_ones_is_refused(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "description: x\nmethod: lora\nlearning_rate: 0.1\nwarmup_steps: 0\nnum_epochs: 1\nbatch_size: 1\n"
+        "max_seq_length: 64\nlora_rnk: 4\n"
+    )
+    with pytest.raises(InvalidRequestError, match="did you mean lora_rank"):
+        read_recipe(path)
+
+
+def test_a_value_out_of_range_names_its_key(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("description: x\nmethod: lora\nlearning_rate: 5\n")
+    with pytest.raises(InvalidRequestError, match="learning_rate = 5"):
+        read_recipe(path)
+
+
+def test_the_request_overrides_numbers_and_nothing_else():
+    plain = load_recipe("demo-lora")
+    resolved = resolve_recipe("demo-lora", Hyperparameters(lora_rank=3, num_epochs=2), Method.LORA)
+    assert (resolved.lora_rank, resolved.num_epochs) == (3, 2)
+    assert resolved.model_copy(update={"lora_rank": plain.lora_rank, "num_epochs": plain.num_epochs}) == plain
+
+
+def test_a_lora_recipe_may_run_as_qlora():
+    assert resolve_recipe("demo-lora", Hyperparameters(), Method.QLORA).method is Method.QLORA
+
+
+@pytest.mark.parametrize(("recipe", "method"), [("demo-full", "lora"), ("demo-qlora", "lora"), ("demo-lora", "full")])
+def test_a_method_that_contradicts_its_recipe_is_refused_naming_fitting_ones(recipe, method):
+    with pytest.raises(InvalidRequestError) as caught:
+        resolve_recipe(recipe, Hyperparameters(), Method(method))
+    assert f"demo-{method}" in caught.value.allowed
+
+
+def test_a_rank_for_full_fine_tuning_is_refused():
+    with pytest.raises(InvalidRequestError, match="lora_rank = 8"):
+        resolve_recipe("demo-full", Hyperparameters(lora_rank=8), Method.FULL)
+
+
+def test_steps_that_never_meet_are_refused(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "description: x\nmethod: lora\nlearning_rate: 0.1\nwarmup_steps: 0\nnum_epochs: 1\nbatch_size: 1\n"
+        "max_seq_length: 64\neval_steps: 30\nsave_steps: 20\n"
+    )
+    with pytest.raises(InvalidRequestError, match="multiples of one another"):
+        read_recipe(path)

@@ -1,0 +1,27 @@
+"""A fine-tuning run with every name resolved: what the job's process needs, without a database."""
+
+from pydantic import Field
+
+from contracts.record import Record
+from training.recipe import Recipe
+
+
+class TrainingPlan(Record):
+    """Written to plan.json before the job is handed over; never changed afterwards."""
+
+    job_id: int
+    job_name: str
+    dataset_id: int
+    dataset_path: str
+    """Folder with train.parquet and validation.parquet."""
+    base_model: str
+    base_model_path: str
+    recipe_name: str
+    recipe: Recipe
+    """With the request's numbers in it."""
+    num_gpus: int = Field(ge=1)
+    seed: int = Field(ge=0)
+    keep_checkpoints: int = Field(ge=1)
+    """The newest ones; the best is kept beside them."""
+    tags: dict[str, str] = {}
+    """What the tracked run is found by: dataset version and hash, code revision, recipe, base model, job."""

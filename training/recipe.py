@@ -1,0 +1,136 @@
+"""How to train: a recipe is a YAML file under training/recipes, and a request may override some of its numbers."""
+
+import difflib
+from pathlib import Path
+from typing import Literal, Self
+
+import yaml
+from pydantic import Field, ValidationError, model_validator
+
+from contracts.enums import Method
+from contracts.errors import InvalidRequestError
+from contracts.record import Record
+from contracts.training import Hyperparameters
+
+RECIPES_DIR = Path(__file__).parent / "recipes"
+LORA_ONLY = ("lora_rank", "lora_alpha")
+
+
+class Recipe(Record):
+    """Every number of a fine-tuning run."""
+
+    description: str
+    method: Method
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """auto: bfloat16 on a GPU, float32 on a CPU."""
+    lora_rank: int = Field(default=8, ge=1, le=1024)
+    lora_alpha: int = Field(default=32, ge=1, le=4096)
+    lora_dropout: float = Field(default=0.0, ge=0, lt=1)
+    learning_rate: float = Field(gt=0, le=1)
+    """At its peak, after the warm-up."""
+    scheduler: Literal["cosine", "linear", "constant_with_warmup"] = "cosine"
+    warmup_steps: int = Field(ge=0)
+    num_epochs: float = Field(gt=0, le=1000)
+    batch_size: int = Field(ge=1, le=4096)
+    """Samples a device takes in one forward pass."""
+    gradient_accumulation_steps: int = Field(default=1, ge=1, le=4096)
+    max_seq_length: int = Field(ge=16, le=262144)
+    """Tokens of one sample; what is beyond is cut off."""
+    optimizer: Literal["adamw_torch", "adamw_torch_fused", "paged_adamw_8bit"] = "adamw_torch"
+    weight_decay: float = Field(default=0.0, ge=0, le=1)
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    gradient_checkpointing: bool = False
+    """Compute activations twice and keep fewer of them."""
+    logging_steps: int = Field(default=1, ge=1)
+    eval_steps: int = Field(default=500, ge=1)
+    """A multiple of save_steps or a divisor of it, so that a checkpoint knows its validation loss."""
+    save_steps: int = Field(default=500, ge=1)
+    early_stopping_patience: int | None = Field(default=None, ge=1)
+    """Evaluations without a better validation loss after which training ends; None trains all epochs."""
+    early_stopping_min_delta: float = Field(default=0.0, ge=0)
+    final_weights: Literal["last", "best"] = "last"
+    """best: those of the checkpoint with the lowest validation loss."""
+
+    @model_validator(mode="after")
+    def _steps_meet(self) -> Self:
+        if self.eval_steps % self.save_steps and self.save_steps % self.eval_steps:
+            raise ValueError(
+                f"eval_steps {self.eval_steps} and save_steps {self.save_steps} must be multiples of one another"
+            )
+        if self.final_weights == "best" and self.save_steps > self.eval_steps:
+            raise ValueError("final_weights: best needs a checkpoint at each evaluation: save_steps <= eval_steps")
+        return self
+
+
+def recipe_names() -> list[str]:
+    """The recipes there are."""
+    return sorted(path.stem for path in RECIPES_DIR.glob("*.yaml"))
+
+
+def load_recipe(name: str) -> Recipe:
+    """The recipe of that name. Raises InvalidRequestError naming the nearest one."""
+    names = recipe_names()
+    if name not in names:
+        raise InvalidRequestError(
+            "There is no such recipe",
+            value=name,
+            allowed=", ".join(names),
+            next_step=_did_you_mean(name, names) or "choose one of these",
+        )
+    return read_recipe(RECIPES_DIR / f"{name}.yaml")
+
+
+def read_recipe(path: Path) -> Recipe:
+    """The recipe in a file. Raises InvalidRequestError naming the key that is wrong."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise InvalidRequestError("The recipe cannot be read", value=path, next_step=str(error)) from error
+    try:
+        return Recipe.model_validate(content)
+    except ValidationError as error:
+        # A misspelt key is also a missing one: name the misspelling.
+        first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
+        key = ".".join(str(part) for part in first["loc"])
+        known = sorted(Recipe.model_fields)
+        unknown = first["type"] == "extra_forbidden"
+        raise InvalidRequestError(
+            f"The recipe {path.name} has an unknown key" if unknown else f"The recipe {path.name}: {first['msg']}",
+            value=key if unknown else f"{key} = {first.get('input')}",
+            allowed=", ".join(known) if unknown else "",
+            next_step=(_did_you_mean(key, known) if unknown else "") or f"correct {path.name}",
+        ) from error
+
+
+def resolve_recipe(name: str, hyperparameters: Hyperparameters, method: Method) -> Recipe:
+    """The recipe with the request's numbers and method in it.
+
+    A lora recipe may run as qlora; a recipe of any other method keeps it, because its numbers suit no other.
+    """
+    recipe = load_recipe(name)
+    if method is not recipe.method and not (recipe.method is Method.LORA and method is Method.QLORA):
+        fitting = [other for other in recipe_names() if _suits(load_recipe(other), method)]
+        raise InvalidRequestError(
+            "Recipe and method contradict each other",
+            value=f"recipe {name} trains with {recipe.method}, the request says {method}",
+            allowed=f"method {recipe.method} with {name}, or for {method} one of: {', '.join(fitting)}",
+            next_step=f"set method to {recipe.method}, or choose another recipe",
+        )
+    given = hyperparameters.model_dump(exclude_none=True)
+    misplaced = [field for field in LORA_ONLY if field in given] if method is Method.FULL else []
+    if misplaced:
+        raise InvalidRequestError(
+            "Full fine-tuning has no adapter",
+            value=", ".join(f"{field} = {given[field]}" for field in misplaced),
+            next_step=f"leave {' and '.join(misplaced)} empty, or choose the method lora",
+        )
+    return recipe.model_copy(update={**given, "method": method})
+
+
+def _suits(recipe: Recipe, method: Method) -> bool:
+    return recipe.method is method or (recipe.method is Method.LORA and method is Method.QLORA)
+
+
+def _did_you_mean(name: str, known: list[str]) -> str:
+    nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"did you mean {nearest[0]}?" if nearest else ""
