@@ -1,0 +1,193 @@
+"""Ask a model server the test cases, as users will: OpenAI chat completions at temperature 0."""
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import aiohttp
+
+from contracts.errors import InvalidRequestError, UnavailableError
+from contracts.evaluation import TestCase
+
+REPEATED_SHARE = 0.1
+"""Share of the cases that are asked a second time, to see whether temperature 0 gives the same answer."""
+ATTEMPTS = 5
+FIRST_PAUSE_SECONDS = 0.5
+"""Doubled after each attempt: 0.5, 1, 2 and 4 s bridge a server that restarts."""
+_BUSY_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a model said to one case."""
+
+    case_id: str
+    text: str
+    finish_reason: str
+    latency_ms: float
+    repeated_text: str | None = None
+    """The answer to the same question asked again; None where it was not asked again."""
+
+    @property
+    def is_unstable(self) -> bool:
+        """Asked twice, answered differently."""
+        return self.repeated_text is not None and self.repeated_text != self.text
+
+
+def chosen_for_repetition(cases: Sequence[TestCase], seed: int = 0) -> list[TestCase]:
+    """A tenth of the cases (at least one), the same for the same seed and ids."""
+    ranked = sorted(cases, key=lambda case: hashlib.sha256(f"{seed}\0{case.id}".encode()).digest())
+    return ranked[: max(1, round(len(cases) * REPEATED_SHARE))] if cases else []
+
+
+@dataclass(frozen=True, slots=True)
+class _Reply:
+    text: str
+    finish_reason: str
+    latency_ms: float
+
+
+class _Asker:
+    """One client of one model."""
+
+    def __init__(
+        self, session: aiohttp.ClientSession, url: str, model: str, system_prompt: str | None, max_answer_tokens: int
+    ) -> None:
+        self._session = session
+        self._url = url
+        self._model = model
+        self._system_prompt = system_prompt
+        self._max_answer_tokens = max_answer_tokens
+
+    async def ask(self, question: str) -> _Reply:
+        messages = [{"role": "user", "content": question}]
+        if self._system_prompt is not None:
+            messages.insert(0, {"role": "system", "content": self._system_prompt})
+        body = {
+            "model": self._model,
+            "messages": messages,
+            "temperature": 0,
+            "max_tokens": self._max_answer_tokens,
+        }
+        pause, last_failure = FIRST_PAUSE_SECONDS, ""
+        for attempt in range(ATTEMPTS):
+            if attempt:
+                await asyncio.sleep(pause)
+                pause *= 2
+            try:
+                return await self._post(body)
+            except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError) as error:
+                last_failure = f"{type(error).__name__}: {error}"
+            except _BusyError as error:
+                last_failure = str(error)
+        raise UnavailableError(
+            f"The model server did not answer after {ATTEMPTS} attempts ({last_failure})",
+            value=self._url,
+            next_step="look at the model server's log, then start the evaluation again",
+        )
+
+    async def _post(self, body: dict[str, object]) -> _Reply:
+        started = asyncio.get_running_loop().time()
+        async with self._session.post(self._url, json=body) as response:
+            if response.status in _BUSY_STATUSES:
+                raise _BusyError(f"status {response.status}: {(await response.text())[:200]}")
+            if response.status != 200:
+                raise InvalidRequestError(
+                    f"The model server refused a question with status {response.status}",
+                    value=(await response.text())[:300],
+                    allowed="a question that fits the model's context, for a model the server has loaded",
+                    next_step="shorten the question in the test case file, or raise the server's maximum length",
+                )
+            payload = await response.json(content_type=None)
+        choice = payload["choices"][0]
+        return _Reply(
+            text=choice["message"].get("content") or "",
+            finish_reason=str(choice.get("finish_reason") or ""),
+            latency_ms=(asyncio.get_running_loop().time() - started) * 1000,
+        )
+
+
+class _BusyError(Exception):
+    """The server cannot answer now."""
+
+
+async def ask_async(
+    cases: Sequence[TestCase],
+    *,
+    endpoint_url: str,
+    model: str,
+    concurrency: int = 8,
+    system_prompt: str | None = None,
+    max_answer_tokens: int = 128,
+    timeout_seconds: float = 120.0,
+    seed: int = 0,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> list[Answer]:
+    """`ask` for callers that have an event loop."""
+    repeated = chosen_for_repetition(cases, seed)
+    total, done = len(cases) + len(repeated), 0
+    gate = asyncio.Semaphore(concurrency)
+    timeout = aiohttp.ClientTimeout(total=timeout_seconds)
+    connector = aiohttp.TCPConnector(limit=concurrency)
+    url = endpoint_url.rstrip("/").removesuffix("/v1") + "/v1/chat/completions"
+    async with aiohttp.ClientSession(timeout=timeout, connector=connector, trust_env=False) as session:
+        asker = _Asker(session, url, model, system_prompt, max_answer_tokens)
+
+        async def reply_to(case: TestCase) -> _Reply:
+            nonlocal done
+            async with gate:
+                reply = await asker.ask(case.question)
+            done += 1
+            if on_progress is not None:
+                on_progress(done, total)
+            return reply
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                first = {case.id: group.create_task(reply_to(case)) for case in cases}
+                second = {case.id: group.create_task(reply_to(case)) for case in repeated}
+        except ExceptionGroup as failures:
+            raise failures.exceptions[0] from failures
+    return [
+        Answer(
+            case_id=case.id,
+            text=(reply := first[case.id].result()).text,
+            finish_reason=reply.finish_reason,
+            latency_ms=reply.latency_ms,
+            repeated_text=second[case.id].result().text if case.id in second else None,
+        )
+        for case in cases
+    ]
+
+
+def ask(
+    cases: Sequence[TestCase],
+    *,
+    endpoint_url: str,
+    model: str,
+    concurrency: int = 8,
+    system_prompt: str | None = None,
+    max_answer_tokens: int = 128,
+    timeout_seconds: float = 120.0,
+    seed: int = 0,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> list[Answer]:
+    """Every case's answer, in the order of the cases; a tenth is asked twice.
+
+    Connection errors and a busy server are tried again; then UnavailableError. A refused question raises
+    InvalidRequestError. `on_progress(done, total)` is called after each reply.
+    """
+    return asyncio.run(
+        ask_async(
+            cases,
+            endpoint_url=endpoint_url,
+            model=model,
+            concurrency=concurrency,
+            system_prompt=system_prompt,
+            max_answer_tokens=max_answer_tokens,
+            timeout_seconds=timeout_seconds,
+            seed=seed,
+            on_progress=on_progress,
+        )
+    )

@@ -1,0 +1,61 @@
+"""Base and tuned model on the same questions: from answers to a suite's report."""
+
+from collections.abc import Mapping, Sequence
+
+from contracts.evaluation import Accuracy, CaseResult, SuiteReport, TestCase
+from evaluation.answer_scoring import is_correct
+from evaluation.statistics import mcnemar_exact, wilson_interval
+
+
+def score_cases(
+    cases: Sequence[TestCase], base_answers: Mapping[str, str], tuned_answers: Mapping[str, str]
+) -> list[CaseResult]:
+    """Both models' answers (case id → text) beside the accepted ones. Every case must have been answered by both."""
+    return [
+        CaseResult(
+            case_id=case.id,
+            question=case.question,
+            category=case.category,
+            accepted_answers=case.accepted_answers,
+            base_answer=base_answers[case.id],
+            tuned_answer=tuned_answers[case.id],
+            base_correct=is_correct(base_answers[case.id], case.accepted_answers),
+            tuned_correct=is_correct(tuned_answers[case.id], case.accepted_answers),
+        )
+        for case in cases
+    ]
+
+
+def accuracy_of(outcomes: Sequence[tuple[str, bool]]) -> Accuracy:
+    """Accuracy with its interval, from (category, answered right) of each case."""
+    correct = sum(right for _, right in outcomes)
+    by_category: dict[str, float] = {}
+    for category in sorted({category for category, _ in outcomes}):
+        rights = [right for other, right in outcomes if other == category]
+        by_category[category] = sum(rights) / len(rights)
+    return Accuracy(
+        n=len(outcomes),
+        correct=correct,
+        accuracy=correct / len(outcomes) if outcomes else 0.0,
+        interval=wilson_interval(correct, len(outcomes)),
+        by_category=by_category,
+    )
+
+
+def compare_suite(
+    name: str, path: str, sha256: str, results: Sequence[CaseResult], excluded: Mapping[str, int] | None = None
+) -> SuiteReport:
+    """One suite's report: both accuracies and the paired comparison."""
+    won = sum(result.tuned_correct and not result.base_correct for result in results)
+    lost = sum(result.base_correct and not result.tuned_correct for result in results)
+    return SuiteReport(
+        name=name,
+        path=path,
+        sha256=sha256,
+        base=accuracy_of([(result.category, result.base_correct) for result in results]),
+        tuned=accuracy_of([(result.category, result.tuned_correct) for result in results]),
+        mcnemar_p=mcnemar_exact(won, lost),
+        won=won,
+        lost=lost,
+        excluded=dict(excluded or {}),
+    )

@@ -1,0 +1,93 @@
+"""Intervals and tests for right and wrong answers: counts in, numbers out."""
+
+from math import sqrt
+
+from contracts.evaluation import Interval
+
+Z_95 = 1.959963984540054
+"""97.5 % quantile of the standard normal distribution."""
+MAX_CASES_PLANNED = 1_000_000
+"""Beyond this many test cases nobody writes more; the question is then said to be undecidable."""
+
+
+def wilson_interval(correct: int, n: int) -> Interval:
+    """Two-sided 95 % score interval of a proportion (Wilson 1927). Without cases it is the whole unit interval."""
+    if n == 0:
+        return Interval(lower=0.0, upper=1.0)
+    proportion = correct / n
+    denominator = 1 + Z_95**2 / n
+    centre = (proportion + Z_95**2 / (2 * n)) / denominator
+    half_width = Z_95 * sqrt(proportion * (1 - proportion) / n + Z_95**2 / (4 * n**2)) / denominator
+    lower = 0.0 if correct == 0 else max(0.0, centre - half_width)
+    upper = 1.0 if correct == n else min(1.0, centre + half_width)
+    return Interval(lower=lower, upper=upper)
+
+
+def lower_bound(correct: int, n: int, confidence: float = 0.95) -> float:
+    """One-sided Clopper-Pearson lower bound: a true accuracy below it would give so many right answers too rarely."""
+    from scipy.stats import beta
+
+    return 0.0 if correct == 0 else float(beta.ppf(1 - confidence, correct, n - correct + 1))
+
+
+def upper_bound(correct: int, n: int, confidence: float = 0.95) -> float:
+    """One-sided Clopper-Pearson upper bound."""
+    from scipy.stats import beta
+
+    return 1.0 if correct == n else float(beta.ppf(confidence, correct + 1, n - correct))
+
+
+def mcnemar_exact(won: int, lost: int) -> float:
+    """Two-sided exact McNemar test: the p value of `won` against `lost` under equal chances. 1 without discordant pairs."""
+    from scipy.stats import binom
+
+    discordant = won + lost
+    if discordant == 0:
+        return 1.0
+    return min(1.0, 2 * float(binom.cdf(min(won, lost), discordant, 0.5)))
+
+
+def needed_correct(n: int, bar: float) -> int:
+    """Fewest right answers out of n whose share is at least the bar."""
+    correct = max(0, int(bar * n) - 1)
+    while not reaches(correct, n, bar):
+        correct += 1
+    return correct
+
+
+def reaches(correct: int, n: int, bar: float) -> bool:
+    """The share is at least the bar; 180 of 200 reaches 0.9 however 0.9 is stored."""
+    return n > 0 and correct / n >= bar - 1e-12
+
+
+def probability_of_passing(true_accuracy: float, n: int, bar: float) -> float:
+    """Chance that a model of this true accuracy gets at least the bar's share of n independent cases right."""
+    from scipy.stats import binom
+
+    return float(binom.sf(needed_correct(n, bar) - 1, n, true_accuracy))
+
+
+def cases_to_decide(correct: int, n: int, bar: float) -> int | None:
+    """Test cases at which the bounds would clear the bar if the share of right answers stays as it is.
+
+    None where that needs more than a million cases, as when the share equals the bar.
+    """
+    share = correct / n
+
+    def decides(cases: int) -> bool:
+        right = round(share * cases)
+        return lower_bound(right, cases) > bar or upper_bound(right, cases) < bar
+
+    high = n
+    while not decides(high):
+        high *= 2
+        if high > MAX_CASES_PLANNED:
+            return None
+    low = n
+    while low < high:
+        middle = (low + high) // 2
+        if decides(middle):
+            high = middle
+        else:
+            low = middle + 1
+    return high

@@ -1,0 +1,114 @@
+"""Intervals and tests, against independent golden values and by simulation."""
+
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+
+from evaluation.statistics import (
+    cases_to_decide,
+    lower_bound,
+    mcnemar_exact,
+    needed_correct,
+    probability_of_passing,
+    upper_bound,
+    wilson_interval,
+)
+
+# scipy 1.17.1: binomtest(k, n).proportion_ci(0.95, method="wilson")
+WILSON = [
+    (0, 10, 0.0, 0.27753),
+    (10, 10, 0.72247, 1.0),
+    (7, 20, 0.18119, 0.56715),
+    (180, 200, 0.85059, 0.93433),
+    (187, 200, 0.89198, 0.96162),
+]
+
+
+@pytest.mark.parametrize(("correct", "n", "lower", "upper"), WILSON)
+def test_the_wilson_interval_has_its_golden_values(correct, n, lower, upper):
+    interval = wilson_interval(correct, n)
+    golden = binomtest(correct, n).proportion_ci(0.95, method="wilson")
+    assert (interval.lower, interval.upper) == pytest.approx((golden.low, golden.high), abs=1e-9)
+    assert (interval.lower, interval.upper) == pytest.approx((lower, upper), abs=5e-6)
+
+
+def test_without_cases_nothing_is_known():
+    assert (wilson_interval(0, 0).lower, wilson_interval(0, 0).upper) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize(("correct", "golden"), [(187, 0.89864), (188, 0.90460), (200, 0.98513), (0, 0.0)])
+def test_the_lower_bound_has_its_golden_values(correct, golden):
+    independent = binomtest(correct, 200, alternative="greater").proportion_ci(0.95, method="exact").low
+    assert lower_bound(correct, 200) == pytest.approx(golden, abs=5e-6)
+    assert lower_bound(correct, 200) == pytest.approx(independent, abs=1e-9)
+
+
+def test_188_is_the_fewest_of_200_whose_lower_bound_clears_ninety_percent():
+    assert lower_bound(187, 200) < 0.90 < lower_bound(188, 200)
+
+
+def test_at_the_lower_bound_so_many_right_answers_have_a_chance_of_five_percent():
+    bound = lower_bound(188, 200)
+    chance = sum(math.comb(200, k) * bound**k * (1 - bound) ** (200 - k) for k in range(188, 201))
+    assert chance == pytest.approx(0.05, abs=1e-9)
+
+
+def test_the_upper_bound_mirrors_the_lower_bound():
+    assert upper_bound(170, 200) == pytest.approx(1 - lower_bound(30, 200), abs=1e-12)
+    assert upper_bound(200, 200) == 1.0
+
+
+@pytest.mark.parametrize(("won", "lost"), [(0, 0), (5, 5), (10, 2), (2, 10), (1, 0), (150, 3)])
+def test_mcnemar_equals_the_binomial_sum(won, lost):
+    n = won + lost
+    tail = sum(Fraction(math.comb(n, k), 2**n) for k in range(min(won, lost) + 1))
+    assert mcnemar_exact(won, lost) == pytest.approx(float(min(Fraction(1), 2 * tail)), rel=1e-9)
+
+
+def test_mcnemar_has_its_golden_value():
+    assert mcnemar_exact(10, 2) == pytest.approx(0.03857, abs=5e-6)  # R: binom.test(2, 12)$p.value = 0.03857422
+
+
+@pytest.mark.parametrize(
+    ("n", "bar", "needed"), [(200, 0.9, 180), (10, 0.3, 3), (7, 0.9, 7), (100, 0.07, 7), (1, 0.5, 1)]
+)
+def test_the_needed_right_answers_do_not_suffer_from_rounding(n, bar, needed):
+    assert needed_correct(n, bar) == needed
+
+
+def test_intervals_hold_the_truth_as_often_as_they_say():
+    random = np.random.default_rng(20261122)
+    for truth in (0.5, 0.9, 0.97):
+        counts = random.binomial(200, truth, size=4000)
+        inside = [(i := wilson_interval(int(k), 200)).lower <= truth <= i.upper for k in counts]
+        bounded = {k: lower_bound(int(k), 200) for k in set(counts.tolist())}
+        below = [bounded[int(k)] <= truth for k in counts]
+        assert 0.93 <= np.mean(inside) <= 0.97  # Wilson is right on average, not at each truth
+        assert np.mean(below) >= 0.945  # Clopper-Pearson is never below 0.95, simulation error 0.0034
+
+
+def test_the_chance_to_pass_by_luck_is_what_a_simulation_finds():
+    random = np.random.default_rng(7)
+    passed = np.mean(random.binomial(200, 0.88, size=200_000) >= 180)
+    assert probability_of_passing(0.88, 200, 0.90) == pytest.approx(passed, abs=0.004)
+    assert probability_of_passing(0.88, 200, 0.90) == pytest.approx(0.22663, abs=5e-6)
+
+
+def test_a_weak_model_passes_the_lower_bound_rule_at_most_once_in_twenty():
+    random = np.random.default_rng(11)
+    counts = random.binomial(200, 0.90, size=100_000)
+    assert np.mean(counts >= 188) < 0.05
+
+
+def test_the_number_of_cases_to_decide_is_the_smallest_that_decides():
+    total = cases_to_decide(184, 200, 0.90)
+    assert total is not None
+    assert lower_bound(round(0.92 * total), total) > 0.90
+    assert lower_bound(round(0.92 * (total // 2)), total // 2) < 0.90
+
+
+def test_a_share_on_the_bar_can_never_be_decided():
+    assert cases_to_decide(180, 200, 0.90) is None
