@@ -1,0 +1,1 @@
+"""A/B tests as numbers: who gets which arm, and what the ratings say. No input or output."""

@@ -1,0 +1,1 @@
+"""Model servers: processes that answer the OpenAI protocol for a base model and LoRA adapters by name."""

@@ -1,0 +1,215 @@
+"""The programs that can serve a model, and how each is started."""
+
+import json
+import logging
+import os
+import sys
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from contracts.enums import ServerBackend
+from contracts.errors import InvalidRequestError, UnavailableError
+from deployment.specification import ServerSpec
+from settings import Settings
+
+log = logging.getLogger(__name__)
+
+DEFAULT_MAX_MODEL_LENGTH = 4096
+# Ranks that vLLM compiles its kernels for.
+VLLM_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
+MIN_CPU_CACHE_BYTES = 64 * 1024**2
+CPU_CACHE_SEQUENCES = 8
+MAX_SEQUENCES = 64
+# Two arms are compared at a time; earlier versions wait in memory and come back without reading files.
+LOADED_ADAPTERS = 2
+KEPT_ADAPTERS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """How a server process is started."""
+
+    arguments: list[str]
+    environment: dict[str, str]
+    """The whole environment, not an addition."""
+
+
+class ModelServer(ABC):
+    """A program that answers the OpenAI protocol for a base model and LoRA adapters by name."""
+
+    backend: ServerBackend
+
+    @abstractmethod
+    def command(self, spec: ServerSpec, settings: Settings, port: int) -> Command:
+        """How to start it. The process serves the adapters of `spec`, and more by POST /v1/load_lora_adapter."""
+
+    @abstractmethod
+    def needs_restart(self, before: ServerSpec, after: ServerSpec) -> bool:
+        """A running server cannot take the added adapters as it was started."""
+
+
+class VllmServer(ModelServer):
+    """vLLM, in its own environment."""
+
+    backend = ServerBackend.VLLM
+
+    def command(self, spec: ServerSpec, settings: Settings, port: int) -> Command:
+        """`vllm serve`, on the cards given or on the CPU."""
+        config = model_config(spec.model_path)
+        length = _max_model_length(spec, config)
+        arguments = [
+            *(str(settings.vllm_python), "-m", "vllm.entrypoints.cli.main", "serve", spec.model_path),
+            *("--served-model-name", spec.served_model_name),
+            *("--host", settings.host, "--port", str(port)),
+            *("--max-model-len", str(length)),
+            *("--max-num-seqs", str(MAX_SEQUENCES)),
+            "--disable-uvicorn-access-log",
+            "--enable-lora",
+            *("--max-loras", str(LOADED_ADAPTERS), "--max-cpu-loras", str(KEPT_ADAPTERS)),
+            *("--max-lora-rank", str(_vllm_rank(spec))),
+        ]
+        if spec.adapters:
+            arguments += ["--lora-modules", *(f"{adapter.name}={adapter.path}" for adapter in spec.adapters)]
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        environment |= {
+            "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1",
+            "VLLM_NO_USAGE_STATS": "1",
+            "DO_NOT_TRACK": "1",
+            "HF_HUB_OFFLINE": "1",
+            "VLLM_CACHE_ROOT": str(settings.data_dir / "cache" / "vllm"),
+        }
+        if spec.gpu_ids:
+            environment["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, spec.gpu_ids))
+            if len(spec.gpu_ids) > 1:
+                arguments += ["--tensor-parallel-size", str(len(spec.gpu_ids))]
+        else:
+            # Two processes instead of three, no core pinning, no compilation: 13 s to start instead of 20, and on
+            # two shared cores more than twice the requests a second.
+            arguments += ["--distributed-executor-backend", "uni", "--enforce-eager"]
+            arguments += ["--kv-cache-memory-bytes", str(_cpu_cache_bytes(config, length))]
+            if _dtype(config) == "float32":
+                arguments += ["--dtype", "float32"]  # else lowered to 16 bits, which is not what was trained
+            environment |= {
+                "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+                "OMP_NUM_THREADS": "1",
+                "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+                "VLLM_CPU_CI_ENV": "1",
+            }
+        return Command([*arguments, *settings.model_server_args], environment)
+
+    def needs_restart(self, before: ServerSpec, after: ServerSpec) -> bool:
+        """The highest rank is fixed at start."""
+        return _vllm_rank(after) > _vllm_rank(before)
+
+
+class EmbeddedServer(ModelServer):
+    """llama.cpp inside a small process of ours: starts in a second, takes Qwen3 models."""
+
+    backend = ServerBackend.EMBEDDED
+
+    def command(self, spec: ServerSpec, settings: Settings, port: int) -> Command:
+        """`python -m deployment.embedded_server`."""
+        arguments = [
+            *(sys.executable, "-m", "deployment.embedded_server", "--model", spec.model_path),
+            *("--served-model-name", spec.served_model_name),
+            *("--host", settings.host, "--port", str(port)),
+            *("--max-model-length", str(_max_model_length(spec, model_config(spec.model_path)))),
+            *("--cache-dir", str(settings.data_dir / "cache" / "gguf")),
+        ]
+        for adapter in spec.adapters:
+            arguments += ["--adapter", f"{adapter.name}={adapter.path}"]
+        return Command(arguments, {**os.environ, "PYTHONPATH": str(settings.repository_root), "OMP_NUM_THREADS": "1"})
+
+    def needs_restart(self, before: ServerSpec, after: ServerSpec) -> bool:
+        """Never: it opens its engine anew by itself."""
+        return False
+
+
+SERVERS: dict[ServerBackend, ModelServer] = {server.backend: server for server in (VllmServer(), EmbeddedServer())}
+
+
+def choose_server(settings: Settings) -> ModelServer:
+    """The backend of the settings. Raises UnavailableError when vLLM is asked for by name and is not installed."""
+    vllm_is_there = settings.vllm_python.is_file()
+    if settings.model_server_backend == "embedded":
+        return SERVERS[ServerBackend.EMBEDDED]
+    if vllm_is_there:
+        return SERVERS[ServerBackend.VLLM]
+    if settings.model_server_backend == "vllm":
+        raise UnavailableError(
+            "vLLM's environment does not exist",
+            value=settings.vllm_python,
+            allowed="the interpreter of an environment with vLLM (TUNEWAY_VLLM_PYTHON)",
+            next_step="run `make setup`, or set TUNEWAY_MODEL_SERVER_BACKEND=embedded",
+        )
+    log.warning(
+        "vLLM is not installed (%s does not exist): the light embedded server (llama.cpp) serves instead",
+        settings.vllm_python,
+    )
+    return SERVERS[ServerBackend.EMBEDDED]
+
+
+def gpu_count() -> int:
+    """NVIDIA cards that the driver shows."""
+    try:
+        import pynvml
+    except ImportError:
+        return 0
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return 0
+    try:
+        return int(pynvml.nvmlDeviceGetCount())
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def model_config(model_path: str) -> dict[str, Any]:
+    """The model's config.json. Raises InvalidRequestError where there is none."""
+    path = Path(model_path) / "config.json"
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InvalidRequestError(
+            "There is no model in the folder",
+            value=model_path,
+            allowed="a folder with config.json, weights and tokenizer, as transformers saves it",
+            next_step="look at the model's folder",
+        ) from error
+    assert isinstance(value, dict)
+    return value
+
+
+def _dtype(config: dict[str, Any]) -> str | None:
+    return config.get("dtype") or config.get("torch_dtype")
+
+
+def _max_model_length(spec: ServerSpec, config: dict[str, Any]) -> int:
+    longest = int(config.get("max_position_embeddings", DEFAULT_MAX_MODEL_LENGTH))
+    if spec.max_model_length is not None:
+        return min(spec.max_model_length, longest)
+    return min(DEFAULT_MAX_MODEL_LENGTH, longest)
+
+
+def _vllm_rank(spec: ServerSpec) -> int:
+    highest = max((adapter.rank for adapter in spec.adapters), default=16)
+    for rank in VLLM_RANKS[1:]:
+        if highest <= rank:
+            return rank
+    raise InvalidRequestError(
+        "The adapter's rank is higher than vLLM serves",
+        value=highest,
+        allowed=f"at most {VLLM_RANKS[-1]}",
+        next_step="merge the adapter into its base model, or train with a lower rank",
+    )
+
+
+def _cpu_cache_bytes(config: dict[str, Any], length: int) -> int:
+    heads = int(config.get("num_key_value_heads") or config["num_attention_heads"])
+    head_dim = int(config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"])
+    bytes_per_value = 4 if _dtype(config) == "float32" else 2
+    per_token = 2 * int(config["num_hidden_layers"]) * heads * head_dim * bytes_per_value
+    return max(MIN_CPU_CACHE_BYTES, CPU_CACHE_SEQUENCES * length * per_token)

@@ -1,0 +1,97 @@
+"""Questions to a model server: is it up, what does it serve, load this."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import httpx
+
+from contracts.errors import JobFailedError, UnavailableError
+from deployment.specification import LoraAdapter
+
+# The first request of a kind may compile something: 30 s were seen on a busy machine.
+ANSWER_TIMEOUT_S = 180.0
+PROBE_TIMEOUT_S = 5.0
+
+
+def _client(timeout_s: float) -> httpx.Client:
+    # a site's proxy variables must not catch a call to this machine
+    return httpx.Client(timeout=timeout_s, trust_env=False)
+
+
+def is_healthy(base_url: str) -> bool:
+    """The server says that it is up."""
+    try:
+        with _client(PROBE_TIMEOUT_S) as client:
+            return client.get(base_url.removesuffix("/v1") + "/health").status_code == httpx.codes.OK
+    except httpx.HTTPError:
+        return False
+
+
+def model_names(base_url: str) -> list[str]:
+    """Every model the server lists. Raises UnavailableError."""
+    try:
+        with _client(PROBE_TIMEOUT_S) as client:
+            response = client.get(f"{base_url}/models")
+            response.raise_for_status()
+            return [model["id"] for model in response.json()["data"]]
+    except httpx.HTTPError as error:
+        raise _unavailable(base_url, error) from error
+
+
+def load_adapter(base_url: str, adapter: LoraAdapter) -> None:
+    """Load the adapter into the running server; nothing happens when it serves that name already."""
+    if adapter.name in model_names(base_url):
+        return
+    try:
+        with _client(ANSWER_TIMEOUT_S) as client:
+            response = client.post(
+                f"{base_url}/load_lora_adapter", json={"lora_name": adapter.name, "lora_path": adapter.path}
+            )
+    except httpx.HTTPError as error:
+        raise _unavailable(base_url, error) from error
+    if response.status_code != httpx.codes.OK and adapter.name not in model_names(base_url):
+        raise JobFailedError(
+            f"The model server did not load the adapter {adapter.name}",
+            value=response.text[:500],
+            allowed="a PEFT LoRA adapter of the served base model",
+            next_step="look at the model server's log",
+        )
+
+
+def ask(base_url: str, model: str, question: str, max_tokens: int = 64, **options: Any) -> str:
+    """The model's answer at temperature 0. Raises UnavailableError, or JobFailedError for an answer that is none."""
+    body = {
+        "model": model,
+        "messages": [{"role": "user", "content": question}],
+        "max_tokens": max_tokens,
+        "temperature": 0,
+        **options,
+    }
+    try:
+        with _client(ANSWER_TIMEOUT_S) as client:
+            response = client.post(f"{base_url}/chat/completions", json=body)
+    except httpx.HTTPError as error:
+        raise _unavailable(base_url, error) from error
+    try:
+        response.raise_for_status()
+        return response.json()["choices"][0]["message"]["content"] or ""
+    except (httpx.HTTPStatusError, ValueError, LookupError, TypeError) as error:
+        raise JobFailedError(
+            f"The model {model} did not answer a question",
+            value=response.text[:500],
+            next_step="look at the model server's log",
+        ) from error
+
+
+def warm_up(base_url: str, names: Iterable[str]) -> None:
+    """One short answer of each model, so that the first user does not wait for what happens once."""
+    for name in names:
+        ask(base_url, name, "준비되었습니까?", max_tokens=1)
+
+
+def _unavailable(base_url: str, error: Exception) -> UnavailableError:
+    return UnavailableError(
+        "The model server does not answer",
+        value=f"{base_url}: {type(error).__name__} {error}",
+        next_step="look at `tuneway status` and the model server's log",
+    )

@@ -1,0 +1,191 @@
+"""The admin API: what the platform has, and the A/B tests. Every call carries the administrator's token."""
+
+import hmac
+from typing import Annotated, Any, Generic, TypeVar
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import BaseModel
+
+from ab_testing.results import summarise_experiment
+from contracts.datasets import DatasetVersion
+from contracts.enums import DatasetStatus, ExperimentStatus, JobStatus, ModelStatus
+from contracts.errors import ConflictError, NotFoundError
+from contracts.experiment_results import ExperimentResults
+from contracts.experiments import ABExperiment
+from contracts.jobs import FinetuningJob
+from contracts.models import ArmEndpoint, ModelVersion
+from contracts.pipeline import PipelineRun
+from database.unit_of_work import UnitOfWork
+from serving_api.problems import Problem, UnauthorizedError
+from settings import SecretName, read_secret
+from stages.services import Services
+
+T = TypeVar("T")
+
+
+class Page(BaseModel, Generic[T]):
+    """A part of a list, newest first."""
+
+    items: list[T]
+    skip: int
+    limit: int
+
+
+class ModelDetails(BaseModel):
+    """A model version and where it answers."""
+
+    model: ModelVersion
+    deployment: ArmEndpoint | None
+
+
+_bearer = HTTPBearer(auto_error=False, description="the installation's admin_token")
+
+
+def services_of(request: Request) -> Services:
+    """The application's services."""
+    services: Services = request.app.state.services
+    return services
+
+
+def require_admin(
+    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+) -> None:
+    """Refuse a call without the administrator's token."""
+    token = read_secret(services_of(request).settings.secrets_dir, SecretName.ADMIN_TOKEN)
+    given = credentials.credentials if credentials is not None else ""
+    if not hmac.compare_digest(given.encode(), token.encode()):
+        raise UnauthorizedError(
+            "The call carries no valid administrator's token",
+            allowed="Authorization: Bearer <token>",
+            next_step="the token is in the file admin_token of the installation's secrets folder",
+        )
+
+
+ServicesParameter = Annotated[Services, Depends(services_of)]
+Skip = Annotated[int, Query(ge=0)]
+Limit = Annotated[int, Query(ge=1, le=500)]
+
+
+def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    return {status: {"model": Problem} for status in (401, 422, 503, *statuses)}
+
+
+router = APIRouter(prefix="/api/v1/admin", tags=["admin"], dependencies=[Depends(require_admin)], responses=_errors())
+
+
+@router.get("/training/datasets")
+def list_datasets(
+    services: ServicesParameter, status: DatasetStatus | None = None, skip: Skip = 0, limit: Limit = 20
+) -> Page[DatasetVersion]:
+    """Dataset versions."""
+    with services.unit_of_work() as uow:
+        return Page(items=uow.datasets.newest(status, limit, skip), skip=skip, limit=limit)
+
+
+@router.get("/training/datasets/{dataset_id}", responses=_errors(404))
+def get_dataset(services: ServicesParameter, dataset_id: int) -> DatasetVersion:
+    """One dataset version."""
+    with services.unit_of_work() as uow:
+        return uow.datasets.get(dataset_id)
+
+
+@router.get("/finetuning/jobs")
+def list_jobs(
+    services: ServicesParameter, status: JobStatus | None = None, skip: Skip = 0, limit: Limit = 20
+) -> Page[FinetuningJob]:
+    """Fine-tuning jobs."""
+    with services.unit_of_work() as uow:
+        return Page(items=uow.jobs.newest(status, limit, skip), skip=skip, limit=limit)
+
+
+@router.get("/finetuning/jobs/{job_id}", responses=_errors(404))
+def get_job(services: ServicesParameter, job_id: int) -> FinetuningJob:
+    """One fine-tuning job with its progress and report."""
+    with services.unit_of_work() as uow:
+        return uow.jobs.get(job_id)
+
+
+@router.get("/models")
+def list_models(
+    services: ServicesParameter, status: ModelStatus | None = None, skip: Skip = 0, limit: Limit = 20
+) -> Page[ModelVersion]:
+    """Registered model versions."""
+    with services.unit_of_work() as uow:
+        return Page(items=uow.models.newest(status, limit, skip), skip=skip, limit=limit)
+
+
+@router.get("/models/{model_id}", responses=_errors(404))
+def get_model(services: ServicesParameter, model_id: int) -> ModelDetails:
+    """One model version and where it answers."""
+    with services.unit_of_work() as uow:
+        return ModelDetails(model=uow.models.get(model_id), deployment=uow.models.deployment(model_id))
+
+
+@router.get("/ab-tests")
+def list_experiments(services: ServicesParameter, skip: Skip = 0, limit: Limit = 20) -> Page[ABExperiment]:
+    """A/B tests."""
+    with services.unit_of_work() as uow:
+        return Page(items=uow.experiments.newest(limit, skip), skip=skip, limit=limit)
+
+
+@router.get("/ab-tests/{experiment_id}", responses=_errors(404))
+def get_experiment(services: ServicesParameter, experiment_id: int) -> ABExperiment:
+    """One A/B test."""
+    with services.unit_of_work() as uow:
+        return uow.experiments.get(experiment_id)
+
+
+@router.get("/ab-tests/{experiment_id}/results", responses=_errors(404))
+def get_results(services: ServicesParameter, experiment_id: int) -> ExperimentResults:
+    """What the A/B test shows so far, with intervals; its p value is valid once, at the planned size."""
+    with services.unit_of_work() as uow:
+        return summarise_experiment(uow.experiments.get(experiment_id), uow.experiments.counts(experiment_id))
+
+
+@router.post("/ab-tests/{experiment_id}/stop", responses=_errors(404, 409))
+def stop_experiment(services: ServicesParameter, experiment_id: int) -> ABExperiment:
+    """End the A/B test; its answers and ratings stay. Stopping it again changes nothing."""
+    with services.unit_of_work() as uow:
+        experiment = uow.experiments.get(experiment_id)
+        if experiment.status is ExperimentStatus.COMPLETED:
+            raise ConflictError(
+                "The A/B test has been completed",
+                value=experiment.experiment_name,
+                allowed="a running A/B test",
+                next_step="read its results",
+            )
+        if experiment.status is ExperimentStatus.RUNNING:
+            uow.experiments.stop(experiment_id, ExperimentStatus.STOPPED)
+            uow.audit.append("admin", "experiment.stopped", f"experiment/{experiment_id}")
+        return uow.experiments.get(experiment_id)
+
+
+@router.get("/pipeline-runs")
+def list_runs(services: ServicesParameter, limit: Limit = 20) -> Page[PipelineRun]:
+    """Pipeline runs."""
+    with services.unit_of_work() as uow:
+        return Page(items=uow.pipeline_runs.newest(limit), skip=0, limit=limit)
+
+
+@router.get("/pipeline-runs/latest", responses=_errors(404))
+def get_latest_run(services: ServicesParameter) -> PipelineRun:
+    """The newest pipeline run."""
+    with services.unit_of_work() as uow:
+        return _found(uow)
+
+
+@router.get("/pipeline-runs/{run_id:path}", responses=_errors(404))
+def get_run(services: ServicesParameter, run_id: str) -> PipelineRun:
+    """One pipeline run with its stages."""
+    with services.unit_of_work() as uow:
+        return uow.pipeline_runs.get(run_id)
+
+
+def _found(uow: UnitOfWork) -> PipelineRun:
+    run = uow.pipeline_runs.latest()
+    if run is None:
+        raise NotFoundError(
+            "There has been no pipeline run yet", next_step="start one: `tuneway pipeline trigger finetune_pipeline`"
+        )
+    return run

@@ -1,0 +1,94 @@
+"""The service as one ASGI application: /v1 goes to the data path, everything else to FastAPI."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI, Response
+
+from serving_api.admin import router
+from serving_api.data_path import DataPath, Receive, Scope, Send
+from serving_api.documentation import install_documentation
+from serving_api.event_log import EventLog
+from serving_api.event_store import event_store
+from serving_api.problems import install_problem_details
+from serving_api.routing import Routing
+from settings import SecretName, read_secret
+from stages.services import Services
+
+
+class Service:
+    """Routes each request to its half."""
+
+    def __init__(self, services: Services) -> None:
+        """Raises NotFoundError before the secrets of the installation exist."""
+        settings = services.settings
+        self.routing = Routing(services)
+        self.events = EventLog(settings.data_dir / "serving" / "events", event_store(services))
+        self.data_path = DataPath(
+            self.routing, self.events, read_secret(settings.secrets_dir, SecretName.ASSIGNMENT_KEY)
+        )
+        self.control = _control(self, services)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one connection."""
+        if scope["type"] == "http" and scope["path"].startswith("/v1/"):
+            await self.data_path(scope, receive, send)
+        else:
+            await self.control(scope, receive, send)
+
+
+def create_app(services: Services) -> Service:
+    """The application for these services; its background work runs from startup to shutdown."""
+    return Service(services)
+
+
+def _control(service: Service, services: Services) -> FastAPI:
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        service.events.start()
+        await service.routing.start()
+        await service.data_path.start()
+        try:
+            yield
+        finally:
+            await service.data_path.stop()
+            await service.routing.stop()
+            service.events.close()
+
+    app = FastAPI(
+        title="Tuneway",
+        description="A/B router and admin API",
+        version="0.1.0",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
+    install_documentation(app)
+    app.state.services = services
+    install_problem_details(app)
+    app.include_router(router)
+
+    @app.get("/health", tags=["control"])
+    def health() -> dict[str, Any]:
+        """The process runs."""
+        return {"status": "ok"}
+
+    @app.get("/ready", tags=["control"])
+    def ready(response: Response) -> dict[str, Any]:
+        """The service can answer users; 503 with what is missing where it cannot."""
+        table = service.routing.table
+        is_ready = table is not None and bool(table.by_name)
+        if not is_ready:
+            response.status_code = 503
+        return {
+            "ready": is_ready,
+            "deployed_models": [] if table is None else list(table.by_name),
+            "experiment_id": None if table is None or table.experiment is None else table.experiment.experiment_id,
+            "database_answers": service.routing.database_answers,
+            "requests_in_flight": service.data_path.in_flight,
+            "events_waiting": service.events.is_behind,
+            "events_waiting_bytes": service.events.pending_bytes,
+        }
+
+    return app

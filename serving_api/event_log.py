@@ -1,0 +1,173 @@
+"""What happened on the data path, on disk first and in PostgreSQL soon after.
+
+An event is written to a journal file before the caller goes on. A thread moves the journal to PostgreSQL in batches;
+while PostgreSQL is away the journal grows, and after a crash the next process moves what is left. Storing an event
+twice changes nothing, so a segment is deleted only after all of it is stored.
+
+<folder>/<time in ns>.jsonl    segments, the newest one is being written
+<folder>/refused.jsonl         events that PostgreSQL will never take, each with the reason
+"""
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from contracts.errors import TunewayError, UnavailableError
+from storage.files import fsync_path
+
+log = logging.getLogger(__name__)
+
+Event = dict[str, Any]
+
+BATCH_EVENTS = 200
+WAIT_SECONDS = 0.2
+RETRY_SECONDS = 1.0
+MAX_RETRY_SECONDS = 5.0
+CLOSE_SECONDS = 10.0
+
+
+class RefusedEventError(TunewayError):
+    """An event that can never be stored."""
+
+    code = "refused_event"
+
+
+class EventLog:
+    """A journal of events with the thread that stores them."""
+
+    def __init__(self, folder: Path, store: Callable[[list[Event]], None]) -> None:
+        """`store` puts events into PostgreSQL, all or none; it raises UnavailableError or RefusedEventError."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._store = store
+        self._lock = threading.Lock()
+        self._written = threading.Event()
+        self._closing = threading.Event()
+        self._is_behind = False
+        self._descriptor, self._current = self._open_segment()
+        self._thread = threading.Thread(target=self._move_forever, name="event-log", daemon=True)
+
+    def start(self) -> None:
+        """Start moving events, those of an earlier process first."""
+        self._thread.start()
+
+    def append(self, event: Event) -> None:
+        """Write the event to the journal: it survives the end of this process."""
+        line = orjson.dumps(event, option=orjson.OPT_APPEND_NEWLINE)
+        with self._lock:
+            os.write(self._descriptor, line)
+        self._written.set()
+
+    def append_durably(self, event: Event) -> None:
+        """Write the event and flush it to the disk: it survives the end of the machine too. Blocks."""
+        self.append(event)
+        with self._lock:
+            os.fsync(self._descriptor)
+
+    @property
+    def is_behind(self) -> bool:
+        """PostgreSQL is away and events wait on disk."""
+        return self._is_behind
+
+    @property
+    def pending_bytes(self) -> int:
+        """Size of what PostgreSQL does not have yet."""
+        return sum(path.stat().st_size for path in self._segments())
+
+    def close(self) -> None:
+        """Move what can be moved within a few seconds; the rest stays in the journal."""
+        self._closing.set()
+        self._written.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=CLOSE_SECONDS)
+        with self._lock:
+            os.close(self._descriptor)
+
+    def _segments(self) -> list[Path]:
+        return sorted(path for path in self._folder.glob("*.jsonl") if path.stem.isdigit())
+
+    def _open_segment(self) -> tuple[int, Path]:
+        path = self._folder / f"{time.time_ns():020d}.jsonl"
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o600)
+        fsync_path(self._folder)
+        return descriptor, path
+
+    def _finished_segments(self) -> list[Path]:
+        """Segments that nobody writes any more; the current one is finished when it is the only one with events."""
+        with self._lock:
+            finished = [path for path in self._segments() if path != self._current]
+            if finished or not os.fstat(self._descriptor).st_size:
+                return finished
+            finished = [self._current]
+            os.close(self._descriptor)
+            self._descriptor, self._current = self._open_segment()
+            return finished
+
+    def _move_forever(self) -> None:
+        retry_s = RETRY_SECONDS
+        while True:
+            try:
+                for segment in self._finished_segments():
+                    self._move(segment)
+                if self._is_behind:
+                    log.info("PostgreSQL is back: every waiting event is stored")
+                self._is_behind = False
+                retry_s = RETRY_SECONDS
+            except UnavailableError as error:
+                if not self._is_behind:
+                    log.warning("events wait in %s: %s", self._folder, error)
+                self._is_behind = True
+                if self._closing.wait(retry_s):
+                    return
+                retry_s = min(2 * retry_s, MAX_RETRY_SECONDS)
+                continue
+            except Exception:
+                # a fault of ours must not end the thread: the events stay in the journal
+                log.exception("events could not be stored and stay in %s", self._folder)
+                self._is_behind = True
+                if self._closing.wait(MAX_RETRY_SECONDS):
+                    return
+                continue
+            with self._lock:
+                is_empty = not os.fstat(self._descriptor).st_size
+            if is_empty and self._closing.is_set():
+                return
+            self._written.wait()
+            self._written.clear()
+            # gather what comes within a moment into one transaction
+            self._closing.wait(WAIT_SECONDS)
+
+    def _move(self, segment: Path) -> None:
+        events = [event for line in segment.read_bytes().splitlines() if (event := self._parsed(line)) is not None]
+        for start in range(0, len(events), BATCH_EVENTS):
+            self._store_batch(events[start : start + BATCH_EVENTS])
+        segment.unlink()
+
+    def _parsed(self, line: bytes) -> Event | None:
+        try:
+            event = orjson.loads(line)
+        except ValueError:
+            self._refuse({"line": line.decode(errors="replace")}, "cut off in the middle")
+            return None
+        return event if isinstance(event, dict) else None
+
+    def _store_batch(self, events: list[Event]) -> None:
+        try:
+            self._store(events)
+        except RefusedEventError as error:
+            if len(events) == 1:
+                self._refuse(events[0], error.sentence())
+                return
+            for event in events:
+                self._store_batch([event])
+
+    def _refuse(self, event: Event, reason: str) -> None:
+        log.error("an event cannot be stored and is kept in %s: %s", self._folder / "refused.jsonl", reason)
+        with (self._folder / "refused.jsonl").open("ab") as stream:
+            stream.write(orjson.dumps({"reason": reason, "event": event}, option=orjson.OPT_APPEND_NEWLINE))

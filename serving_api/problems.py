@@ -1,0 +1,110 @@
+"""Our errors as problem details (RFC 9457) with the four parts. The only place where errors become status codes."""
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict
+from starlette.exceptions import HTTPException
+
+from contracts.errors import (
+    CapacityError,
+    ConflictError,
+    InvalidDataError,
+    InvalidRequestError,
+    NotFoundError,
+    TunewayError,
+    UnavailableError,
+)
+
+MEDIA_TYPE = "application/problem+json"
+
+STATUS_CODES: dict[type[TunewayError], int] = {
+    InvalidRequestError: 422,
+    InvalidDataError: 422,
+    NotFoundError: 404,
+    ConflictError: 409,
+    CapacityError: 507,
+    UnavailableError: 503,
+}
+
+
+class UnauthorizedError(TunewayError):
+    """The caller did not prove who they are."""
+
+    code = "unauthorized"
+
+
+STATUS_CODES[UnauthorizedError] = 401
+
+
+class Problem(BaseModel):
+    """What every error of the admin API looks like."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    type: str
+    """`urn:tuneway:error:` and the code."""
+    title: str
+    """What failed."""
+    status: int
+    detail: str
+    """All parts in one sentence."""
+    code: str
+    what: str
+    value: str | None
+    allowed: str
+    next_step: str
+    retryable: bool
+
+
+def status_of(error: TunewayError) -> int:
+    """The status code of the nearest class in the table; 500 for what is not in it."""
+    return next((STATUS_CODES[kind] for kind in type(error).__mro__ if kind in STATUS_CODES), 500)
+
+
+def problem(error: TunewayError, status: int | None = None) -> JSONResponse:
+    """The error as an answer."""
+    status = status or status_of(error)
+    content = {
+        "type": f"urn:tuneway:error:{error.code}",
+        "title": error.what,
+        "status": status,
+        "detail": error.sentence(),
+        **error.as_record(),
+    }
+    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
+    return JSONResponse(content, status_code=status, media_type=MEDIA_TYPE, headers=headers)
+
+
+def install_problem_details(app: FastAPI) -> None:
+    """Every error of the application leaves as problem details."""
+
+    @app.exception_handler(TunewayError)
+    async def _ours(_: Request, error: TunewayError) -> JSONResponse:
+        return problem(error)
+
+    @app.exception_handler(RequestValidationError)
+    async def _invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        return problem(
+            InvalidRequestError(
+                f"The request is not valid: {place}: {first['msg']}",
+                value=first.get("input"),
+                allowed="see /docs",
+                next_step=f"correct {place}",
+            )
+        )
+
+    @app.exception_handler(HTTPException)
+    async def _http(request: Request, error: HTTPException) -> JSONResponse:
+        kind = NotFoundError if error.status_code == 404 else InvalidRequestError
+        return problem(
+            kind(
+                str(error.detail),
+                value=f"{request.method} {request.url.path}",
+                allowed="see /docs",
+                next_step="check method and path",
+            ),
+            error.status_code,
+        )

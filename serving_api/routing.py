@@ -1,0 +1,114 @@
+"""Which model answers whom: a snapshot of PostgreSQL, renewed each second."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from contracts.enums import Arm, ModelStatus
+from contracts.errors import UnavailableError
+from contracts.experiments import ABExperiment
+from contracts.models import ArmEndpoint
+from stages.services import Services
+
+log = logging.getLogger(__name__)
+
+REFRESH_SECONDS = 1.0
+VIRTUAL_MODEL = "auto"
+"""The model name that stands for "whichever is right for this user"."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingTable:
+    """Everything a request needs to know, swapped as a whole."""
+
+    by_name: Mapping[str, ArmEndpoint]
+    """Deployed models by the name they are served under."""
+    default: ArmEndpoint | None
+    """Who answers while no experiment runs."""
+    experiment: ABExperiment | None
+    arms: Mapping[Arm, ArmEndpoint]
+    """The running experiment's deployed models."""
+    pins: dict[str, Arm] = field(default_factory=dict)
+    """Arm of each user of the experiment seen so far; grows as users come."""
+
+
+class Routing:
+    """The newest table, kept up to date in the background."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self.table: RoutingTable | None = None
+        """None until PostgreSQL was first read."""
+        self.database_answers = False
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Read once, then each second."""
+        await self.refresh()
+        self._task = asyncio.create_task(self._refresh_forever())
+
+    async def stop(self) -> None:
+        """No more reads."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def refresh(self) -> None:
+        """Read now. While PostgreSQL is away the last table stays."""
+        try:
+            self.table = await asyncio.to_thread(read_table, self._services, self.table)
+        except UnavailableError as error:
+            if self.database_answers or self.table is None:
+                log.warning("the routing table could not be renewed: %s", error)
+            self.database_answers = False
+        else:
+            self.database_answers = True
+
+    async def _refresh_forever(self) -> None:
+        while True:
+            await asyncio.sleep(REFRESH_SECONDS)
+            try:
+                await self.refresh()
+            except Exception:
+                # the edge of a background task: the last table stays, and the next second tries again
+                log.exception("the routing table could not be renewed")
+                self.database_answers = False
+
+
+def read_table(services: Services, previous: RoutingTable | None) -> RoutingTable:
+    """The table as PostgreSQL has it now. Raises UnavailableError."""
+    with services.unit_of_work() as uow:
+        deployed = uow.models.deployed()
+        experiment = uow.experiments.running()
+        production = {model.model_id for model in uow.models.newest(ModelStatus.PRODUCTION)}
+        known = previous.experiment if previous is not None else None
+        if experiment is None:
+            pins: dict[str, Arm] = {}
+        elif previous is not None and known is not None and known.experiment_id == experiment.experiment_id:
+            pins = previous.pins
+        else:
+            pins = uow.experiments.pinned(experiment.experiment_id)
+    by_model = {endpoint.model_id: endpoint for endpoint in deployed}
+    arms: dict[Arm, Any] = {}
+    if experiment is not None:
+        chosen = {Arm.A: experiment.model_a_id, Arm.B: experiment.model_b_id}
+        arms = {arm: by_model[model_id] for arm, model_id in chosen.items() if model_id in by_model}
+    return RoutingTable(
+        by_name={endpoint.served_model_name: endpoint for endpoint in deployed},
+        default=_default(deployed, production),
+        experiment=experiment,
+        arms=arms,
+        pins=pins,
+    )
+
+
+def _default(deployed: list[ArmEndpoint], production: set[int]) -> ArmEndpoint | None:
+    """The newest production version that answers, else the newest arm A, else the newest of all."""
+    newest = sorted(
+        deployed,
+        key=lambda endpoint: (endpoint.model_id in production, endpoint.arm is Arm.A, endpoint.model_id),
+        reverse=True,
+    )
+    return newest[0] if newest else None

@@ -1,0 +1,5 @@
+"""Fixtures of the model servers' tests."""
+
+from tests.model_fixtures import embedded_endpoint, tiny_models, vllm_endpoint
+
+__all__ = ["embedded_endpoint", "tiny_models", "vllm_endpoint"]

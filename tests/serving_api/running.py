@@ -1,0 +1,118 @@
+"""The service on a port, in a thread of the test's process, and rows for it to route by."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvicorn
+
+from contracts.enums import Arm, ModelFormat, ModelStatus, ServerBackend
+from contracts.experiments import ABExperiment, StartABTestRequest, TrafficSplit
+from contracts.models import ArmEndpoint, ModelVersion
+from serving_api.app import Service, create_app
+from settings import SecretName
+from stages.services import Services
+
+ADMIN_TOKEN = "the administrator's token of the test"
+
+
+def make_secrets(folder: Path) -> None:
+    """The secrets that the service reads."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / SecretName.ADMIN_TOKEN.value).write_text(ADMIN_TOKEN, encoding="utf-8")
+    (folder / SecretName.ASSIGNMENT_KEY.value).write_text("a key of the test", encoding="utf-8")
+
+
+@contextmanager
+def running_service(services: Services) -> Iterator[tuple[str, Service]]:
+    """The service's URL, and the service itself to look inside."""
+    make_secrets(services.settings.secrets_dir)
+    app = create_app(services)
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    server = uvicorn.Server(
+        uvicorn.Config(app, loop="uvloop", http="httptools", log_config=None, timeout_graceful_shutdown=2)
+    )
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    wait_until(lambda: _answers(url))
+    try:
+        yield url, app
+    finally:
+        server.should_exit = True
+        thread.join(timeout=20)
+        listener.close()
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def wait_until(is_true, seconds: float = 15.0) -> None:
+    """Look again and again; fail after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not is_true():
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.02)
+
+
+def add_model(services: Services, name: str, version: str, served_name: str, base_url: str, arm: Arm) -> ModelVersion:
+    """A registered version that answers at `base_url`."""
+    with services.unit_of_work() as uow:
+        model = uow.models.add(
+            model_name=name,
+            version=version,
+            base_model="tiny",
+            base_model_path="/models/tiny",
+            finetuning_job_id=None,
+            model_path=f"/models/{served_name}",
+            model_format=ModelFormat.LORA_ADAPTER,
+            model_size_gb=0.1,
+            status=ModelStatus.STAGING,
+            mlflow_model_uri=None,
+            content_hash=f"{served_name}-hash",
+        )
+        uow.models.set_deployment(
+            model.model_id,
+            ArmEndpoint(
+                arm=arm,
+                model_id=model.model_id,
+                model_name=name,
+                version=version,
+                served_model_name=served_name,
+                base_url=base_url,
+                backend=ServerBackend.EMBEDDED,
+            ),
+        )
+        return model
+
+
+def start_experiment(services: Services, a: ModelVersion, b: ModelVersion, share_a: float = 0.5) -> ABExperiment:
+    """An experiment between two deployed versions."""
+    with services.unit_of_work() as uow:
+        return uow.experiments.start(
+            StartABTestRequest(
+                experiment_name=f"test-{a.model_id}-{b.model_id}-{share_a}",
+                model_a_id=a.model_id,
+                model_b_id=b.model_id,
+                traffic_split=TrafficSplit(a=share_a, b=1 - share_a),
+            )
+        )
+
+
+def stored_answers(services: Services) -> list[dict[str, Any]]:
+    """Every row of ab_test_logs."""
+    from sqlalchemy import text
+
+    with services.unit_of_work() as uow:
+        rows = uow.session.execute(text("SELECT * FROM ab_test_logs ORDER BY id")).mappings()
+        return [dict(row) for row in rows]

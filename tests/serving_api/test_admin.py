@@ -1,0 +1,115 @@
+"""The admin API."""
+
+import httpx
+import pytest
+
+from contracts.enums import Arm, StageName
+from tests.serving_api.running import ADMIN_TOKEN, add_model, running_service, start_experiment
+
+pytestmark = pytest.mark.slow
+
+HEADERS = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
+PARTS = {"type", "title", "status", "detail", "code", "what", "value", "allowed", "next_step", "retryable"}
+
+
+@pytest.fixture
+def admin(services):
+    with running_service(services) as (url, app):
+        paths = set(app.control.openapi()["paths"])
+        with httpx.Client(base_url=f"{url}/api/v1/admin", headers=HEADERS) as client:
+            client.paths = paths  # type: ignore[attr-defined]
+            yield client
+
+
+@pytest.fixture
+def experiment(services):
+    a = add_model(services, "base", "base", "base-aaaa", "http://127.0.0.1:1/v1", Arm.A)
+    b = add_model(services, "rules", "1", "rules-v1", "http://127.0.0.1:1/v1", Arm.B)
+    started = start_experiment(services, a, b)
+    ratings = {Arm.A: [1, 2, 3], Arm.B: [3, 4, 5]}
+    with services.unit_of_work() as uow:
+        for arm, values in ratings.items():
+            for number, rating in enumerate(values):
+                uow.experiments.log_answer(
+                    experiment_id=started.experiment_id,
+                    user_key=f"{arm}{number}",
+                    session_id=None,
+                    variant=arm,
+                    model_id=(a if arm is Arm.A else b).model_id,
+                    query="q",
+                    response="r",
+                    response_time_ms=100 * rating,
+                    request_id=f"{arm}{number}",
+                )
+                uow.experiments.rate(f"{arm}{number}", rating, None)
+    return started
+
+
+def test_every_admin_path_refuses_a_call_without_the_token(admin):
+    paths = [path for path in admin.paths if path.startswith("/api/v1/admin")]
+    assert len(paths) >= 12
+    for path in paths:
+        concrete = path.replace("{dataset_id}", "1").replace("{job_id}", "1").replace("{model_id}", "1")
+        concrete = concrete.replace("{experiment_id}", "1").replace("{run_id}", "r").removeprefix("/api/v1/admin")
+        method = "POST" if concrete.endswith("/stop") else "GET"
+        for headers in ({}, {"Authorization": "Bearer wrong"}):
+            response = httpx.request(method, f"{admin.base_url}{concrete.lstrip('/')}", headers=headers)
+            assert response.status_code == 401, path
+            assert response.headers["content-type"] == "application/problem+json"
+            assert set(response.json()) == PARTS
+
+
+def test_lists_are_empty_before_anything_was_made(admin):
+    for path in ("training/datasets", "finetuning/jobs", "models", "ab-tests", "pipeline-runs"):
+        assert admin.get(path).json()["items"] == [], path
+
+
+def test_what_is_not_there_is_a_problem_with_four_parts(admin):
+    for path in ("training/datasets/7", "finetuning/jobs/7", "models/7", "ab-tests/7", "pipeline-runs/latest"):
+        response = admin.get(path)
+        assert response.status_code == 404, path
+        assert set(response.json()) == PARTS
+        assert response.json()["code"] == "not_found"
+
+
+def test_a_wrong_parameter_is_a_problem_that_names_it(admin):
+    response = admin.get("models", params={"limit": 0})
+    assert response.status_code == 422
+    assert "limit" in response.json()["what"]
+
+
+def test_models_are_listed_in_pages_and_tell_where_they_answer(admin, experiment):
+    page = admin.get("models", params={"limit": 1, "skip": 1}).json()
+    assert [model["model_name"] for model in page["items"]] == ["base"]
+    details = admin.get(f"models/{experiment.model_b_id}").json()
+    assert details["deployment"]["served_model_name"] == "rules-v1"
+
+
+def test_results_are_true_to_the_stored_ratings(admin, experiment):
+    results = admin.get(f"ab-tests/{experiment.experiment_id}/results").json()
+    a, b = results["arms"]
+    assert (a["samples"], a["mean_rating"], a["mean_response_time_ms"]) == (3, 2.0, 200.0)
+    assert (b["samples"], b["mean_rating"], b["mean_response_time_ms"]) == (3, 4.0, 400.0)
+    assert results["comparison"]["p_value"] == pytest.approx(0.070484, abs=1e-6)
+    assert results["comparison"]["is_fixed_horizon"] is True
+    assert results["comparison"]["planned_size_reached"] is False
+
+
+def test_an_experiment_is_stopped_once_and_stays_stopped(admin, experiment, services):
+    path = f"ab-tests/{experiment.experiment_id}"
+    assert admin.get(path).json()["status"] == "running"
+    assert admin.post(f"{path}/stop").json()["status"] == "stopped"
+    assert admin.post(f"{path}/stop").json()["status"] == "stopped"
+    with services.unit_of_work() as uow:
+        assert uow.experiments.running() is None
+
+
+def test_a_pipeline_run_is_found_by_airflows_id(admin, services):
+    run_id = "manual__2026-11-22T17:00:00+00:00"
+    with services.unit_of_work() as uow:
+        uow.pipeline_runs.start(run_id, "finetune_pipeline", {"a": 1})
+        uow.pipeline_runs.stage_started(run_id, StageName.TRAIN)
+    by_id = admin.get(f"pipeline-runs/{run_id.replace('+', '%2B')}").json()
+    assert by_id["run_id"] == run_id
+    assert by_id["stages"][0]["stage"] == "train"
+    assert admin.get("pipeline-runs/latest").json() == by_id

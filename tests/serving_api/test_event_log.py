@@ -1,0 +1,256 @@
+"""Nothing that was acknowledged is lost."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import httpx
+import orjson
+import pytest
+
+from contracts.enums import Arm
+from contracts.errors import UnavailableError
+from database.embedded import EmbeddedPostgres
+from database.migrate import upgrade
+from database.unit_of_work import engine_for
+from serving_api.event_log import EventLog, RefusedEventError
+from serving_api.event_store import answer_text
+from serving_api.request_ids import is_request_id, new_request_id
+from settings import load_settings
+from stages.services import open_services
+from tests.conftest import free_port
+from tests.serving_api.running import (
+    add_model,
+    make_secrets,
+    running_service,
+    start_experiment,
+    stored_answers,
+    wait_until,
+)
+from tests.serving_api.upstream import running_upstream
+
+
+class Store:
+    """Stands for PostgreSQL: takes events, is away, or refuses those marked `poison`."""
+
+    def __init__(self) -> None:
+        self.stored: list[dict[str, object]] = []
+        self.is_away = False
+
+    def __call__(self, events: list[dict[str, object]]) -> None:
+        if self.is_away:
+            raise UnavailableError("PostgreSQL does not answer")
+        if any(event.get("poison") for event in events):
+            raise RefusedEventError("The event cannot be stored")
+        self.stored.extend(events)
+
+
+def test_events_are_stored_in_the_order_they_were_written(tmp_path):
+    store = Store()
+    log = EventLog(tmp_path, store)
+    log.start()
+    for number in range(1000):
+        log.append({"n": number})
+    log.close()
+    assert [event["n"] for event in store.stored] == list(range(1000))
+    assert log.pending_bytes == 0
+
+
+def test_events_wait_on_disk_while_postgresql_is_away(tmp_path):
+    store = Store()
+    store.is_away = True
+    log = EventLog(tmp_path, store)
+    log.start()
+    log.append({"n": 1})
+    wait_until(lambda: log.is_behind)
+    log.append({"n": 2})
+    assert store.stored == []
+    store.is_away = False
+    wait_until(lambda: len(store.stored) == 2)
+    wait_until(lambda: not log.is_behind)
+    log.close()
+    assert [event["n"] for event in store.stored] == [1, 2]
+
+
+def test_what_a_killed_process_left_is_stored_by_the_next(tmp_path):
+    store = Store()
+    killed = EventLog(tmp_path, store)
+    killed.append({"n": 1})
+    killed.append_durably({"n": 2})
+    following = EventLog(tmp_path, store)
+    following.append({"n": 3})
+    following.start()
+    following.close()
+    assert [event["n"] for event in store.stored] == [1, 2, 3]
+
+
+def test_a_line_cut_off_by_a_crash_is_set_aside_and_the_rest_is_stored(tmp_path):
+    (tmp_path / "00000000000000000001.jsonl").write_bytes(b'{"n":1}\n{"n":2,"te')
+    store = Store()
+    log = EventLog(tmp_path, store)
+    log.start()
+    log.close()
+    assert store.stored == [{"n": 1}]
+    refused = orjson.loads((tmp_path / "refused.jsonl").read_bytes())
+    assert refused["event"]["line"] == '{"n":2,"te'
+
+
+def test_an_event_that_can_never_be_stored_does_not_hold_up_the_others(tmp_path):
+    store = Store()
+    log = EventLog(tmp_path, store)
+    log.append({"n": 1})
+    log.append({"n": 2, "poison": True})
+    log.append({"n": 3})
+    log.start()
+    log.close()
+    assert [event["n"] for event in store.stored] == [1, 3]
+    assert orjson.loads((tmp_path / "refused.jsonl").read_bytes())["event"]["n"] == 2
+
+
+def test_writers_of_several_threads_do_not_mix_their_lines(tmp_path):
+    store = Store()
+    log = EventLog(tmp_path, store)
+    log.start()
+
+    def write(writer: int) -> None:
+        for number in range(200):
+            log.append({"writer": writer, "n": number, "text": "가" * 500})
+
+    threads = [threading.Thread(target=write, args=(writer,)) for writer in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    log.close()
+    assert len(store.stored) == 800
+    assert not (tmp_path / "refused.jsonl").exists()
+
+
+def test_the_text_of_a_stream_is_put_together_up_to_where_it_broke_off():
+    events = [
+        'data: {"choices":[{"delta":{"role":"assistant","content":null}}]}',
+        'data: {"choices":[{"delta":{"content":"통행"}}]}',
+        "",
+        'data: {"choices":[{"delta":{"content":"료"}}]}',
+        'data: {"choices":[],"usage":{"total_tokens":3}}',
+        "data: [DONE]",
+    ]
+    assert answer_text("\n".join(events), is_stream=True) == "통행료"
+    assert answer_text("\n".join(events)[:-60], is_stream=True) == "통행료"
+    assert answer_text('data: {"choices":[{"delta":{"content":"통행"}}]}\n\ndata: {"cho', is_stream=True) == "통행"
+
+
+def test_an_answer_without_text_is_an_empty_text():
+    assert answer_text('{"choices":[{"message":{"content":null}}]}', is_stream=False) == ""
+    assert answer_text("<html>", is_stream=False) == ""
+
+
+def test_request_ids_are_recognised_and_cannot_be_made_without_the_key():
+    ids = {new_request_id(b"key") for _ in range(1000)}
+    assert len(ids) == 1000
+    assert all(is_request_id(b"key", text) for text in ids)
+    assert not any(is_request_id(b"other", text) for text in ids)
+    assert not is_request_id(b"key", "")
+    assert not is_request_id(b"key", "tw-한글")
+
+
+QUESTION = {"messages": [{"role": "user", "content": "환급은 며칠 걸립니까?"}]}
+
+
+@pytest.mark.slow
+def test_answers_and_ratings_outlive_a_killed_postgresql(tmp_path, monkeypatch):
+    postgres = EmbeddedPostgres(tmp_path / "postgres", "127.0.0.1", free_port(), "a-password")
+    tmp_path.chmod(0o755)
+    for parent in tmp_path.parents[:2]:
+        parent.chmod(0o755)
+    postgres.initialise()
+    process = start_postgres(postgres)
+    postgres.create_database("tuneway")
+    url = postgres.url("tuneway")
+    upgrade(url)
+    monkeypatch.setenv("TUNEWAY_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("TUNEWAY_DATABASE_URL", url)
+    services = open_services(load_settings())
+    try:
+        with running_upstream("old") as a, running_upstream("new") as b:
+            models = [
+                add_model(services, "m", str(number), f"m-{number}", upstream.url, arm)
+                for number, (upstream, arm) in enumerate(((a, Arm.A), (b, Arm.B)))
+            ]
+            start_experiment(services, models[0], models[1])
+            with running_service(services) as (service_url, app):
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+                ids = []
+                for number in range(20):
+                    answer = httpx.post(
+                        f"{service_url}/v1/chat/completions", json=QUESTION, headers={"X-Tuneway-User": f"u{number}"}
+                    )
+                    assert answer.status_code == 200
+                    ids.append(answer.headers["x-tuneway-request-id"])
+                    rating = {"request_id": ids[-1], "rating": 1 + number % 5}
+                    assert httpx.post(f"{service_url}/v1/feedback", json=rating).status_code == 200
+                wait_until(lambda: app.events.is_behind, 30)
+                assert httpx.get(f"{service_url}/ready").json()["events_waiting"] is True
+                process = start_postgres(postgres)
+                wait_until(lambda: not app.events.is_behind, 60)
+        rows = {row["request_id"]: row["user_rating"] for row in stored_answers(services)}
+        assert rows == {request_id: 1 + number % 5 for number, request_id in enumerate(ids)}
+    finally:
+        engine_for(url).dispose()
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=30)
+
+
+def start_postgres(postgres: EmbeddedPostgres) -> subprocess.Popen[bytes]:
+    process = subprocess.Popen(
+        postgres.command(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    postgres.wait_until_ready()
+    return process
+
+
+@pytest.mark.slow
+def test_answers_and_ratings_outlive_a_killed_service(services, monkeypatch):
+    port = free_port()
+    monkeypatch.setenv("TUNEWAY_SERVING_PORT", str(port))
+    make_secrets(services.settings.secrets_dir)
+    with running_upstream("old") as upstream:
+        add_model(services, "m", "1", "m-1", upstream.url, Arm.A)
+        given: dict[str, int] = {}
+        for _ in range(2):
+            service = start_service(port)
+            for rating in (1, 4):
+                answer = httpx.post(f"http://127.0.0.1:{port}/v1/chat/completions", json=QUESTION)
+                request_id = answer.headers["x-tuneway-request-id"]
+                httpx.post(
+                    f"http://127.0.0.1:{port}/v1/feedback", json={"request_id": request_id, "rating": rating}
+                ).raise_for_status()
+                given[request_id] = rating
+            os.kill(service.pid, signal.SIGKILL)
+            service.wait()
+        service = start_service(port)
+        try:
+            wait_until(lambda: {row["request_id"]: row["user_rating"] for row in stored_answers(services)} == given, 30)
+        finally:
+            service.terminate()
+            # uvicorn shuts down in order and then ends by the signal it got
+            assert service.wait(timeout=30) == -signal.SIGTERM
+
+
+def start_service(port: int) -> subprocess.Popen[bytes]:
+    environment = {**os.environ, "PYTHONPATH": str(load_settings().repository_root)}
+    service = subprocess.Popen([sys.executable, "-m", "serving_api"], env=environment)
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            if httpx.get(f"http://127.0.0.1:{port}/ready").status_code == 200:
+                return service
+        except httpx.TransportError:
+            pass
+        assert service.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

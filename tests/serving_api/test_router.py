@@ -1,0 +1,271 @@
+"""The /v1 door: who answers, what is passed through, what is kept."""
+
+import threading
+
+import httpx
+import pytest
+from openai import NotFoundError, OpenAI
+
+from ab_testing.assignment import user_key
+from contracts.enums import Arm, ModelStatus
+from tests.serving_api.running import (
+    add_model,
+    running_service,
+    start_experiment,
+    stored_answers,
+    wait_until,
+)
+from tests.serving_api.upstream import PIECES, running_upstream
+
+pytestmark = pytest.mark.slow
+
+QUESTION = [{"role": "system", "content": "짧게"}, {"role": "user", "content": "통행료 환급은 어떻게 합니까?"}]
+
+
+class Platform:
+    """Two upstreams, their models, and the service in front."""
+
+    def __init__(self, services, url, app, upstreams, models) -> None:
+        self.services, self.url, self.app = services, url, app
+        self.a, self.b = upstreams
+        self.model_a, self.model_b = models
+
+    def experiment(self, share_a: float = 0.5):
+        started = start_experiment(self.services, self.model_a, self.model_b, share_a)
+        wait_until(lambda: self.app.routing.table.experiment == started)
+        return started
+
+    def ask(self, as_user: str | None = "kim", **body):
+        headers = {} if as_user is None else {"X-Tuneway-User": as_user}
+        return httpx.post(
+            f"{self.url}/v1/chat/completions", json={"messages": QUESTION, **body}, headers=headers, timeout=30
+        )
+
+    def answers(self, count: int):
+        wait_until(lambda: len(stored_answers(self.services)) >= count)
+        return stored_answers(self.services)
+
+
+@pytest.fixture
+def platform(services):
+    with running_upstream("old") as a, running_upstream("new") as b:
+        models = (
+            add_model(services, "base", "base", "base-aaaa", a.url, Arm.A),
+            add_model(services, "rules", "1", "rules-v1-bbbb", b.url, Arm.B),
+        )
+        with running_service(services) as (url, app):
+            yield Platform(services, url, app, (a, b), models)
+
+
+def test_without_an_experiment_the_default_model_answers(platform):
+    response = platform.ask()
+    assert response.status_code == 200
+    assert response.headers["x-tuneway-model"] == "base-aaaa"
+    assert "x-tuneway-arm" not in response.headers
+    assert platform.a.asked[0]["model"] == "base-aaaa"
+
+
+def test_a_production_version_is_the_default_before_arm_a(platform):
+    with platform.services.unit_of_work() as uow:
+        uow.models.set_status(platform.model_b.model_id, ModelStatus.PRODUCTION)
+    wait_until(lambda: platform.app.routing.table.default.model_id == platform.model_b.model_id)
+    assert platform.ask().headers["x-tuneway-model"] == "rules-v1-bbbb"
+
+
+def test_a_user_keeps_the_arm_and_users_are_split(platform):
+    platform.experiment()
+    first = {f"user-{n}": platform.ask(f"user-{n}").headers["x-tuneway-arm"] for n in range(24)}
+    again = {user: platform.ask(user).headers["x-tuneway-arm"] for user in first}
+    assert first == again
+    assert set(first.values()) == {"a", "b"}
+
+
+def test_a_pinned_user_keeps_the_arm_when_the_hash_says_otherwise(platform):
+    experiment = platform.experiment(share_a=1.0)
+    key = user_key("a key of the test", "kim")
+    with platform.services.unit_of_work() as uow:
+        uow.experiments.pin_user(experiment.experiment_id, key, Arm.B)
+    with running_service(platform.services) as (url, _):
+        response = httpx.post(
+            f"{url}/v1/chat/completions", json={"messages": QUESTION}, headers={"X-Tuneway-User": "kim"}
+        )
+    assert response.headers["x-tuneway-arm"] == "b"
+
+
+def test_the_user_may_stand_in_the_body_and_every_new_user_is_pinned(platform):
+    experiment = platform.experiment()
+    in_header = platform.ask("lee").headers["x-tuneway-arm"]
+    in_body = platform.ask(None, user="lee").headers["x-tuneway-arm"]
+    assert in_header == in_body
+
+    def pinned():
+        with platform.services.unit_of_work() as uow:
+            return uow.experiments.pinned(experiment.experiment_id)
+
+    wait_until(lambda: len(pinned()) == 1)
+    assert [arm.value for arm in pinned().values()] == [in_header]
+    assert "lee" not in str(pinned())
+
+
+def test_an_answer_passes_through_byte_for_byte_and_is_stored(platform):
+    experiment = platform.experiment(share_a=0.0)
+    response = platform.ask("kim", temperature=0, x_unknown=[1, 2])
+    direct = httpx.post(f"{platform.b.url}/chat/completions", json={"messages": QUESTION, "model": "rules-v1-bbbb"})
+    assert response.content == direct.content
+    assert platform.b.asked[0] == {
+        "messages": QUESTION,
+        "temperature": 0,
+        "x_unknown": [1, 2],
+        "model": "rules-v1-bbbb",
+    }
+    (row,) = platform.answers(1)
+    assert row["request_id"] == response.headers["x-tuneway-request-id"]
+    assert row["experiment_id"] == experiment.experiment_id
+    assert (row["variant"], row["assigned_variant"], row["model_id"]) == ("b", "b", platform.model_b.model_id)
+    assert row["query"] == QUESTION[1]["content"]
+    assert row["response"] == "new: " + "".join(PIECES)
+    assert row["response_time_ms"] >= 0
+
+
+def test_a_streamed_answer_passes_through_and_its_text_is_stored(platform):
+    platform.experiment(share_a=0.0)
+    client = OpenAI(base_url=f"{platform.url}/v1", api_key="none")
+    stream = client.chat.completions.create(model="auto", messages=QUESTION, stream=True, user="kim")
+    text = "".join(piece.choices[0].delta.content or "" for piece in stream)
+    (row,) = platform.answers(1)
+    assert text == "new: " + "".join(PIECES)
+    assert row["response"] == text
+    assert row["variant"] == "b"
+
+
+def test_the_official_client_lists_models_and_asks_one_by_name(platform):
+    platform.experiment(share_a=1.0)
+    client = OpenAI(base_url=f"{platform.url}/v1", api_key="none")
+    assert [model.id for model in client.models.list()] == ["auto", "base-aaaa", "rules-v1-bbbb"]
+    answer = client.chat.completions.create(model="rules-v1-bbbb", messages=QUESTION, user="kim")
+    assert answer.choices[0].message.content == "new: " + "".join(PIECES)
+    (row,) = platform.answers(1)
+    assert (row["experiment_id"], row["variant"]) == (None, None)
+    with pytest.raises(NotFoundError, match="not deployed"):
+        client.chat.completions.create(model="nobody", messages=QUESTION)
+
+
+def test_an_arm_that_is_away_is_answered_by_the_other_and_recorded_as_served(platform):
+    platform.experiment(share_a=0.0)
+    platform.b.mode = "unavailable"
+    response = platform.ask()
+    assert response.status_code == 200
+    assert response.headers["x-tuneway-arm"] == "a"
+    (row,) = platform.answers(1)
+    assert (row["variant"], row["assigned_variant"]) == ("a", "b")
+
+
+def test_a_model_asked_by_name_is_never_replaced(platform):
+    platform.b.mode = "unavailable"
+    response = platform.ask(model="rules-v1-bbbb")
+    assert response.status_code == 503
+    assert response.json()["error"]["code"] == "upstream_unavailable"
+    assert platform.a.asked == []
+
+
+def test_with_both_arms_away_the_error_has_openais_shape(platform):
+    platform.experiment()
+    platform.a.mode = platform.b.mode = "unavailable"
+    error = platform.ask().json()["error"]
+    assert set(error) == {"message", "type", "param", "code"}
+    assert "try again" in error["message"]
+
+
+def test_an_answer_that_breaks_off_ends_with_an_error_and_counts_in_no_arm(platform):
+    platform.experiment(share_a=0.0)
+    platform.b.mode = "break"
+    with httpx.stream(
+        "POST", f"{platform.url}/v1/chat/completions", json={"messages": QUESTION, "stream": True}
+    ) as response:
+        lines = [line for line in response.iter_lines() if line]
+    assert response.headers["x-tuneway-arm"] == "b"
+    assert "upstream_broken" in lines[-1]
+    assert "[DONE]" not in "".join(lines)
+    assert platform.a.asked == []
+    (row,) = platform.answers(1)
+    assert (row["variant"], row["assigned_variant"], row["response"]) == (None, "b", "new: ")
+
+
+@pytest.mark.parametrize(("mode", "stream"), [("slow", False), ("slow", True), ("endless", True)])
+def test_a_user_who_leaves_ends_the_work_upstream(platform, mode, stream):
+    platform.a.mode = mode
+
+    def leave():
+        with (
+            pytest.raises(httpx.ReadTimeout),
+            httpx.stream(
+                "POST",
+                f"{platform.url}/v1/chat/completions",
+                json={"messages": QUESTION, "stream": stream},
+                timeout=httpx.Timeout(5, read=0.5),
+            ) as response,
+        ):
+            for _ in response.iter_bytes():
+                pass
+
+    thread = threading.Thread(target=leave)
+    thread.start()
+    thread.join()
+    wait_until(lambda: len(platform.a.left) == 1)
+    wait_until(lambda: platform.app.data_path.in_flight == 0)
+
+
+def test_a_rating_is_stored_with_its_comment_and_may_be_changed(platform):
+    platform.experiment(share_a=0.0)
+    request_id = platform.ask().headers["x-tuneway-request-id"]
+    for rating, comment in ((2, None), (5, "정확합니다")):
+        body = {"request_id": request_id, "rating": rating, "comment": comment}
+        response = httpx.post(f"{platform.url}/v1/feedback", json=body)
+        assert response.json() == {"request_id": request_id, "rating": rating, "stored": True}
+    wait_until(lambda: platform.answers(1)[0]["user_rating"] == 5)
+    assert platform.answers(1)[0]["user_feedback"] == "정확합니다"
+
+
+@pytest.mark.parametrize("rating", [0, 6, 3.5, "5", True, None])
+def test_a_rating_that_is_no_whole_number_from_1_to_5_is_refused(platform, rating):
+    request_id = platform.ask().headers["x-tuneway-request-id"]
+    response = httpx.post(f"{platform.url}/v1/feedback", json={"request_id": request_id, "rating": rating})
+    assert response.status_code == 400
+    assert "1 to 5" in response.json()["error"]["message"]
+
+
+def test_a_rating_of_an_answer_that_was_never_given_is_refused(platform):
+    request_id = platform.ask().headers["x-tuneway-request-id"]
+    forged = request_id[:-1] + ("0" if request_id[-1] != "0" else "1")
+    response = httpx.post(f"{platform.url}/v1/feedback", json={"request_id": forged, "rating": 5})
+    assert response.status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"{", "not JSON"),
+        (b"[]", "JSON object"),
+        (b"{}", "messages"),
+        (b'{"messages": []}', "messages"),
+        (b'{"messages": [{}], "user": 5}', "user"),
+    ],
+)
+def test_a_body_that_is_no_question_is_refused(platform, body, said):
+    response = httpx.post(f"{platform.url}/v1/chat/completions", content=body)
+    assert response.status_code == 400
+    assert said in response.json()["error"]["message"]
+
+
+def test_unknown_paths_and_methods_say_what_there_is(platform):
+    assert "POST /v1/feedback" in httpx.get(f"{platform.url}/v1/nothing").json()["error"]["message"]
+    assert httpx.get(f"{platform.url}/v1/feedback").status_code == 405
+
+
+def test_before_any_deployment_the_answer_says_so(services):
+    with running_service(services) as (url, _):
+        response = httpx.post(f"{url}/v1/chat/completions", json={"messages": QUESTION})
+        assert response.status_code == 503
+        assert response.json()["error"]["code"] == "no_model_deployed"
+        assert httpx.get(f"{url}/ready").status_code == 503
+        assert httpx.get(f"{url}/health").json()["status"] == "ok"
