@@ -1,0 +1,206 @@
+"""The process between the runner and a job: `python -m runner.launcher <job folder> <attempt>`.
+
+It outlives the runner. It starts the job's process, writes a heartbeat, ends the job on request or at its time limit,
+and leaves exit.json as its last act. Killed itself, it takes the job's processes with it.
+"""
+
+import fcntl
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from contracts.enums import JobKind, JobState
+from contracts.errors import InvalidDataError, JobFailedError, JobLostError, TunewayError
+from contracts.jobs import JobSubmission
+from contracts.record import JsonObject, utc_now
+from stages.launching import GPU_IDS_VARIABLE
+from storage.files import write_json_atomically
+from storage.job_folder import AttemptFolder, JobFolder
+from storage.job_state import EXIT_CODE_ERROR, EXIT_CODE_STOPPED, read_submission
+from storage.processes import ATTEMPT_VARIABLE, attempt_mark, die_with_parent, identity_of, kill_attempt
+
+HEARTBEAT_SECONDS = 1.0
+POLL_SECONDS = 0.2
+LOCK_SECONDS = 2.0
+"""A runner that looks whether a launcher lives holds the lock for a moment."""
+STOP_GRACE_SECONDS = 30.0
+"""Between SIGTERM and SIGKILL: training finishes its step and saves a checkpoint meanwhile."""
+STOP_GRACE_VARIABLE = "TUNEWAY_STOP_GRACE_SECONDS"
+
+log = logging.getLogger("launcher")
+
+
+@dataclass
+class _Signals:
+    """Set by the launcher's own SIGTERM: the machine or its operator ends us, the job may go on later."""
+
+    interrupted: bool = False
+
+
+@dataclass
+class _Ending:
+    """Why the launcher itself ends the job."""
+
+    state: JobState
+    error: TunewayError
+    asked_at: float = field(default_factory=time.monotonic)
+
+
+def main(arguments: list[str]) -> int:
+    """Run one attempt to its end."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s launcher %(levelname)s %(message)s")
+    folder, number = JobFolder(Path(arguments[0]).resolve()), int(arguments[1])
+    attempt = folder.attempt(number)
+    attempt.root.mkdir(parents=True, exist_ok=True)
+    lock = os.open(attempt.root / "launcher.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    if not _take(lock):
+        log.warning("attempt %d of %s runs already", number, folder.root.name)
+        return 0
+    if attempt.exit.exists():
+        log.warning("attempt %d of %s has ended already", number, folder.root.name)
+        return 0
+    signals = _Signals()
+    signal.signal(signal.SIGTERM, lambda *_: setattr(signals, "interrupted", True))
+    signal.signal(signal.SIGINT, lambda *_: setattr(signals, "interrupted", True))
+    submission = read_submission(folder)
+    gpu_ids: list[object] = json.loads(os.environ.get(GPU_IDS_VARIABLE, "[]"))
+    write_json_atomically(
+        attempt.launcher,
+        {**identity_of(os.getpid()), "gpu_ids": gpu_ids, "started_at": utc_now().isoformat()},  # type: ignore[dict-item]
+    )
+    mark = attempt_mark(folder.root, number)
+    child = subprocess.Popen(
+        command_of(submission, folder, number),
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=die_with_parent,
+        env={**os.environ, ATTEMPT_VARIABLE: mark},
+    )
+    log.info("attempt %d of %s: process %d", number, submission.job_key, child.pid)
+    code, ending = _watch(child, submission, attempt, signals, mark)
+    survivors = kill_attempt(mark)
+    if survivors:
+        log.warning("ended the remaining processes %s", survivors)
+    write_json_atomically(attempt.exit, exit_record(folder, attempt, code, ending))
+    return 0
+
+
+def _take(lock: int) -> bool:
+    """Hold the attempt's lock to the end of this process; False where another launcher holds it."""
+    deadline = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(POLL_SECONDS)
+        else:
+            return True
+
+
+def command_of(submission: JobSubmission, folder: JobFolder, attempt: int) -> list[str]:
+    """The command of the job's process; torchrun starts several for a training job on several GPUs."""
+    work = ["-m", "stages.work", str(folder.root), str(attempt)]
+    if submission.kind is JobKind.TRAIN and submission.num_gpus > 1:
+        many = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(submission.num_gpus)]
+        return [sys.executable, *many, *work]
+    return [sys.executable, *work]
+
+
+def _watch(
+    child: subprocess.Popen[bytes], submission: JobSubmission, attempt: AttemptFolder, signals: _Signals, mark: str
+) -> tuple[int, _Ending | None]:
+    """Wait for the job, beating; the exit code and, if the launcher ended it, why."""
+    started, last_beat, ending = time.monotonic(), 0.0, None
+    grace = float(os.environ.get(STOP_GRACE_VARIABLE, STOP_GRACE_SECONDS))
+    while True:
+        try:
+            return child.wait(POLL_SECONDS), ending
+        except subprocess.TimeoutExpired:
+            pass
+        now = time.monotonic()
+        if now - last_beat >= HEARTBEAT_SECONDS:
+            last_beat = now
+            _beat(attempt, child.pid)
+        if ending is None:
+            ending = _reason_to_end(submission, attempt, signals, now - started)
+            if ending is not None:
+                log.info("ending the job: %s", ending.error)
+                child.terminate()
+        elif now - ending.asked_at > grace:
+            log.warning("the job did not end within %.0f s, killing it", grace)
+            child.kill()
+            kill_attempt(mark)
+
+
+def _reason_to_end(
+    submission: JobSubmission, attempt: AttemptFolder, signals: _Signals, seconds: float
+) -> _Ending | None:
+    if attempt.stop.exists():
+        return _Ending(JobState.STOPPED, JobFailedError("The job was stopped on request"))
+    if seconds > submission.max_runtime_seconds:
+        return _Ending(
+            JobState.FAILED,
+            JobFailedError(
+                "The job ran past its time limit",
+                value=f"{seconds:.0f} s",
+                allowed=f"max_runtime_seconds {submission.max_runtime_seconds:.0f}",
+                next_step="submit it again with a larger max_runtime_seconds: it resumes from its last checkpoint",
+            ),
+        )
+    if signals.interrupted:
+        return _Ending(
+            JobState.LOST,
+            JobLostError(
+                "The job's launcher was told to end",
+                next_step="start the job again: it resumes from its last checkpoint",
+            ),
+        )
+    return None
+
+
+def _beat(attempt: AttemptFolder, pid: int) -> None:
+    try:
+        write_json_atomically(attempt.heartbeat, {"at": utc_now().isoformat(), "pid": pid})
+    except OSError as error:  # a full disk must not end the job: its own writes will say so
+        log.warning("no heartbeat: %s", error)
+
+
+def exit_record(folder: JobFolder, attempt: AttemptFolder, code: int, ending: _Ending | None) -> JsonObject:
+    """The content of exit.json."""
+    exit_code = 128 - code if code < 0 else code
+    error: TunewayError | None = None
+    if code == 0 and folder.result.exists():
+        state = JobState.SUCCEEDED
+    elif ending is not None:
+        state, error = ending.state, ending.error
+    elif attempt.error.exists():
+        state, exit_code = JobState.FAILED, exit_code or EXIT_CODE_ERROR
+    elif code == 0:
+        state, error = JobState.FAILED, InvalidDataError("The job ended without its result", value=folder.result)
+    else:
+        how = "was told to end from outside" if exit_code == EXIT_CODE_STOPPED else "vanished"
+        state = JobState.LOST
+        error = JobLostError(
+            f"The job's process {how}",
+            value=f"exit code {exit_code}",
+            next_step=f"see {attempt.log}; memory that ran out shows in `dmesg`. Started again, it resumes from its "
+            "last checkpoint",
+        )
+    return {
+        "state": state.value,
+        "exit_code": exit_code,
+        "finished_at": utc_now().isoformat(),
+        "error": None if error is None else error.as_record(),
+    }
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,460 @@
+"""What the runner does: accept jobs, give them cards, start them, follow them, tell the database.
+
+The job folders are the truth. A pass over them brings the world in line with them: a queued job gets cards and a
+launcher, a vanished one its exit.json, an ended one gives its cards back. A pass may be repeated, and the service may
+die at any moment between two of its steps. Where PostgreSQL does not answer, a pass does what it can and the next one
+does the rest.
+"""
+
+import logging
+import os
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy.exc import DBAPIError
+
+from contracts.enums import JobKind, JobState, JobStatus
+from contracts.errors import (
+    CapacityError,
+    ConflictError,
+    InvalidDataError,
+    InvalidRequestError,
+    JobFailedError,
+    JobLostError,
+    NotFoundError,
+    TunewayError,
+    UnavailableError,
+)
+from contracts.jobs import JobSubmission, JobView
+from contracts.record import JsonObject, utc_now
+from contracts.training import JobProgress
+from stages.launching import host_name, lease_owner, real_gpus, slots, start_launcher
+from stages.services import Services
+from storage.files import read_json, write_json_atomically, write_text_atomically
+from storage.job_folder import JobFolder
+from storage.job_state import job_folders, job_view, read_submission
+from storage.processes import attempt_mark, is_alive, kill_attempt
+
+PASS_SECONDS = 0.5
+"""Progress is to reach the database at least each second."""
+START_SECONDS = 60.0
+"""A launcher that has not written launcher.json by then, and is not running, never will."""
+DATABASE_WARNING_SECONDS = 60.0
+BYTES_PER_GB = 1_000_000_000
+
+log = logging.getLogger("runner")
+
+
+@dataclass
+class _Followed:
+    """What the service remembers of a job that is not settled. All of it can be lost."""
+
+    folder: JobFolder
+    submission: JobSubmission
+    launcher: subprocess.Popen[bytes] | None = None
+    mirrored_progress: JobProgress | None = None
+    mirrored_run: str | None = None
+    marked_running: bool = False
+
+    @property
+    def lease_owner(self) -> str:
+        """Holder of this attempt's cards."""
+        return lease_owner(self.submission)
+
+
+class RunnerService:
+    """The jobs of one host."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._settings = services.settings
+        self._gpus = real_gpus()
+        self._slots = slots(self._settings, self._gpus)
+        self._host = host_name()
+        self._lock = threading.RLock()
+        self._followed: dict[str, _Followed] = {}
+        self._database_warned_at = -DATABASE_WARNING_SECONDS
+        self._leases_are_swept = False
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="runner-pass", daemon=True)
+
+    # The door
+
+    def start(self) -> None:
+        """Adopt what is there, then keep passing over it."""
+        self._settings.jobs_dir.mkdir(parents=True, exist_ok=True)
+        for folder in job_folders(self._settings.jobs_dir):
+            self._adopt(folder)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the service. Jobs go on."""
+        self._ending.set()
+        if self._thread.is_alive():
+            self._thread.join(10)
+
+    def submit(self, submission: JobSubmission) -> JobView:
+        """Accept a job or a further attempt at it. The same attempt again changes nothing."""
+        if submission.num_gpus > self._slots:
+            raise InvalidRequestError(
+                "The job asks for more GPUs than this host has",
+                value=submission.num_gpus,
+                allowed=f"1 to {self._slots} (setting TUNEWAY_GPU_SLOTS)",
+                next_step="submit it with a smaller num_gpus",
+            )
+        folder = self._folder(submission.job_key)
+        with self._lock:
+            try:
+                present = read_submission(folder)
+            except NotFoundError:
+                present = None
+            if present is not None:
+                if submission.kind is not present.kind or submission.request != present.request:
+                    raise ConflictError(
+                        "A job of this key exists with another request",
+                        value=submission.job_key,
+                        next_step="submit the new request under another key",
+                    )
+                if submission.attempt == present.attempt:
+                    return job_view(folder)
+                state = job_view(folder).state
+                if submission.attempt < present.attempt:
+                    raise ConflictError(
+                        "A later attempt at this job exists",
+                        value=f"attempt {submission.attempt}",
+                        allowed=f"attempt {present.attempt} (it is {state}), or a higher one after its end",
+                    )
+                if not state.is_final:
+                    raise ConflictError(
+                        "The attempt before has not ended",
+                        value=f"attempt {present.attempt} is {state}",
+                        next_step=f"wait for it, or stop it: POST /jobs/{submission.job_key}/stop",
+                    )
+                if not self._settle(_Followed(folder, present)):
+                    raise UnavailableError(
+                        "The attempt before still holds its cards, because PostgreSQL does not answer",
+                        value=submission.job_key,
+                        next_step="submit it again in a moment",
+                    )
+            queued = folder.attempt(submission.attempt)
+            queued.root.mkdir(parents=True, exist_ok=True)
+            write_json_atomically(queued.queued, {"at": utc_now().isoformat()})
+            write_json_atomically(folder.submission, submission.model_dump(mode="json"))
+            self._followed[submission.job_key] = _Followed(folder, submission)
+        log.info("accepted %s attempt %d", submission.job_key, submission.attempt)
+        return job_view(folder)
+
+    def views(self) -> list[JobView]:
+        """Every job, in the order of its key."""
+        found = []
+        for folder in job_folders(self._settings.jobs_dir):
+            try:
+                found.append(job_view(folder))
+            except InvalidDataError as error:
+                log.warning("%s", error)
+        return found
+
+    def view(self, job_key: str) -> JobView:
+        """One job. Raises NotFoundError."""
+        return job_view(self._folder(job_key))
+
+    def folder(self, job_key: str) -> JobFolder:
+        """The folder of a job that was submitted. Raises NotFoundError."""
+        folder = self._folder(job_key)
+        read_submission(folder)
+        return folder
+
+    def result(self, job_key: str) -> JsonObject:
+        """The job's record. Raises NotFoundError while there is none."""
+        record = read_json(self.folder(job_key).result)
+        if record is None:
+            raise NotFoundError(
+                "The job has no result",
+                value=f"{job_key} is {self.view(job_key).state}",
+                next_step=f"wait for it, or read why: GET /jobs/{job_key}/log",
+            )
+        return record
+
+    def stop(self, job_key: str, attempt: int) -> JobView:
+        """Ask the attempt to end. Nothing happens to another attempt, or to one that has ended."""
+        folder = self._folder(job_key)
+        with self._lock:
+            view = job_view(folder)
+            if view.attempt != attempt:
+                raise ConflictError(
+                    "The job is at another attempt", value=f"attempt {attempt}", allowed=f"attempt {view.attempt}"
+                )
+            if view.state.is_final:
+                return view
+            write_text_atomically(folder.attempt(attempt).stop, utc_now().isoformat())
+            followed = self._followed.get(job_key)
+            if view.state is JobState.QUEUED and (followed is None or followed.launcher is None):
+                self._end(folder, attempt, JobState.STOPPED, JobFailedError("The job was stopped before it started"))
+            return job_view(folder)
+
+    def health(self) -> JsonObject:
+        """What the service says about itself."""
+        states = [job_view(followed.folder).state.value for followed in list(self._followed.values())]
+        return {
+            "status": "ok",
+            "host": self._host,
+            "gpus": self._gpus,
+            "slots": self._slots,
+            "running": states.count(JobState.RUNNING.value),
+            "queued": states.count(JobState.QUEUED.value),
+        }
+
+    # The pass
+
+    def _run(self) -> None:
+        while not self._ending.wait(PASS_SECONDS):
+            self.make_pass()
+
+    def make_pass(self) -> None:
+        """Bring the world in line with the job folders, once."""
+        if not self._leases_are_swept:
+            self._leases_are_swept = self._reaches_database(self._sweep_leases)
+        with self._lock:
+            followed_jobs = sorted(self._followed.values(), key=self._queued_at)
+        waiting_for_cards = False
+        for followed in followed_jobs:
+            try:
+                with self._lock:
+                    waiting_for_cards |= self._advance(followed, may_start=not waiting_for_cards)
+            except Exception:  # one job's fault must not end the service for the others
+                log.exception("%s: this pass failed, the next one tries again", followed.submission.job_key)
+
+    def _advance(self, followed: _Followed, *, may_start: bool) -> bool:
+        """One step for one job. True while it waits for cards, so that no later job overtakes it."""
+        state = job_view(followed.folder).state
+        if state is JobState.QUEUED:
+            if followed.launcher is not None or self._launcher_holds_lock(followed):
+                self._check_start(followed)
+                return False
+            if not may_start:
+                return True
+            return not self._start(followed)
+        if state is JobState.RUNNING:
+            self._check_alive(followed)
+            self._mirror_running(followed)
+            return False
+        self._mirror_running(followed)
+        if self._settle(followed):
+            self._followed.pop(followed.submission.job_key, None)
+        return False
+
+    def _start(self, followed: _Followed) -> bool:
+        """Cards, disk, launcher. False while there are not enough cards free."""
+        submission, folder = followed.submission, followed.folder
+        shortage = self._disk_shortage()
+        if shortage is not None:
+            self._end(folder, submission.attempt, JobState.FAILED, shortage)
+            return True
+        cards: list[int] | None = None
+
+        def lease() -> None:
+            nonlocal cards
+            with self._services.unit_of_work() as uow:
+                cards = uow.leases.acquire(followed.lease_owner, submission.num_gpus, self._host, self._slots)
+
+        if not self._reaches_database(lease) or cards is None:
+            return False
+        followed.launcher = start_launcher(self._settings, folder, submission, cards, self._gpus)
+        log.info("started %s attempt %d on %s", submission.job_key, submission.attempt, cards)
+        return True
+
+    def _disk_shortage(self) -> CapacityError | None:
+        free_gb = shutil.disk_usage(self._settings.jobs_dir).free / BYTES_PER_GB
+        if free_gb >= self._settings.min_free_disk_gb:
+            return None
+        return CapacityError(
+            "The disk is too full to start a job",
+            value=f"{free_gb:.1f} GB free in {self._settings.jobs_dir}",
+            allowed=f"at least {self._settings.min_free_disk_gb:g} GB (setting TUNEWAY_MIN_FREE_DISK_GB)",
+            next_step="free some space, then start the job again",
+        )
+
+    def _launcher_holds_lock(self, followed: _Followed) -> bool:
+        """A launcher of this attempt lives that has not said so yet: a runner before this one started it."""
+        import fcntl
+
+        path = followed.folder.attempt(followed.submission.attempt).root / "launcher.lock"
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
+
+    def _check_start(self, followed: _Followed) -> None:
+        """A launcher that ended before it wrote anything has failed to start."""
+        launcher, attempt = followed.launcher, followed.folder.attempt(followed.submission.attempt)
+        if launcher is None or launcher.poll() is None or attempt.launcher.exists() or attempt.exit.exists():
+            return
+        if self._launcher_holds_lock(followed):  # ours gave way to one that a runner before this one started
+            return
+        self._end(
+            followed.folder,
+            followed.submission.attempt,
+            JobState.LOST,
+            JobLostError(
+                "The job's launcher did not start",
+                value=f"exit code {launcher.returncode}",
+                next_step=f"see {attempt.log}",
+            ),
+        )
+
+    def _check_alive(self, followed: _Followed) -> None:
+        """A launcher that vanished leaves no exit.json: write it, after its processes are surely gone."""
+        folder, number = followed.folder, followed.submission.attempt
+        attempt = folder.attempt(number)
+        if followed.launcher is not None:
+            followed.launcher.poll()
+        identity = read_json(attempt.launcher)
+        if identity is None or is_alive(identity) or attempt.exit.exists():
+            return
+        mark = attempt_mark(folder.root, number)
+        survivors = kill_attempt(mark)
+        if survivors:
+            log.warning("%s: ended the remaining processes %s", followed.submission.job_key, survivors)
+            return  # the next pass sees them gone
+        if folder.result.exists():
+            self._end(folder, number, JobState.SUCCEEDED, None)
+            return
+        if attempt.stop.exists():
+            self._end(folder, number, JobState.STOPPED, JobFailedError("The job was stopped on request"))
+            return
+        self._end(
+            folder,
+            number,
+            JobState.LOST,
+            JobLostError(
+                "The job's processes vanished",
+                value=f"launcher {identity.get('pid')}",
+                next_step="start the job again: it resumes from its last checkpoint",
+            ),
+        )
+
+    def _end(self, folder: JobFolder, attempt: int, state: JobState, error: TunewayError | None) -> None:
+        log.info("%s attempt %d: %s", folder.root.name, attempt, error or state)
+        write_json_atomically(
+            folder.attempt(attempt).exit,
+            {
+                "state": state.value,
+                "exit_code": 0 if state is JobState.SUCCEEDED else None,
+                "finished_at": utc_now().isoformat(),
+                "error": None if error is None else error.as_record(),
+            },
+        )
+
+    # The database
+
+    def _mirror_running(self, followed: _Followed) -> None:
+        """Progress and run id into finetuning_jobs, when they changed."""
+        job_id = followed.submission.finetuning_job_id
+        if job_id is None or followed.submission.kind is not JobKind.TRAIN:
+            return
+        view = job_view(followed.folder)
+        tracking = read_json(followed.folder.tracking) or {}
+        run_id = str(tracking["run_id"]) if tracking.get("run_id") else None
+        new_progress = view.progress if view.progress != followed.mirrored_progress else None
+        new_run = run_id if run_id != followed.mirrored_run else None
+        marks = not followed.marked_running and not view.state.is_final
+        if new_progress is None and new_run is None and not marks:
+            return
+
+        def write() -> None:
+            with self._services.unit_of_work() as uow:
+                if marks:
+                    uow.jobs.mark_running(job_id, view.gpu_ids)
+                if new_progress is not None:
+                    uow.jobs.record_progress(job_id, new_progress)
+                if new_run is not None:
+                    uow.jobs.set_mlflow_run(job_id, new_run)
+
+        if self._reaches_database(write):
+            followed.marked_running |= marks
+            followed.mirrored_progress = view.progress
+            followed.mirrored_run = run_id
+
+    def _settle(self, followed: _Followed) -> bool:
+        """Free the cards of an ended attempt and record a failure. True when nothing is left to do."""
+        attempt = followed.folder.attempt(followed.submission.attempt)
+        if attempt.settled.exists():
+            return True
+        view = job_view(followed.folder)
+        job_id = followed.submission.finetuning_job_id
+
+        def write() -> None:
+            with self._services.unit_of_work() as uow:
+                uow.leases.release(followed.lease_owner)
+                if job_id is not None and view.state is not JobState.SUCCEEDED:
+                    status = JobStatus.STOPPED if view.state is JobState.STOPPED else JobStatus.FAILED
+                    uow.jobs.fail(job_id, status, view.error or {})
+
+        if not self._reaches_database(write):
+            return False
+        write_text_atomically(attempt.settled, utc_now().isoformat())
+        return True
+
+    def _sweep_leases(self) -> None:
+        """Free cards of this host whose attempt is over or unknown: its folder is gone, or its end was never settled."""
+        with self._services.unit_of_work() as uow:
+            for owner in set(uow.leases.owners(self._host).values()):
+                job_key, _, attempt = owner.rpartition("#")
+                try:
+                    view = job_view(self._folder(job_key))
+                except NotFoundError:
+                    over = True
+                else:
+                    over = view.state.is_final or str(view.attempt) != attempt
+                if over:
+                    log.warning("freed the cards of %s, which has ended", owner)
+                    uow.leases.release(owner)
+
+    def _reaches_database(self, write: Callable[[], None]) -> bool:
+        """Do it; False where PostgreSQL is away."""
+        try:
+            write()
+        except UnavailableError as error:
+            reason = str(error)
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+            reason = str(error.orig)
+        else:
+            return True
+        if time.monotonic() - self._database_warned_at > DATABASE_WARNING_SECONDS:
+            self._database_warned_at = time.monotonic()
+            log.warning("the database has to wait: %s", reason)
+        return False
+
+    # Folders
+
+    def _folder(self, job_key: str) -> JobFolder:
+        return JobFolder(self._settings.jobs_dir / job_key)
+
+    def _adopt(self, folder: JobFolder) -> None:
+        """Follow a job that a runner before this one left unsettled."""
+        try:
+            submission = read_submission(folder)
+        except InvalidDataError as error:
+            log.warning("%s", error)
+            return
+        if folder.attempt(submission.attempt).settled.exists():
+            return
+        log.info("adopted %s attempt %d: %s", submission.job_key, submission.attempt, job_view(folder).state)
+        self._followed[submission.job_key] = _Followed(folder, submission)
+
+    def _queued_at(self, followed: _Followed) -> tuple[str, str]:
+        queued = read_json(followed.folder.attempt(followed.submission.attempt).queued) or {}
+        return str(queued.get("at", "")), followed.submission.job_key

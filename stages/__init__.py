@@ -1,0 +1,1 @@
+"""Composition root: real settings and real services handed to pure functions, one function a stage."""

@@ -1,0 +1,34 @@
+"""Stage check_quality: may GPU time be spent on a dataset version?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from contracts.datasets import QualityReport
+from data_prep.checking import check_version
+from data_prep.leakage import read_test_suites
+
+if TYPE_CHECKING:
+    from contracts.datasets import QualityRequest
+    from data_prep.rows import OnProgress
+    from stages.services import Services
+
+
+def check_quality(request: QualityRequest, services: Services, on_progress: OnProgress | None = None) -> QualityReport:
+    """Check the version's files again, record the outcome, and report it; a failed check is no error here."""
+    settings = services.settings
+    with services.unit_of_work() as uow:
+        version = uow.datasets.get(request.dataset_id)
+    suites = read_test_suites(
+        request.test_suites, relative_to=settings.repository_root, allowed_roots=settings.allowed_input_roots
+    )
+    checks = check_version(Path(version.file_path), request, suites.questions, on_progress)
+    with services.unit_of_work() as uow:
+        uow.datasets.record_checks(request.dataset_id, checks)
+    return QualityReport(
+        dataset_id=request.dataset_id,
+        passed=all(check.passed for check in checks),
+        quality_score=version.quality_score,
+        checks=checks,
+    )

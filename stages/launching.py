@@ -1,0 +1,78 @@
+"""Start a job's launcher on this host: by the runner, or by a stage's own process where there is none."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from storage.processes import ATTEMPT_VARIABLE, attempt_mark
+
+if TYPE_CHECKING:
+    from contracts.jobs import JobSubmission
+    from settings import Settings
+    from storage.job_folder import JobFolder
+
+GPU_IDS_VARIABLE = "TUNEWAY_JOB_GPU_IDS"
+"""The leased cards as a JSON list, for launcher.json."""
+
+
+def host_name() -> str:
+    """The name under which this host leases its cards."""
+    return socket.gethostname()
+
+
+def lease_owner(submission: JobSubmission) -> str:
+    """Owner of the cards of one attempt: a later attempt never inherits or frees them."""
+    return f"{submission.job_key}#{submission.attempt}"
+
+
+def real_gpus() -> int:
+    """Number of NVIDIA cards; 0 where there is no driver."""
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return 0
+    try:
+        return int(pynvml.nvmlDeviceGetCount())
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def slots(settings: Settings, gpus: int) -> int:
+    """Cards that may be leased: gpu_slots, or fewer where the host has fewer. Without cards, CPU workers."""
+    return min(settings.gpu_slots, gpus) if gpus else settings.gpu_slots
+
+
+def start_launcher(
+    settings: Settings, folder: JobFolder, submission: JobSubmission, cards: list[int], gpus: int
+) -> subprocess.Popen[bytes]:
+    """The launcher's process, in a session of its own; its output and the job's go to the attempt's log."""
+    environment = {
+        **os.environ,
+        **settings.as_environment(),
+        "HF_HUB_OFFLINE": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONPATH": str(settings.repository_root),
+        GPU_IDS_VARIABLE: str(cards),
+        ATTEMPT_VARIABLE: attempt_mark(folder.root, submission.attempt),
+        "CUDA_VISIBLE_DEVICES": ",".join(str(card) for card in cards) if gpus else "",
+    }
+    if not gpus:
+        # Default threading was about ten times slower on shared cores, and one thread adds up in one order.
+        environment["OMP_NUM_THREADS"] = "1"
+    with folder.attempt(submission.attempt).log.open("ab") as output:
+        return subprocess.Popen(
+            [sys.executable, "-m", "runner.launcher", str(folder.root), str(submission.attempt)],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            cwd=settings.repository_root,
+            env=environment,
+        )

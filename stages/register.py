@@ -1,0 +1,247 @@
+"""Stage register: a model that passed the gate becomes an immutable, numbered version."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from contracts.enums import Method, ModelFormat, ModelStatus
+from contracts.errors import ConflictError, NotFoundError, UnavailableError
+from data_prep.abandoned import remove_abandoned_folders
+from registry.model_card import write_model_card
+from stages.evaluate import training_run
+from storage.files import folder_written_whole, sha256_of_file, write_json_atomically, write_text_atomically
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
+
+    from contracts.datasets import DatasetVersion
+    from contracts.evaluation import EvaluationReport, GateVerdict
+    from contracts.models import ModelVersion, RegisterRequest
+    from contracts.record import JsonObject
+    from contracts.training import TrainingReport
+    from stages.services import Services
+
+MANIFEST_FILE = "manifest.json"
+CARD_FILE = "MODEL_CARD.md"
+BYTES_PER_GB = 1_000_000_000
+
+
+def register(request: RegisterRequest, services: Services) -> ModelVersion:
+    """Copy the job's output to a folder of its own, and enter it in PostgreSQL and in MLflow. Safe to repeat.
+
+    The same content under the same name is the same version. Raises ConflictError unless the recorded verdict passed.
+    """
+    training, evaluation, verdict, dataset = _passed(request, services)
+    output = Path(training.output_path)
+    files = _files(output)
+    content_hash = _content_hash(files, training)
+    card = write_model_card(
+        request.model_name,
+        description=request.description,
+        dataset=dataset,
+        training=training,
+        evaluation=evaluation,
+        verdict=verdict,
+    )
+    with services.unit_of_work() as uow:
+        present = uow.models.find_by_content(request.model_name, content_hash)
+        number = present.version if present else uow.models.next_version(request.model_name)
+    folder = (
+        Path(present.model_path)
+        if present
+        else services.settings.models_dir / "registered" / request.model_name / f"v{number}-{content_hash[:8]}"
+    )
+    remove_abandoned_folders(folder.parent)
+    if not (folder / MANIFEST_FILE).is_file():
+        _copy(output, folder, _manifest(request, files, content_hash, training, evaluation, dataset), card)
+    with services.unit_of_work() as uow:
+        version = uow.models.add(
+            model_name=request.model_name,
+            version=None,
+            base_model=training.base_model,
+            base_model_path=training.base_model_path,
+            finetuning_job_id=request.job_id,
+            model_path=str(folder),
+            model_format=_format(training),
+            model_size_gb=sum(size for _, size in files.values()) / BYTES_PER_GB,
+            status=ModelStatus.STAGING,
+            mlflow_model_uri=None,
+            content_hash=content_hash,
+            description=request.description or None,
+            tags=request.tags,
+        )
+        if version.version != number:
+            raise UnavailableError(
+                "Another model version took the same number at the same moment",
+                value=folder.name,
+                next_step="register again: it gets the next number",
+            )
+        for suite in (evaluation.main, *evaluation.extras):
+            uow.models.record_benchmark(
+                version.model_id,
+                suite.name,
+                suite.tuned.accuracy,
+                {"evaluation_id": evaluation.evaluation_id, **suite.model_dump(mode="json")},
+            )
+    return _enter_in_mlflow(request, version, card, training, evaluation, dataset, services)
+
+
+def _passed(
+    request: RegisterRequest, services: Services
+) -> tuple[TrainingReport, EvaluationReport, GateVerdict, DatasetVersion]:
+    """What is to be registered. Raises ConflictError unless the evaluation is the job's own and its verdict passed."""
+    with services.unit_of_work() as uow:
+        job = uow.jobs.get(request.job_id)
+        evaluation = uow.evaluations.get(request.evaluation_id)
+        verdict = uow.evaluations.verdict(request.evaluation_id)
+        dataset = uow.datasets.get(job.dataset_id)
+    if evaluation.job_id != request.job_id:
+        raise ConflictError(
+            "The evaluation is of another fine-tuning job",
+            value=f"evaluation {evaluation.evaluation_id} of job {evaluation.job_id}",
+            allowed=f"an evaluation of job {request.job_id}",
+            next_step=f"evaluate job {request.job_id} first",
+        )
+    if job.report is None:
+        raise ConflictError("The fine-tuning job has no result", value=job.job_name, next_step="wait until it is done")
+    if verdict is None or not verdict.passed:
+        raise ConflictError(
+            "Only a model that passed the gate can be registered",
+            value="no verdict yet" if verdict is None else f"verdict {verdict.decision.value}: {verdict.reasons[0]}",
+            allowed="an evaluation whose newest verdict is pass",
+            next_step="run the gate stage first"
+            if verdict is None
+            else "improve the model, or lower the bar on purpose",
+        )
+    if verdict.accuracy_bar < request.accuracy_bar - 1e-9:
+        raise ConflictError(
+            "The model passed a lower bar than the one it is registered for",
+            value=f"passed {verdict.accuracy_bar:g}, asked for {request.accuracy_bar:g}",
+            allowed=f"accuracy_bar of at most {verdict.accuracy_bar:g}",
+            next_step=f"run the gate stage with accuracy_bar {request.accuracy_bar:g}",
+        )
+    return job.report, evaluation, verdict, dataset
+
+
+def _files(output: Path) -> dict[str, tuple[str, int]]:
+    """Hash and size of each file of the job's output, by its name in the folder."""
+    if not output.is_dir():
+        raise NotFoundError("The job's output folder is gone", value=output, next_step="restore it, or train again")
+    paths = sorted(path for path in output.rglob("*") if path.is_file())
+    return {str(path.relative_to(output)): (sha256_of_file(path), path.stat().st_size) for path in paths}
+
+
+def _base_config_hash(training: TrainingReport) -> str:
+    config = Path(training.base_model_path) / "config.json"
+    if not config.is_file():
+        raise NotFoundError(
+            "The base model of the fine-tuning job is gone", value=config.parent, next_step="restore its folder"
+        )
+    return sha256_of_file(config)
+
+
+def _content_hash(files: dict[str, tuple[str, int]], training: TrainingReport) -> str:
+    """Of the files and of the base model they belong to: an adapter is another model on another base."""
+    lines = [f"{name}\0{digest}" for name, (digest, _) in files.items()]
+    lines.append(f"base\0{training.base_model_path}\0{_base_config_hash(training)}")
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _manifest(
+    request: RegisterRequest,
+    files: dict[str, tuple[str, int]],
+    content_hash: str,
+    training: TrainingReport,
+    evaluation: EvaluationReport,
+    dataset: DatasetVersion,
+) -> JsonObject:
+    listed: list[JsonValue] = [
+        {"path": name, "sha256": digest, "size_bytes": size} for name, (digest, size) in files.items()
+    ]
+    return {
+        "model_name": request.model_name,
+        "content_hash": content_hash,
+        "model_format": _format(training).value,
+        "files": listed,
+        "base_model": training.base_model,
+        "base_model_path": training.base_model_path,
+        "base_config_sha256": _base_config_hash(training),
+        "weights_sha256": training.weights_sha256,
+        "dataset": {
+            "dataset_id": dataset.dataset_id,
+            "name": dataset.name,
+            "version": dataset.version,
+            "content_hash": dataset.content_hash,
+        },
+        "job": {"job_id": training.job_id, "job_name": training.job_name, "mlflow_run_id": training.mlflow_run_id},
+        "verdict": {
+            "evaluation_id": evaluation.evaluation_id,
+            "accuracy": evaluation.main.tuned.accuracy,
+            "test_cases": evaluation.main.tuned.n,
+        },
+    }
+
+
+def _format(training: TrainingReport) -> ModelFormat:
+    return ModelFormat.HUGGINGFACE if training.method is Method.FULL else ModelFormat.LORA_ADAPTER
+
+
+def _copy(output: Path, folder: Path, manifest: JsonObject, card: str) -> None:
+    """The folder, whole or not at all; its manifest is written last."""
+    with folder_written_whole(folder) as temporary:
+        shutil.copytree(output, temporary, dirs_exist_ok=True)
+        write_text_atomically(temporary / CARD_FILE, card)
+        for entry in manifest["files"]:  # type: ignore[union-attr]
+            assert isinstance(entry, dict)
+            copied = sha256_of_file(temporary / str(entry["path"]))
+            if copied != entry["sha256"]:
+                raise ConflictError(
+                    "The job's output changed while it was copied",
+                    value=entry["path"],
+                    next_step="see that nothing writes to the job's folder, then register again",
+                )
+        write_json_atomically(temporary / MANIFEST_FILE, manifest)
+
+
+def _enter_in_mlflow(
+    request: RegisterRequest,
+    version: ModelVersion,
+    card: str,
+    training: TrainingReport,
+    evaluation: EvaluationReport,
+    dataset: DatasetVersion,
+    services: Services,
+) -> ModelVersion:
+    """The version in MLflow's registry, as challenger; champion is given at promotion."""
+    from registry.catalog import CHALLENGER, register_version, set_alias
+
+    url = services.settings.resolved_mlflow_tracking_url
+    folder = Path(version.model_path)
+    catalogued = register_version(
+        url,
+        model_name=request.model_name,
+        run_id=training_run(request.job_id, services),
+        manifest=folder / MANIFEST_FILE,
+        model_path=folder,
+        content_hash=version.content_hash,
+        description=card,
+        tags={
+            "tuneway.version": version.version,
+            "tuneway.dataset_version": f"{dataset.name} {dataset.version}",
+            "tuneway.job_id": str(request.job_id),
+            "tuneway.evaluation_id": str(evaluation.evaluation_id),
+            "tuneway.base_model": training.base_model,
+            "tuneway.accuracy": f"{evaluation.main.tuned.accuracy:.4f}",
+            **({"tuneway.tags": json.dumps(request.tags, ensure_ascii=False)} if request.tags else {}),
+        },
+    )
+    with services.unit_of_work() as uow:
+        is_newest = uow.models.next_version(request.model_name) == str(int(version.version) + 1)
+        uow.models.set_mlflow_uri(version.model_id, catalogued.uri)
+    if is_newest:
+        set_alias(url, request.model_name, CHALLENGER, catalogued.version)
+    return version.model_copy(update={"mlflow_model_uri": catalogued.uri})

@@ -1,0 +1,149 @@
+"""Have a stage's job done for a caller that waits, such as a person at a terminal."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from contracts.enums import JobState
+from contracts.errors import (
+    CapacityError,
+    ConflictError,
+    JobFailedError,
+    JobLostError,
+    NotFoundError,
+    error_from_record,
+)
+from contracts.record import utc_now
+from stages.launching import host_name, lease_owner, real_gpus, slots, start_launcher
+from stages.runner_client import RunnerClient
+from storage.files import read_json, write_json_atomically
+from storage.job_folder import JobFolder
+from storage.job_state import job_view, read_log
+from storage.processes import is_alive
+
+if TYPE_CHECKING:
+    import subprocess
+
+    from contracts.errors import TunewayError
+    from contracts.jobs import JobSubmission, JobView
+    from stages.services import Services
+
+log = logging.getLogger(__name__)
+
+
+def run_job(submission: JobSubmission, services: Services) -> None:
+    """Return when the job has ended: done by the runner where one answers, else by a launcher of this process.
+
+    How it ended stands in its folder; the stage's `collect` reads it. A job that has its result is not done again.
+    """
+    if JobFolder(services.settings.jobs_dir / submission.job_key).result.exists():
+        return
+    runner = RunnerClient(services.settings)
+    if _answers(runner):
+        runner.submit_or_resume(submission)
+        runner.wait(submission.job_key)
+        return
+    log.warning("no runner answers: %s is done in the foreground", submission.job_key)
+    _run_in_foreground(submission, services)
+
+
+def error_of(view: JobView) -> TunewayError:
+    """Why a job ended without its result."""
+    if view.error is not None:
+        return error_from_record(view.error)
+    kind = JobLostError if view.state is JobState.LOST else JobFailedError
+    return kind(
+        "The job ended without its result",
+        value=f"{view.job_key} attempt {view.attempt} is {view.state.value}, exit code {view.exit_code}",
+        next_step="read its log, then start it again",
+    )
+
+
+def _answers(runner: RunnerClient) -> bool:
+    try:
+        return runner.is_up()
+    except NotFoundError:  # no token: the platform was never started here
+        return False
+
+
+def _run_in_foreground(submission: JobSubmission, services: Services) -> None:
+    """The job's next attempt by a launcher of this process, its output on stderr.
+
+    Leaves the same rows and files as the runner, so that a runner started meanwhile sees a job it can follow.
+    """
+    settings, gpus = services.settings, real_gpus()
+    folder = JobFolder(settings.jobs_dir / submission.job_key)
+    submission = submission.model_copy(update={"attempt": _next_attempt(folder)})
+    owner = lease_owner(submission)
+    with services.unit_of_work() as uow:
+        cards = uow.leases.acquire(owner, submission.num_gpus, host_name(), slots(settings, gpus))
+    if cards is None:
+        raise CapacityError(
+            "Not enough GPUs are free",
+            value=f"{submission.num_gpus} wanted",
+            allowed=f"{slots(settings, gpus)} in all",
+            next_step="wait for the running jobs, or start the runner, which waits by itself: `tuneway up`",
+        )
+    try:
+        attempt = folder.attempt(submission.attempt)
+        attempt.root.mkdir(parents=True, exist_ok=True)
+        write_json_atomically(attempt.queued, {"at": utc_now().isoformat()})
+        write_json_atomically(folder.submission, submission.model_dump(mode="json"))
+        if submission.finetuning_job_id is not None:
+            with services.unit_of_work() as uow:
+                uow.jobs.mark_running(submission.finetuning_job_id, cards)
+        launcher = start_launcher(settings, folder, submission, cards, gpus)
+        try:
+            _follow(launcher, folder, submission)
+        except BaseException:
+            # Ctrl-C: the job ends in order; asking for it again goes on with it
+            launcher.terminate()
+            launcher.wait()
+            raise
+    finally:
+        with services.unit_of_work() as uow:
+            uow.leases.release(owner)
+
+
+def _next_attempt(folder: JobFolder) -> int:
+    """Number of the job's next attempt. Raises ConflictError while one runs."""
+    try:
+        view = job_view(folder)
+    except NotFoundError:
+        return 1
+    identity = read_json(folder.attempt(view.attempt).launcher)
+    if not view.state.is_final and identity is not None and is_alive(identity):
+        raise ConflictError(
+            "The job is running already",
+            value=f"{view.job_key} attempt {view.attempt}",
+            next_step="wait for it, or stop it on the dashboard",
+        )
+    return view.attempt + 1
+
+
+def _follow(launcher: subprocess.Popen[bytes], folder: JobFolder, submission: JobSubmission) -> None:
+    """Pass the job's output on until it has ended."""
+    offset = 0
+    while True:
+        ended = launcher.poll() is not None
+        chunk = read_log(folder, offset, submission.attempt)
+        offset = chunk.next_offset
+        sys.stderr.write(chunk.text)
+        sys.stderr.flush()
+        if ended and not chunk.text:
+            break
+        time.sleep(0.2)
+    if not folder.attempt(submission.attempt).exit.exists():
+        error = JobLostError("The job's launcher vanished", next_step="ask for the job again")
+        write_json_atomically(
+            folder.attempt(submission.attempt).exit,
+            {
+                "state": JobState.LOST.value,
+                "exit_code": launcher.returncode,
+                "finished_at": utc_now().isoformat(),
+                "error": error.as_record(),
+            },
+        )

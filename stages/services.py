@@ -1,0 +1,31 @@
+"""The real services of this installation, opened when first asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from database.unit_of_work import UnitOfWork
+
+
+@dataclass(frozen=True)
+class Services:
+    """What a stage may use beside its request."""
+
+    settings: Settings
+
+    def unit_of_work(self) -> AbstractContextManager[UnitOfWork]:
+        """A transaction: committed at the end of the block, rolled back on an error."""
+        from database.unit_of_work import unit_of_work
+
+        return unit_of_work(self.settings.resolved_database_url)
+
+
+def open_services(settings: Settings | None = None) -> Services:
+    """Services for the given settings, or for those of the environment."""
+    return Services(settings or load_settings())

@@ -1,0 +1,276 @@
+"""Fine-tune: checks and rows before the job, the work inside its process, rows and the run's end after it."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+
+from contracts.enums import JobKind, JobState, JobStatus
+from contracts.errors import (
+    ConflictError,
+    InvalidDataError,
+    InvalidRequestError,
+    NotFoundError,
+    UnavailableError,
+)
+from contracts.jobs import JobSubmission
+from contracts.record import JsonObject
+from contracts.training import Hyperparameters, TrainingReport, TrainRequest
+from stages.run_job import error_of, run_job
+from storage.files import read_json, write_json_atomically
+from storage.job_folder import JobFolder
+from storage.job_state import job_view, read_submission
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from contracts.datasets import DatasetVersion
+    from contracts.pipeline import FinetuneRequest
+    from contracts.record import Record
+    from settings import Settings
+    from stages.services import Services
+    from training.plan import TrainingPlan
+    from training.recipe import Recipe
+
+TRACKING_START_SECONDS = 5.0
+"""Longer would hold training up; it starts untracked then and tries on."""
+
+log = logging.getLogger("train")
+
+
+def train(request: TrainRequest, services: Services) -> TrainingReport:
+    """The whole stage in one call: by the runner where it answers, else by a launcher of our own."""
+    submission = create_job(request, services)
+    run_job(submission, services)
+    return collect(submission.job_key, services)
+
+
+def check_request(request: FinetuneRequest | TrainRequest, services: Services) -> None:
+    """What can be known before any data is touched: base model, recipe, method, GPUs. Raises InvalidRequestError."""
+    from training.base_model import check_architecture, find_base_model
+    from training.conversations import training_template
+    from training.recipe import resolve_recipe
+
+    settings = services.settings
+    recipe = resolve_recipe(request.recipe, _hyperparameters(request), request.method)
+    model = find_base_model(request.base_model, settings.allowed_model_roots)
+    if request.num_gpus > settings.gpu_slots:
+        raise InvalidRequestError(
+            "The request asks for more GPUs than there are",
+            value=request.num_gpus,
+            allowed=f"1 to {settings.gpu_slots} (setting TUNEWAY_GPU_SLOTS)",
+            next_step="lower num_gpus",
+        )
+    check_architecture(model)
+    training_template(_tokenizer(model))
+    _check_disk(settings, model, recipe)
+
+
+def create_job(request: TrainRequest, services: Services) -> JobSubmission:
+    """The job's row, folder and plan; the same request again gives the same job.
+
+    Everything that can be known to fail fails here, before a GPU is taken.
+    """
+    from registry.tracking import JOB_TAG
+    from training.base_model import find_base_model
+    from training.conversations import check_assistant_mask, read_conversations, training_template
+    from training.plan import TrainingPlan
+    from training.recipe import resolve_recipe
+
+    check_request(request, services)
+    settings = services.settings
+    recipe = resolve_recipe(request.recipe, request.hyperparameters, request.method)
+    model = find_base_model(request.base_model, settings.allowed_model_roots)
+    with services.unit_of_work() as uow:
+        dataset = uow.datasets.get(request.dataset_id)
+    conversations = read_conversations(_folder_of(dataset) / "train.parquet")
+    if not conversations:
+        raise InvalidDataError("The dataset version has no training rows", value=f"{dataset.name} {dataset.version}")
+    tokenizer = _tokenizer(model)
+    check_assistant_mask(tokenizer, training_template(tokenizer), conversations[0])
+
+    numbers: JsonObject = {
+        **recipe.model_dump(mode="json"),
+        "recipe": request.recipe,
+        "num_gpus": request.num_gpus,
+        "seed": request.seed,
+    }
+    with services.unit_of_work() as uow:
+        job_id = uow.jobs.create(request, hyperparameters=numbers, base_model_path=str(model))
+        present = uow.jobs.get(job_id)
+        wanted = (request.dataset_id, str(model), request.method, numbers)
+        if (present.dataset_id, present.base_model_path, present.method, present.hyperparameters) != wanted:
+            raise ConflictError(
+                "A fine-tuning job of this name exists with another request",
+                value=request.job_name,
+                next_step="choose another job_name; the same name continues the same job",
+            )
+        key = job_key(job_id)
+        folder = JobFolder(settings.jobs_dir / key)
+        uow.jobs.set_folders(
+            job_id,
+            output_dir=str(folder.output),
+            checkpoint_dir=str(folder.checkpoints),
+            logs_path=str(folder.root),
+        )
+    if not folder.plan.exists():
+        plan = TrainingPlan(
+            job_id=job_id,
+            job_name=request.job_name,
+            dataset_id=dataset.dataset_id,
+            dataset_path=str(_folder_of(dataset)),
+            base_model=request.base_model,
+            base_model_path=str(model),
+            recipe_name=request.recipe,
+            recipe=recipe,
+            num_gpus=request.num_gpus,
+            seed=request.seed,
+            keep_checkpoints=settings.checkpoint_keep,
+            tags={
+                JOB_TAG: request.job_name,
+                "tuneway.job_id": str(job_id),
+                "tuneway.dataset_version": f"{dataset.name} {dataset.version}",
+                "tuneway.dataset_hash": dataset.content_hash,
+                "tuneway.base_model": request.base_model,
+                "tuneway.recipe": request.recipe,
+                "tuneway.method": request.method.value,
+                "tuneway.code_revision": _code_revision(settings),
+            },
+        )
+        write_json_atomically(folder.plan, plan.model_dump(mode="json"))
+    return JobSubmission(
+        job_key=key,
+        kind=JobKind.TRAIN,
+        request=request.model_dump(mode="json"),
+        num_gpus=request.num_gpus,
+        finetuning_job_id=job_id,
+    )
+
+
+def work(request: Record, job_folder: JobFolder, services: Services) -> TrainingReport:
+    """Inside the job's process: train as planned. Needs no database."""
+    from registry.tracking import EXPERIMENT_NAME, MlflowTracker
+    from training.finetuning import finetune
+
+    assert isinstance(request, TrainRequest)
+    plan = _plan(job_folder)
+    remembered = (read_json(job_folder.tracking) or {}).get("run_id")
+    tracker = MlflowTracker(
+        services.settings.resolved_mlflow_tracking_url,
+        EXPERIMENT_NAME,
+        plan.job_name,
+        plan.tags,
+        str(remembered) if remembered else None,
+        start_seconds=TRACKING_START_SECONDS,
+    )
+    return finetune(plan, job_folder, tracker)
+
+
+def collect(job_key: str, services: Services) -> TrainingReport:
+    """After the job: rows of the job and its checkpoints, and what MLflow still lacks. Safe to repeat.
+
+    Raises the job's own error where it has ended without its result.
+    """
+    folder = JobFolder(services.settings.jobs_dir / job_key)
+    view = job_view(folder)
+    if not view.state.is_final:
+        raise ConflictError("The job has not ended", value=f"{job_key} is {view.state}", next_step="wait for it")
+    job_id = read_submission(folder).finetuning_job_id
+    if job_id is None:
+        raise InvalidDataError("The job has no row in finetuning_jobs", value=job_key)
+    if view.state is not JobState.SUCCEEDED:
+        error = error_of(view)
+        status = JobStatus.STOPPED if view.state is JobState.STOPPED else JobStatus.FAILED
+        with services.unit_of_work() as uow:
+            uow.jobs.fail(job_id, status, error.as_record())
+        raise error
+    record = read_json(folder.result)
+    if record is None:
+        raise NotFoundError("The job's result is gone", value=folder.result, next_step="start the job again")
+    report = _tracked(TrainingReport.model_validate(record), folder, services.settings)
+    with services.unit_of_work() as uow:
+        for checkpoint in report.checkpoints:
+            uow.jobs.record_checkpoint(job_id, checkpoint)
+        if report.mlflow_run_id is not None:
+            uow.jobs.set_mlflow_run(job_id, report.mlflow_run_id)
+        uow.jobs.complete(job_id, report)
+    return report
+
+
+def job_key(job_id: int) -> str:
+    """Name of the job's folder and key at the runner."""
+    return f"train-{job_id}"
+
+
+def _hyperparameters(request: FinetuneRequest | TrainRequest) -> Hyperparameters:
+    if isinstance(request, TrainRequest):
+        return request.hyperparameters
+    return Hyperparameters(**{name: getattr(request, name) for name in Hyperparameters.model_fields})
+
+
+def _tokenizer(model: Path) -> object:
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(model, local_files_only=True)
+    except (ValueError, OSError, KeyError) as error:
+        raise InvalidRequestError(
+            "The base model's tokenizer cannot be used", value=model, next_step=str(error).splitlines()[0]
+        ) from error
+
+
+def _check_disk(settings: Settings, model: Path, recipe: Recipe) -> None:
+    from training.base_model import check_disk
+
+    settings.jobs_dir.mkdir(parents=True, exist_ok=True)
+    check_disk(settings.jobs_dir, model, recipe, settings.checkpoint_keep, settings.min_free_disk_gb)
+
+
+def _folder_of(dataset: DatasetVersion) -> Path:
+    from pathlib import Path
+
+    return Path(dataset.file_path)
+
+
+def _plan(folder: JobFolder) -> TrainingPlan:
+    from training.plan import TrainingPlan
+
+    plan = read_json(folder.plan)
+    if plan is None:
+        raise NotFoundError("The job's plan is missing", value=folder.plan, next_step="submit it through its stage")
+    return TrainingPlan.model_validate(plan)
+
+
+def _tracked(report: TrainingReport, folder: JobFolder, settings: Settings) -> TrainingReport:
+    """The report with its run, and the run with all its metrics. MLflow being away changes nothing but the log."""
+    from registry.tracking import EXPERIMENT_NAME, ensure_run, finish_run, log_run_results, send_missing_metrics
+
+    plan, url = _plan(folder), settings.resolved_mlflow_tracking_url
+    remembered = report.mlflow_run_id or (read_json(folder.tracking) or {}).get("run_id")
+    try:
+        if remembered is None:
+            run_id = ensure_run(url, EXPERIMENT_NAME, plan.job_name, plan.tags)
+            write_json_atomically(folder.tracking, {"run_id": run_id, "sent_step": -1})
+            artifacts = {"plots": folder.root / "artifacts" / "loss_curve.png"}
+            log_run_results(url, run_id, artifacts={name: path for name, path in artifacts.items() if path.exists()})
+        else:
+            run_id = str(remembered)
+        send_missing_metrics(url, run_id, folder.metrics)
+        finish_run(url, run_id)
+    except UnavailableError as error:
+        log.warning("MLflow lacks part of this run, collect the job again to send it: %s", error)
+        return report
+    return report.model_copy(update={"mlflow_run_id": run_id})
+
+
+def _code_revision(settings: Settings) -> str:
+    """The commit of the checkout, or `unknown` where it is none."""
+    git = shutil.which("git")
+    if git is None or not (settings.repository_root / ".git").exists():
+        return "unknown"
+    done = subprocess.run(
+        [git, "-C", str(settings.repository_root), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
+    )
+    return done.stdout.strip() if done.returncode == 0 else "unknown"

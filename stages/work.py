@@ -1,0 +1,91 @@
+"""A job's own process: `python -m stages.work <job folder> <attempt>`.
+
+Exit codes: 0 result.json is there; 3 error.json says why not; 143 stopped on request.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from contracts.errors import TunewayError
+from storage.files import write_json_atomically
+from storage.job_folder import AttemptFolder, JobFolder
+from storage.job_state import EXIT_CODE_ERROR, EXIT_CODE_STOPPED, read_submission
+from storage.processes import die_with_parent
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+log = logging.getLogger("work")
+
+
+def main(arguments: list[str]) -> int:
+    """Do the job's work once."""
+    die_with_parent()
+    signal.signal(signal.SIGTERM, _stop)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    folder = JobFolder(Path(arguments[0]).resolve())
+    attempt = folder.attempt(int(arguments[1]))
+    try:
+        work(folder)
+    except TunewayError as error:
+        log.error("%s", error)
+        _leave_error(attempt, error)
+        return EXIT_CODE_ERROR
+    except Exception as error:  # noqa: BLE001 - the edge of the process: recorded, then told by the exit code
+        traceback.print_exc()
+        _leave_error(
+            attempt,
+            TunewayError(
+                "The job met an error that nobody foresaw",
+                value=f"{type(error).__name__}: {error}",
+                next_step=f"read the traceback at the end of {attempt.log}",
+            ),
+        )
+        return EXIT_CODE_ERROR
+    return 0
+
+
+def work(folder: JobFolder) -> None:
+    """Read the submission, do the stage's work, write its record. Nothing where the record is there already."""
+    if folder.result.exists():
+        log.info("%s has its result already", folder.root.name)
+        return
+    from stages.catalog import STAGES
+    from stages.services import open_services
+
+    submission = read_submission(folder)
+    stage = next(stage for stage in STAGES.values() if stage.job_kind is submission.kind)
+    request = stage.request.model_validate(submission.request)
+    record = stage.module.work(request, folder, open_services())
+    if int(os.environ.get("RANK", "0")) == 0:
+        write_json_atomically(folder.result, record.model_dump(mode="json"))
+
+
+def _leave_error(attempt: AttemptFolder, error: TunewayError) -> None:
+    """The first process of the job that fails says why; the others fail because of it."""
+    if not attempt.error.exists():
+        write_json_atomically(attempt.error, error.as_record())
+
+
+def _stop(_signal: int, _frame: FrameType | None) -> NoReturn:
+    raise SystemExit(EXIT_CODE_STOPPED)
+
+
+if __name__ == "__main__":
+    try:
+        code = main(sys.argv[1:])
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else EXIT_CODE_ERROR
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Threads of libraries must not keep a finished job alive.
+    os._exit(code)

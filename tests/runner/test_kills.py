@@ -1,0 +1,132 @@
+"""What is left after kill -9 of the runner, the launcher or the trainer: the truth, free cards, and a way on."""
+
+import os
+import signal
+
+import pytest
+
+from contracts.enums import JobState, JobStatus
+from contracts.errors import JobLostError
+from stages.train import collect, create_job
+from storage.files import read_json
+from storage.processes import attempt_mark, processes_of_attempt
+from tests.runner.conftest import wait_until
+from tests.training.tiny_model import make_base_model, tiny_request
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def base_model(tmp_path_factory):
+    return make_base_model(tmp_path_factory.mktemp("base") / "tiny")
+
+
+@pytest.fixture
+def training(runner, services, base_model):
+    """A training job whose first checkpoint lies there, and which has not ended."""
+    submission = create_job(tiny_request(services, base_model), services)
+    runner.client.submit(submission)
+    folder = runner.folder(submission.job_key)
+    wait_until(lambda: list(folder.checkpoints.glob("checkpoint-*")), "a checkpoint", 180)
+    assert runner.client.view(submission.job_key).state is JobState.RUNNING
+    return submission
+
+
+def owners(services):
+    with services.unit_of_work() as uow:
+        return [lease.owner for lease in uow.leases.all()]
+
+
+def launcher_pid(runner, submission):
+    identity = read_json(runner.folder(submission.job_key).attempt(submission.attempt).launcher)
+    assert identity is not None
+    return identity["pid"]
+
+
+def trainer_pid(runner, submission):
+    folder = runner.folder(submission.job_key)
+    marked = processes_of_attempt(attempt_mark(folder.root, submission.attempt))
+    (pid,) = set(marked) - {launcher_pid(runner, submission)}
+    return pid
+
+
+def assert_lost_and_resumable(runner, services, submission):
+    """The attempt is lost, its card free, its row failed; the next one resumes and reaches the end."""
+    view = runner.client.wait(submission.job_key)
+    assert view.state is JobState.LOST
+    assert view.error["retryable"]
+    folder = runner.folder(submission.job_key)
+    wait_until(lambda: not processes_of_attempt(attempt_mark(folder.root, 1)), "the end of the launcher itself", 10)
+    wait_until(folder.attempt(1).settled.exists, "the attempt is settled")
+    assert owners(services) == []
+    with services.unit_of_work() as uow:
+        assert uow.jobs.get(submission.finetuning_job_id).status is JobStatus.FAILED
+    with pytest.raises(JobLostError):
+        collect(submission.job_key, services)
+
+    resumed = runner.client.submit_or_resume(submission)
+    assert resumed.attempt == 2
+    assert runner.client.wait(submission.job_key).state is JobState.SUCCEEDED
+    report = collect(submission.job_key, services)
+    assert report.resumed_from_step is not None
+    assert report.resumed_from_step >= 25
+    assert report.steps == 96
+    with services.unit_of_work() as uow:
+        job = uow.jobs.get(submission.finetuning_job_id)
+    assert job.status is JobStatus.COMPLETED
+    assert job.report == report
+    assert job.error is None
+    wait_until(folder.attempt(2).settled.exists, "the second attempt is settled")
+    assert owners(services) == []
+
+
+def test_a_killed_trainer_is_lost_and_its_next_attempt_resumes(runner, services, training):
+    os.kill(trainer_pid(runner, training), signal.SIGKILL)
+    assert_lost_and_resumable(runner, services, training)
+
+
+def test_a_killed_launcher_takes_its_trainer_along_and_the_next_attempt_resumes(runner, services, training):
+    os.kill(launcher_pid(runner, training), signal.SIGKILL)
+    assert_lost_and_resumable(runner, services, training)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_job_outlives_its_runner_and_the_next_runner_adopts_it(runner, services, training, number):
+    before = trainer_pid(runner, training)
+    runner.end(number)
+    assert not runner.client.is_up()
+    runner.start()
+    assert trainer_pid(runner, training) == before
+    assert owners(services) == ["train-1#1"]
+    view = runner.client.wait(training.job_key)
+    assert (view.state, view.attempt) == (JobState.SUCCEEDED, 1)
+    wait_until(runner.folder(training.job_key).attempt(1).settled.exists, "the attempt is settled")
+    assert owners(services) == []
+    assert collect(training.job_key, services).resumed_from_step is None
+
+
+def test_a_runner_that_was_away_when_launcher_and_trainer_vanished_finds_out(runner, services, training):
+    pids = [launcher_pid(runner, training), trainer_pid(runner, training)]
+    runner.end(signal.SIGKILL)
+    for pid in pids:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue  # the second one died with the first
+    runner.start()
+    assert_lost_and_resumable(runner, services, training)
+
+
+def test_a_stopped_job_saves_a_checkpoint_and_frees_its_card(runner, services, training):
+    view = runner.client.stop(training.job_key, attempt=1)
+    assert view.attempt == 1
+    view = runner.client.wait(training.job_key)
+    assert (view.state, view.exit_code) == (JobState.STOPPED, 143)
+    folder = runner.folder(training.job_key)
+    wait_until(folder.attempt(1).settled.exists, "the attempt is settled")
+    assert owners(services) == []
+    with services.unit_of_work() as uow:
+        assert uow.jobs.get(training.finetuning_job_id).status is JobStatus.STOPPED
+    newest = max(int(path.name.removeprefix("checkpoint-")) for path in folder.checkpoints.glob("checkpoint-*"))
+    assert newest == view.progress.step
+    assert newest % 25 != 0 or "stopped on request" in folder.attempt(1).log.read_text()

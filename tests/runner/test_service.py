@@ -1,0 +1,207 @@
+"""The runner's rules, each pass made by hand: no process is started here."""
+
+import json
+import shutil
+
+import pytest
+from fastapi.testclient import TestClient
+
+from contracts.enums import JobState
+from contracts.errors import ConflictError, InvalidRequestError, NotFoundError
+from contracts.record import utc_now
+from runner.api import create_app
+from runner.service import RunnerService
+from stages.launching import host_name
+from storage.files import write_json_atomically
+from storage.job_folder import JobFolder
+from tests.runner.conftest import TOKEN, submission
+
+
+@pytest.fixture
+def service(services):
+    """A service whose passes the test makes."""
+    services.settings.jobs_dir.mkdir(parents=True)
+    return RunnerService(services)
+
+
+@pytest.fixture
+def all_cards_taken(services):
+    """Somebody else holds both cards."""
+    with services.unit_of_work() as uow:
+        uow.leases.acquire("somebody#1", 2, host_name(), 2)
+
+
+@pytest.fixture
+def door(service):
+    return TestClient(create_app(service, TOKEN), headers={"Authorization": f"Bearer {TOKEN}"})
+
+
+def end_attempt(services, job_key, attempt, state="failed"):
+    write_json_atomically(
+        JobFolder(services.settings.jobs_dir / job_key).attempt(attempt).exit,
+        {"state": state, "exit_code": 3, "finished_at": utc_now().isoformat(), "error": None},
+    )
+
+
+def test_the_same_attempt_again_is_the_same_job(service, services):
+    first = service.submit(submission())
+    assert service.submit(submission(owner="another caller")) == first
+    assert [view.job_key for view in service.views()] == ["train-1"]
+
+
+def test_a_key_with_another_request_is_refused(service):
+    service.submit(submission())
+    with pytest.raises(ConflictError, match="another request"):
+        service.submit(submission(request={"job_name": "other"}))
+
+
+def test_a_new_attempt_is_accepted_only_after_the_one_before_has_ended(service, services):
+    service.submit(submission())
+    with pytest.raises(ConflictError, match="has not ended"):
+        service.submit(submission(attempt=2))
+    end_attempt(services, "train-1", 1)
+    assert service.submit(submission(attempt=2)).state is JobState.QUEUED
+    with pytest.raises(ConflictError, match="later attempt"):
+        service.submit(submission(attempt=1))
+
+
+def test_a_new_attempt_frees_the_cards_of_the_one_before(service, services):
+    service.submit(submission())
+    with services.unit_of_work() as uow:
+        uow.leases.acquire("train-1#1", 2, host_name(), 2)
+    end_attempt(services, "train-1", 1)
+    service.submit(submission(attempt=2))
+    with services.unit_of_work() as uow:
+        assert uow.leases.all() == []
+
+
+def test_more_gpus_than_the_host_has_are_refused_at_once(service):
+    with pytest.raises(InvalidRequestError, match="1 to 2"):
+        service.submit(submission(num_gpus=3))
+    assert service.views() == []
+
+
+def test_a_job_waits_queued_while_others_hold_the_cards(service, services):
+    # the sweep of the first pass finds this lease alive: its job is queued
+    service.submit(submission(job_key="train-2"))
+    with services.unit_of_work() as uow:
+        uow.leases.acquire("train-2#1", 2, host_name(), 2)
+    service.submit(submission(job_key="train-3"))
+    waits = service._advance(service._followed["train-3"], may_start=True)
+    assert waits
+    assert service.view("train-3").state is JobState.QUEUED
+
+
+def test_a_smaller_job_does_not_overtake_one_that_waits_for_more_cards(service, services, monkeypatch):
+    started = []
+    monkeypatch.setattr("runner.service.start_launcher", lambda *arguments: started.append(arguments[2].job_key))
+    service._leases_are_swept = True
+    with services.unit_of_work() as uow:
+        uow.leases.acquire("somebody#1", 1, host_name(), 2)
+    service.submit(submission(job_key="train-2", num_gpus=2))
+    service.submit(submission(job_key="train-3", num_gpus=1))
+    service.make_pass()
+    assert started == []
+    with services.unit_of_work() as uow:
+        uow.leases.release("somebody#1")
+    service.make_pass()
+    assert started == ["train-2"]
+
+
+def test_cards_of_attempts_that_are_over_or_unknown_are_freed_at_the_start(service, services):
+    service.submit(submission())
+    service.submit(submission(job_key="train-2"))
+    end_attempt(services, "train-2", 1)
+    with services.unit_of_work() as uow:
+        for owner in ("train-1#1", "train-2#1", "gone-9#1"):
+            uow.leases.acquire(owner, 1, host_name(), 3)
+        uow.leases.acquire("elsewhere#1", 1, "another-host", 1)
+    service._sweep_leases()
+    with services.unit_of_work() as uow:
+        assert {lease.owner for lease in uow.leases.all()} == {"train-1#1", "elsewhere#1"}
+
+
+def test_a_full_disk_fails_the_job_with_what_to_do(services, monkeypatch):
+    services.settings.jobs_dir.mkdir(parents=True)
+    service = RunnerService(services)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: shutil._ntuple_diskusage(10, 10, 0))
+    service.submit(submission())
+    service.make_pass()
+    view = service.view("train-1")
+    assert view.state is JobState.FAILED
+    assert view.error is not None
+    assert view.error["code"] == "capacity"
+    assert "free some space" in str(view.error["next_step"])
+
+
+def test_a_queued_job_is_stopped_without_ever_starting(service, services, all_cards_taken):
+    service.submit(submission())
+    assert service.stop("train-1", 1).state is JobState.STOPPED
+    service.make_pass()
+    assert JobFolder(services.settings.jobs_dir / "train-1").attempt(1).settled.exists()
+
+
+def test_a_stop_meant_for_an_earlier_attempt_does_not_touch_the_present_one(service, services):
+    service.submit(submission())
+    end_attempt(services, "train-1", 1)
+    service.submit(submission(attempt=2))
+    with pytest.raises(ConflictError, match="attempt 2"):
+        service.stop("train-1", 1)
+    assert service.view("train-1").state is JobState.QUEUED
+
+
+def test_jobs_left_unsettled_are_adopted_and_settled_ones_are_left_alone(service, services):
+    service.submit(submission())
+    service.submit(submission(job_key="train-2"))
+    end_attempt(services, "train-2", 1)
+    service._settle(service._followed["train-2"])
+    (services.settings.jobs_dir / "train-3").mkdir()
+    (services.settings.jobs_dir / "train-4").mkdir()
+    (services.settings.jobs_dir / "train-4" / "submission.json").write_text("{broken")
+    later = RunnerService(services)
+    later.start()
+    later.close()
+    assert "train-2" not in later._followed
+    assert "train-4" not in later._followed
+    assert JobFolder(services.settings.jobs_dir / "train-1").submission.exists()
+
+
+def test_an_unknown_job_is_answered_with_what_to_do(service):
+    with pytest.raises(NotFoundError):
+        service.view("train-9")
+
+
+def test_without_the_token_nothing_but_health_is_told(service):
+    stranger = TestClient(create_app(service, TOKEN))
+    assert stranger.get("/health").json()["slots"] == 2
+    for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": TOKEN}):
+        answer = stranger.get("/jobs", headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (401, "unauthorised")
+    assert stranger.post("/jobs", json={}).status_code == 401
+
+
+def test_the_door_tells_views_logs_and_results(door, services):
+    assert door.post("/jobs", json=submission().model_dump(mode="json")).json()["state"] == "queued"
+    assert [view["job_key"] for view in door.get("/jobs").json()] == ["train-1"]
+    folder = JobFolder(services.settings.jobs_dir / "train-1")
+    text = "학습을 시작합니다\n"
+    folder.attempt(1).log.write_bytes(text.encode() + "끝".encode()[:2])  # the last character is half written
+    chunk = door.get("/jobs/train-1/log").json()
+    assert chunk == {"text": text, "next_offset": len(text.encode())}
+    assert door.get("/jobs/train-1/log", params={"offset": chunk["next_offset"]}).json()["text"] == ""
+    answer = door.get("/jobs/train-1/result")
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    folder.result.write_text(json.dumps({"steps": 3}))
+    assert door.get("/jobs/train-1/result").json() == {"steps": 3}
+
+
+def test_every_error_has_its_four_parts(door):
+    fields = {"code", "what", "value", "allowed", "next_step", "retryable"}
+    for answer, status in (
+        (door.get("/jobs/train-9"), 404),
+        (door.post("/jobs", json={"job_key": "../x", "kind": "train", "request": {}}), 422),
+        (door.get("/jobs/NOT%20A%20KEY"), 422),
+        (door.post("/jobs", json=submission(num_gpus=8).model_dump(mode="json")), 422),
+    ):
+        assert answer.status_code == status, answer.text
+        assert set(answer.json()) == fields

@@ -1,0 +1,39 @@
+"""What the stages' tests share beside the fixtures of all tests."""
+
+import uuid
+import warnings
+from collections.abc import Iterator
+
+import pytest
+
+from tests.registry.mlflow_server import MlflowServer
+
+
+@pytest.fixture(scope="package")
+def mlflow_server(postgres_server, tmp_path_factory) -> Iterator[MlflowServer]:
+    """A running MLflow server on the real PostgreSQL; a test that kills it starts it again."""
+    name = f"mlflow_{uuid.uuid4().hex[:8]}"
+    postgres_server.create_database(name)
+    server = MlflowServer(postgres_server.url(name, "psycopg2"), tmp_path_factory.mktemp("mlflow"))
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="package")
+def tiny_model(tmp_path_factory):
+    """A random Qwen3 model."""
+    from tests.tiny_model import make_tiny_model
+
+    return make_tiny_model(tmp_path_factory.mktemp("models") / "tiny-base")
+
+
+@pytest.fixture(scope="package")
+def tiny_adapter(tiny_model, tmp_path_factory):
+    """A random adapter that changes the tiny model's answers."""
+    from tests.tiny_model import make_tiny_adapter
+
+    with warnings.catch_warnings():
+        # PEFT 0.21 asks transformers 5.23 for a name that the latter deprecated
+        warnings.simplefilter("ignore", FutureWarning)
+        return make_tiny_adapter(tmp_path_factory.mktemp("adapters") / "adapter", tiny_model)
