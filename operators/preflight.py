@@ -1,0 +1,66 @@
+"""What a request names must exist: found out in seconds, not after an hour of GPU time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from contracts.enums import JobStatus
+from contracts.errors import ConflictError
+
+if TYPE_CHECKING:
+    from contracts.pipeline import DeployModelRequest, EvaluateModelRequest, FinetuneRequest
+    from stages.services import Services
+
+
+def inputs_exist(request: FinetuneRequest, services: Services) -> None:
+    """Every input file is there, in an allowed folder, of a known format and not empty."""
+    from data_prep.input_files import open_input_files
+
+    if request.dataset_id is None:
+        settings = services.settings
+        open_input_files(
+            request.input_files, relative_to=settings.repository_root, allowed_roots=settings.allowed_input_roots
+        )
+
+
+def suites_exist(request: FinetuneRequest | EvaluateModelRequest, services: Services) -> None:
+    """Every file of test cases is there."""
+    from data_prep.input_files import resolve_input_file
+
+    settings = services.settings
+    for suite in (request.test_suite, *request.extra_suites):
+        if suite is not None:
+            resolve_input_file(suite, relative_to=settings.repository_root, allowed_roots=settings.allowed_input_roots)
+
+
+def dataset_exists(request: FinetuneRequest, services: Services) -> None:
+    """The dataset version, where one is given, is in the database."""
+    if request.dataset_id is not None:
+        with services.unit_of_work() as uow:
+            uow.datasets.get(request.dataset_id)
+
+
+def training_is_known(request: FinetuneRequest, services: Services) -> None:
+    """The base model is a model's folder, the recipe exists, and the request's values fit it."""
+    from stages.train import check_request
+
+    check_request(request, services)
+
+
+def job_is_complete(request: EvaluateModelRequest, services: Services) -> None:
+    """The job to be judged has its weights."""
+    with services.unit_of_work() as uow:
+        job = uow.jobs.get(request.job_id)
+    if job.status is not JobStatus.COMPLETED:
+        raise ConflictError(
+            "The fine-tuning job has no weights to judge",
+            value=f"job {job.job_id} is {job.status}",
+            allowed=f"a job that is {JobStatus.COMPLETED}",
+            next_step="choose a finished job in the dashboard, or wait for this one",
+        )
+
+
+def model_exists(request: DeployModelRequest, services: Services) -> None:
+    """The model version is registered."""
+    with services.unit_of_work() as uow:
+        uow.models.get(request.model_id)

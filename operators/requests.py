@@ -1,0 +1,157 @@
+"""The request of each stage, built from what the run was asked and what its earlier tasks have left."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from contracts.datasets import DatasetVersion, ImportedDataset, ImportRequest, PrepareRequest, QualityRequest
+from contracts.enums import Arm
+from contracts.evaluation import EvaluateRequest, EvaluationReport, GateRequest
+from contracts.experiments import StartABTestRequest, TrafficSplit
+from contracts.models import Deployment, DeployRequest, ModelVersion, RegisterRequest
+from contracts.pipeline import DeployModelRequest, EvaluateModelRequest, FinetuneRequest
+from contracts.training import Hyperparameters, TrainingReport, TrainRequest
+
+if TYPE_CHECKING:
+    from operators.run_records import RunRecords
+
+
+def import_dataset(run: RunRecords) -> ImportRequest:
+    """The files that the run was given."""
+    request = run.request(FinetuneRequest)
+    return ImportRequest(
+        dataset_name=request.dataset_name,
+        input_files=request.input_files,
+        columns=request.columns,
+        max_rows=request.max_rows,
+    )
+
+
+def prepare(run: RunRecords) -> PrepareRequest:
+    """The imported rows, and every suite whose questions must not be among them."""
+    request = run.request(FinetuneRequest)
+    return PrepareRequest(
+        import_id=run.record("import_dataset", ImportedDataset).import_id,
+        dataset_name=request.dataset_name,
+        train_ratio=request.train_ratio,
+        val_ratio=request.val_ratio,
+        test_ratio=request.test_ratio,
+        test_suites=_suites(request),
+        seed=request.seed,
+    )
+
+
+def check_quality(run: RunRecords) -> QualityRequest:
+    """The dataset version that will be trained on."""
+    return QualityRequest(dataset_id=_dataset_id(run), test_suites=_suites(run.request(FinetuneRequest)))
+
+
+def train(run: RunRecords) -> TrainRequest:
+    """One fine-tuning job a run: the job's name holds the run's."""
+    request = run.request(FinetuneRequest)
+    return TrainRequest(
+        job_name=f"{request.dataset_name}-{run.slug}",
+        dataset_id=_dataset_id(run),
+        base_model=request.base_model,
+        method=request.method,
+        recipe=request.recipe,
+        hyperparameters=Hyperparameters(**{name: getattr(request, name) for name in Hyperparameters.model_fields}),
+        num_gpus=request.num_gpus,
+        seed=request.seed,
+    )
+
+
+def evaluate(run: RunRecords) -> EvaluateRequest:
+    """The job that this run has trained."""
+    request = run.request(FinetuneRequest)
+    return EvaluateRequest(
+        job_id=run.record("collect_train", TrainingReport).job_id,
+        test_suite=request.test_suite,
+        extra_suites=request.extra_suites,
+    )
+
+
+def evaluate_given_job(run: RunRecords) -> EvaluateRequest:
+    """The finished job that the run was given."""
+    request = run.request(EvaluateModelRequest)
+    return EvaluateRequest(
+        job_id=request.job_id,
+        test_suite=request.test_suite,
+        extra_suites=request.extra_suites,
+        max_cases=request.max_cases,
+    )
+
+
+def gate(run: RunRecords) -> GateRequest:
+    """The run's own evaluation against the bar it was given."""
+    request = run.request(FinetuneRequest)
+    return GateRequest(
+        evaluation_id=run.record("collect_evaluation", EvaluationReport).evaluation_id,
+        accuracy_bar=request.accuracy_bar,
+        metric=request.metric,
+    )
+
+
+def gate_given_job(run: RunRecords) -> GateRequest:
+    """The evaluation of the given job against the bar."""
+    request = run.request(EvaluateModelRequest)
+    return GateRequest(
+        evaluation_id=run.record("collect_evaluation", EvaluationReport).evaluation_id,
+        accuracy_bar=request.accuracy_bar,
+        metric=request.metric,
+    )
+
+
+def register(run: RunRecords) -> RegisterRequest:
+    """The trained and judged model."""
+    request = run.request(FinetuneRequest)
+    evaluation = run.record("collect_evaluation", EvaluationReport)
+    return RegisterRequest(
+        job_id=evaluation.job_id,
+        evaluation_id=evaluation.evaluation_id,
+        model_name=request.model_name,
+        accuracy_bar=request.accuracy_bar,
+    )
+
+
+def deploy(run: RunRecords) -> DeployRequest:
+    """The model version that this run has registered."""
+    return DeployRequest(model_id=run.record("register", ModelVersion).model_id)
+
+
+def deploy_given_model(run: RunRecords) -> DeployRequest:
+    """The model version that the run was given."""
+    return DeployRequest(model_id=run.request(DeployModelRequest).model_id)
+
+
+def start_ab_test(run: RunRecords) -> StartABTestRequest:
+    """Users are shared between the two arms that `deploy` has brought up."""
+    return _ab_test(run, run.request(FinetuneRequest).traffic_to_new)
+
+
+def start_ab_test_of_given_model(run: RunRecords) -> StartABTestRequest:
+    """The same for a model version that the run was given."""
+    return _ab_test(run, run.request(DeployModelRequest).traffic_to_new)
+
+
+def _ab_test(run: RunRecords, traffic_to_new: float) -> StartABTestRequest:
+    arms = {endpoint.arm: endpoint for endpoint in run.record("deploy", Deployment).arms}
+    return StartABTestRequest(
+        experiment_name=f"{arms[Arm.B].model_name[:60]}-{run.slug}",
+        model_a_id=arms[Arm.A].model_id,
+        model_b_id=arms[Arm.B].model_id,
+        traffic_split=TrafficSplit(a=1 - traffic_to_new, b=traffic_to_new),
+    )
+
+
+def _dataset_id(run: RunRecords) -> int:
+    prepared = run.find("prepare", DatasetVersion)
+    if prepared is not None:
+        return prepared.dataset_id
+    given = run.request(FinetuneRequest).dataset_id
+    assert given is not None, "the branch skips `prepare` only when a dataset_id is given"
+    return given
+
+
+def _suites(request: FinetuneRequest) -> list[str]:
+    return [*([request.test_suite] if request.test_suite else []), *request.extra_suites]
