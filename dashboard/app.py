@@ -1,0 +1,96 @@
+"""The dashboard: `streamlit run dashboard/app.py` with PYTHONPATH at the repository's root.
+
+The language comes from the query parameter `lang`, else from the session, else from the settings.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from contracts.errors import TunewayError
+from dashboard import parts
+from dashboard.texts import Language, Words
+from dashboard.theme import STYLES
+from dashboard.views import ab_tests, datasets, jobs, models, overview, runs
+from stages.services import open_services
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from stages.services import Services
+
+PAGES: dict[str, tuple[Callable[[Services, Words], None], str]] = {
+    "overview": (overview.show, ":material/dashboard:"),
+    "runs": (runs.show, ":material/account_tree:"),
+    "datasets": (datasets.show, ":material/database:"),
+    "jobs": (jobs.show, ":material/model_training:"),
+    "models": (models.show, ":material/deployed_code:"),
+    "ab-tests": (ab_tests.show, ":material/compare_arrows:"),
+}
+
+
+def chosen_language(default: str) -> Language:
+    """The language of this session; a deep link may name another."""
+    asked = st.query_params.get("lang")
+    if asked in set(Language):
+        st.session_state["language"] = Language(asked)
+    return Language(st.session_state.setdefault("language", Language(default)))
+
+
+def switch_language(language: Language) -> None:
+    """Take the other language from here on, in the address too."""
+    st.session_state["language"] = language
+    st.query_params["lang"] = language.value
+
+
+def draw_page(name: str, page: Callable[[Services, Words], None], services: Services, words: Words) -> None:
+    """A page under its title and the language button."""
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.title(words(f"{name.replace('-', '_')}.title"), width="content", anchor=False)
+        other = words.language.other
+        st.button(
+            other.own_name,
+            key="switch-language",
+            icon=":material/translate:",
+            type="tertiary",
+            help=words("app.switch_help"),
+            on_click=switch_language,
+            args=(other,),
+        )
+    parts.guarded(lambda: page(services, words), words)
+    st.caption(words("app.times"))
+
+
+def main() -> None:
+    """One run of the script: language, navigation, page."""
+    st.set_page_config(page_title="Tuneway", page_icon=str(Path(__file__).with_name("icon.png")), layout="wide")
+    st.html(STYLES)
+    try:
+        services = open_services()
+    except TunewayError as error:
+        parts.unavailable(error, Words(chosen_language(Language.KOREAN)))
+        return
+    words = Words(chosen_language(services.settings.language))
+    pages = [
+        st.Page(
+            partial(draw_page, name, page, services, words),
+            title=words(f"navigation.{name.replace('-', '_')}"),
+            icon=icon,
+            url_path=name if position else None,
+            default=position == 0,
+        )
+        for position, (name, (page, icon)) in enumerate(PAGES.items())
+    ]
+    st.session_state["pages"] = dict(zip(PAGES, pages, strict=True))
+    current = st.navigation(pages)
+    st.query_params["lang"] = words.language.value
+    with st.sidebar:
+        st.caption(f"{words('app.name')} · {words('app.tagline')}")
+    current.run()
+
+
+main()

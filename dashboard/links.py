@@ -1,0 +1,54 @@
+"""Links between the pages, with the chosen item and the language in the address."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+    from typing import TypeVar
+
+    from dashboard.texts import Words
+
+    T = TypeVar("T", int, str)
+
+
+def link(page: str, label: str, words: Words, **item: int | str) -> None:
+    """A link to another page of the dashboard, e.g. to one run: `link("runs", label, words, run=run_id)`."""
+    address = {"lang": words.language.value, **{name: str(value) for name, value in item.items()}}
+    st.page_link(st.session_state["pages"][page], label=label, icon=":material/arrow_forward:", query_params=address)
+
+
+def choose(
+    name: str, label: str, options: Sequence[T], describe: Callable[[T], str], filtered_out: Collection[T] = ()
+) -> T:
+    """The item to look at: chosen here, or named by the address, or the first. The address follows the choice.
+
+    An item that the address names but that is not among the options is offered too: its page says that it is missing.
+    Not so one that only a filter of this page has taken away.
+    """
+    key = f"choose-{name}"
+    asked = _asked(name, options)
+    offered = list(options)
+    if asked in filtered_out:
+        asked = None
+    if asked is not None and asked not in offered:
+        offered.insert(0, asked)
+    if st.session_state.get(key) not in offered:
+        st.session_state.pop(key, None)
+    index = offered.index(asked) if asked is not None else 0
+    chosen: T = st.selectbox(label, offered, index=index, format_func=describe, key=key)
+    st.query_params[name] = str(chosen)
+    return chosen
+
+
+def _asked(name: str, options: Sequence[T]) -> T | None:
+    given: str | None = st.query_params.get(name)
+    if given is None:
+        return None
+    kind = type(options[0])
+    if kind is int and not given.isdecimal():
+        return None
+    return kind(given)

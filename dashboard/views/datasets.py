@@ -1,0 +1,145 @@
+"""Dataset versions: what they hold, what was taken out, what the checks said."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from contracts.enums import Split
+from dashboard import charts, parts, reading
+from dashboard.formats import number, small
+from dashboard.links import choose
+from dashboard.views.runs import cleaning
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from contracts.datasets import DatasetVersion, QualityReport
+    from contracts.record import JsonObject
+    from dashboard.reading import DatasetStory
+    from dashboard.texts import Words
+    from stages.services import Services
+
+
+LISTED_SOURCES = 12
+
+
+def show(services: Services, words: Words) -> None:
+    """Draw the page."""
+    versions = reading.datasets(services)
+    if not versions:
+        parts.empty(words("datasets.empty"), words("datasets.empty_text"))
+        return
+    with st.expander(words("datasets.list"), expanded=True):
+        st.dataframe([_line(version, words) for version in versions], hide_index=True, width="stretch")
+    by_id = {version.dataset_id: version for version in versions}
+
+    def describe(dataset_id: int) -> str:
+        version = by_id.get(dataset_id)
+        return f"#{dataset_id}" if version is None else f"{version.name} {version.version}"
+
+    dataset_id = choose("dataset", words("datasets.choose"), list(by_id), describe)
+    _story(reading.dataset_story(services, dataset_id), words)
+
+
+def _line(version: DatasetVersion, words: Words) -> dict[str, str | int]:
+    return {
+        words("datasets.name"): version.name,
+        words("datasets.version"): version.version,
+        words("datasets.samples"): number(version.total_samples),
+        words("datasets.train"): number(version.train_samples),
+        words("datasets.validation"): number(version.val_samples),
+        words("datasets.test"): number(version.test_samples),
+        words("datasets.quality"): number(version.quality_score, 3),
+        words("datasets.removed"): number(sum(version.removed.values())),
+        words("datasets.masked"): number(sum(version.masked.values())),
+    }
+
+
+def _story(story: DatasetStory, words: Words) -> None:
+    dataset = story.dataset
+    st.header(f"{dataset.name} {dataset.version}")
+    parts.html(
+        parts.figures(
+            [
+                (words("datasets.samples"), number(dataset.total_samples)),
+                (words("datasets.train"), number(dataset.train_samples)),
+                (words("datasets.validation"), number(dataset.val_samples)),
+                (words("datasets.test"), number(dataset.test_samples)),
+                (words("datasets.quality"), number(dataset.quality_score, 3)),
+            ]
+        )
+    )
+    _checks(story.checks, words)
+    cleaning(dataset, words)
+    if dataset.categories:
+        st.subheader(words("datasets.categories"))
+        figure = charts.bars(list(dataset.categories.items()), words("chart.samples"))
+        parts.chart(figure, f"categories-{dataset.dataset_id}", words("datasets.categories"))
+    _statistics(story, words)
+    parts.html(
+        f"<p><small>{escape(words('datasets.folder'))}</small> <code>{escape(dataset.file_path)}</code><br>"
+        f"<small>{escape(words('datasets.content_hash'))}</small> <code>{escape(dataset.content_hash)}</code></p>"
+    )
+
+
+def _checks(report: QualityReport | None, words: Words) -> None:
+    st.subheader(words("datasets.checks"))
+    if report is None:
+        parts.missing(words("datasets.checks_missing"))
+        return
+    lines = []
+    for check in report.checks:
+        state = parts.badge(
+            words("datasets.check_passed" if check.passed else "datasets.check_failed"),
+            "succeeded" if check.passed else "failed",
+        )
+        issues = "<br>".join(escape(_issue(issue)) for issue in check.issues[:5])
+        count = words("datasets.check_issues", n=number(len(check.issues))) if check.issues else ""
+        lines.append([escape(words.of(check.check_type)), state, escape(count), issues])
+    parts.html(parts.rows(["", "", "", ""], lines))
+    if report.passed:
+        st.caption(words("datasets.checks_all_passed"))
+
+
+def _issue(issue: JsonObject) -> str:
+    message = issue.get("message")
+    if isinstance(message, str):
+        return message
+    return " · ".join(f"{name}: {small(value)}" for name, value in issue.items())
+
+
+def _statistics(story: DatasetStory, words: Words) -> None:
+    st.subheader(words("datasets.statistics"))
+    if story.statistics is None:
+        parts.missing(words("datasets.no_statistics"))
+        return
+    columns = st.columns(3, gap="large")
+    for column, measure in zip(columns, ("question_characters", "answer_characters", "quality_score"), strict=True):
+        spreads = list(_spreads(story.statistics, measure, words))
+        if spreads:
+            with column:
+                title = words(f"datasets.{measure}")
+                figure = charts.spread_chart(spreads, words(f"chart.{measure}"))
+                parts.chart(figure, f"{measure}-{story.dataset.dataset_id}", title)
+    sources = story.statistics.get("largest_sources")
+    if isinstance(sources, dict) and sources:
+        st.subheader(words("datasets.largest_sources"))
+        largest = [(name, int(str(rows))) for name, rows in list(sources.items())[:LISTED_SOURCES]]
+        figure = charts.bars(largest, words("chart.rows"))
+        parts.chart(figure, f"sources-{story.dataset.dataset_id}", words("datasets.largest_sources"))
+    if story.made_by:
+        with st.expander(words("datasets.made_by")):
+            st.json(story.made_by, expanded=1)
+
+
+def _spreads(statistics: JsonObject, measure: str, words: Words) -> Iterator[tuple[str, JsonObject]]:
+    """The quantiles of a measure in each split that has rows."""
+    splits = statistics.get("splits")
+    for split in Split:
+        described = splits.get(split.value) if isinstance(splits, dict) else None
+        quantiles = described.get(measure) if isinstance(described, dict) else None
+        if isinstance(quantiles, dict) and "median" in quantiles:
+            yield words.of(split), quantiles

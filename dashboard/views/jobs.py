@@ -1,0 +1,160 @@
+"""Fine-tuning jobs: by state, and one job's progress, curve, settings, log and error."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from contracts.enums import JobStatus
+from dashboard import charts, parts, reading
+from dashboard.formats import NOTHING, duration, gigabytes, loss, moment, number, percent, small
+from dashboard.links import choose, link
+
+if TYPE_CHECKING:
+    from contracts.jobs import FinetuningJob
+    from dashboard.reading import JobStory
+    from dashboard.texts import Words
+    from stages.services import Services
+
+BUSY_SECONDS = 2
+LIVE = {JobStatus.PENDING, JobStatus.RUNNING}
+
+
+def show(services: Services, words: Words) -> None:
+    """Draw the page; the detail of a running job draws itself again."""
+    every = reading.jobs(services)
+    if not every:
+        parts.empty(words("jobs.empty"), words("jobs.empty_text"))
+        return
+    status = st.segmented_control(
+        words("jobs.filter"),
+        list(JobStatus),
+        format_func=lambda status: f"{words.of(status)} {sum(job.status is status for job in every)}",
+        key="job-status",
+    )
+    listed = every if status is None else [job for job in every if job.status is status]
+    if not listed:
+        st.caption(words("jobs.none_in_state"))
+        return
+    with st.expander(words("jobs.list"), expanded=True):
+        st.dataframe([_line(job, words) for job in listed], hide_index=True, width="stretch")
+    by_id = {job.job_id: job for job in listed}
+
+    def describe(job_id: int) -> str:
+        job = by_id.get(job_id)
+        return f"#{job_id}" if job is None else f"{job.job_name} · {words.of(job.status)}"
+
+    filtered_out = {job.job_id for job in every} - by_id.keys()
+    job_id = choose("job", words("jobs.choose"), list(by_id), describe, filtered_out)
+    _live_story(services, job_id, words)
+
+
+def _live_story(services: Services, job_id: int, words: Words) -> None:
+    started_as = reading.job_story(services, job_id).job.status
+    is_live = started_as in LIVE
+
+    def draw() -> None:
+        story = reading.job_story(services, job_id)
+        if story.job.status is not started_as:
+            st.rerun()
+        _story(story, services, words)
+
+    st.fragment(lambda: parts.guarded(draw, words), run_every=BUSY_SECONDS if is_live else None)()
+
+
+def _line(job: FinetuningJob, words: Words) -> dict[str, str]:
+    progress, report = job.progress, job.report
+    share = None if progress is None or not progress.total_steps else progress.step / progress.total_steps
+    last = report.train_loss if report is not None else None if progress is None else progress.loss
+    return {
+        words("jobs.job"): job.job_name,
+        words("jobs.state"): words.of(job.status),
+        words("jobs.progress"): percent(1.0 if job.status is JobStatus.COMPLETED else share, 0),
+        words("jobs.method"): words.of(job.method),
+        words("jobs.base_model"): job.base_model,
+        words("jobs.loss"): loss(last),
+        words("jobs.started"): moment(job.start_time, words.language),
+        words("jobs.took"): _took(job, words),
+    }
+
+
+def _took(job: FinetuningJob, words: Words) -> str:
+    if job.start_time is None or job.end_time is None:
+        return NOTHING
+    return duration(job.end_time - job.start_time, words)
+
+
+def _story(story: JobStory, services: Services, words: Words) -> None:
+    job = story.job
+    st.header(job.job_name)
+    parts.html(
+        f"{parts.state_badge(job.status, words)} &nbsp;{escape(moment(job.start_time, words.language))}"
+        f" – {escape(moment(job.end_time, words.language))}"
+    )
+    if job.error is not None:
+        parts.error_parts(job.error, words("error.title"), words)
+    if job.status is JobStatus.RUNNING and job.progress is not None:
+        parts.progress_bar(job.progress, words)
+        parts.html(parts.progress_figures(job.progress, words))
+    parts.html(parts.figures(_figures(story, words)))
+    with st.container(horizontal=True):
+        link("datasets", words("runs.open_dataset"), words, dataset=job.dataset_id)
+        if job.mlflow_run_id is not None:
+            st.link_button(
+                words("runs.in_mlflow"),
+                reading.mlflow_run_page(services, job.mlflow_run_id),
+                icon=":material/open_in_new:",
+            )
+    st.subheader(words("jobs.curve"))
+    if story.curve is None:
+        parts.missing(words("jobs.curve_missing" if job.status in LIVE else "jobs.curve_none"))
+    else:
+        parts.chart(charts.loss_chart(story.curve, words), f"loss-{job.job_id}", words("jobs.curve"))
+        st.caption(words("chart.source", source=words(f"chart.source_{story.curve.source.value}")))
+    left, right = st.columns([2, 3], gap="large")
+    with left:
+        st.subheader(words("jobs.hyperparameters"))
+        settings = [
+            [f"<code>{escape(name)}</code>", escape(small(value))] for name, value in job.hyperparameters.items()
+        ]
+        parts.html(parts.rows([words("jobs.name"), words("jobs.value")], settings))
+    with right:
+        st.subheader(words("jobs.log"))
+        if story.log:
+            st.caption(words("jobs.log_tail", n=number(len(story.log))))
+            st.code("\n".join(story.log), language=None, height=360 if len(story.log) > 15 else "content")
+        else:
+            parts.missing(words("jobs.log_missing"))
+        if job.report is not None and job.report.checkpoints:
+            st.subheader(words("jobs.checkpoints"))
+            lines = [
+                [escape(item.name), number(item.step), gigabytes(item.size_bytes)] for item in job.report.checkpoints
+            ]
+            header = [words("jobs.checkpoint"), words("chart.step"), words("jobs.size")]
+            parts.html(parts.rows(header, lines, numeric=(1, 2)))
+
+
+def _figures(story: JobStory, words: Words) -> list[tuple[str, str]]:
+    job, report = story.job, story.job.report
+    found = [
+        (words("jobs.method"), words.of(job.method)),
+        (words("jobs.base_model"), job.base_model),
+        (words("jobs.dataset"), f"{story.dataset.name} {story.dataset.version}"),
+        (words("jobs.devices"), job.gpu_ids or NOTHING),
+        (words("jobs.took"), _took(job, words)),
+    ]
+    if report is not None:
+        found += [
+            (words("jobs.steps"), number(report.steps)),
+            (words("jobs.epochs"), f"{report.epochs:g}"),
+            (words("jobs.loss"), loss(report.train_loss)),
+            (words("jobs.eval_loss"), loss(report.eval_loss)),
+            (words("jobs.perplexity"), loss(report.perplexity)),
+            (words("jobs.speed"), number(report.tokens_per_second)),
+            (words("jobs.memory"), f"{number(report.peak_memory_mb)} MB"),
+        ]
+        if report.resumed_from_step is not None:
+            found.append((words("jobs.resumed"), number(report.resumed_from_step)))
+    return found

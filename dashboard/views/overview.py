@@ -1,0 +1,202 @@
+"""The first page: what runs, what waits, what serves."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from contracts.enums import Arm
+from contracts.record import utc_now
+from dashboard import charts, parts, reading
+from dashboard.formats import gigabytes, milliseconds, model_label, moment, number, percent
+from dashboard.links import link
+
+if TYPE_CHECKING:
+    from dashboard.reading import Disk, ExperimentState, ModelInService, Overview, RunningWork, ServiceHealth, Slots
+    from dashboard.texts import Words
+    from stages.services import Services
+
+BUSY_SECONDS = 2
+IDLE_SECONDS = 20
+
+
+def show(services: Services, words: Words) -> None:
+    """Draw the page, again by itself: often while something runs, seldom otherwise."""
+    busy_before = bool(st.session_state.get("overview_is_busy", True))
+    seconds = BUSY_SECONDS if busy_before else IDLE_SECONDS
+
+    def draw() -> None:
+        state = reading.overview(services)
+        st.session_state["overview_is_busy"] = state.is_busy
+        if state.is_busy != busy_before:
+            # the new pace begins with a new run of the page
+            st.rerun()
+        _draw(state, services, words)
+        now = moment(utc_now(), words.language, seconds=True)
+        st.caption(words("app.refreshed", time=parts.plain(now), seconds=seconds))
+
+    st.fragment(lambda: parts.guarded(draw, words), run_every=seconds)()
+
+
+def _draw(state: Overview, services: Services, words: Words) -> None:
+    silent = [service for service in state.health if not service.answers]
+    if silent:
+        names = ", ".join(words(f"overview.service_{service.name.value}") for service in silent)
+        st.warning(words("overview.silent_text", names=names), icon=":material/link_off:")
+    _newest_run(state, words)
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        _work(state.work, words)
+        _models(state.models, words)
+        _experiment(state.experiment, words)
+    with right:
+        _slots(state.slots, words)
+        _disk(state.disk, words)
+        _services(state.health, services, words)
+
+
+def _newest_run(state: Overview, words: Words) -> None:
+    st.header(words("overview.newest_run"))
+    if state.run is None:
+        parts.empty(words("overview.no_runs"), words("overview.no_runs_text"))
+        return
+    parts.run_line(state.run, words)
+    parts.pipeline_picture(state.run, words)
+    failed = next((stage for stage in state.run.stages if stage.error is not None), None)
+    if failed is not None and failed.error is not None:
+        parts.error_parts(failed.error, words("runs.failed_at", stage=words.of(failed.stage)), words)
+    link("runs", words("overview.open_run"), words, run=state.run.run_id)
+
+
+def _work(work: list[RunningWork], words: Words) -> None:
+    st.header(words("overview.running"))
+    if not work:
+        parts.html(f'<p class="quiet">{escape(words("overview.nothing_runs"))}</p>')
+    for item in work:
+        with st.container(border=True):
+            _one_work(item, words)
+
+
+def _one_work(item: RunningWork, words: Words) -> None:
+    tone = "waiting" if item.is_waiting else "running"
+    state = words("job_state.queued") if item.is_waiting else words.of(item.kind)
+    started = "" if item.started_at is None else moment(item.started_at, words.language)
+    parts.html(
+        f'{parts.badge(state, tone)} &nbsp;<b>{escape(item.key)}</b> <span class="quiet">&nbsp;{escape(started)}</span>'
+    )
+    if item.progress is not None and not item.is_waiting:
+        parts.progress_bar(item.progress, words)
+        parts.html(parts.progress_figures(item.progress, words))
+    if item.curve is not None and len(item.curve.train) > 1:
+        alt = words("chart.sparkline", name=item.key)
+        parts.chart(charts.sparkline(item.curve.train), f"sparkline-{item.key}", alt)
+    elif item.job is not None and not item.is_waiting:
+        st.caption(words("progress.no_curve"))
+    if item.job is not None:
+        link("jobs", words("runs.open_job"), words, job=item.job.job_id)
+
+
+def _slots(slots: Slots, words: Words) -> None:
+    st.header(words("overview.slots"))
+    kind = "gpu" if slots.are_gpus else "cpu"
+    boxes = []
+    for slot in slots.slots:
+        name = escape(words(f"overview.slot_{kind}", index=slot.index))
+        if slot.owner is None:
+            tone, held = "waiting", f"<small>{escape(words('overview.slot_free'))}</small>"
+        else:
+            since = words("overview.slot_since", since=moment(slot.since, words.language))
+            tone, held = "running", f"{escape(slot.owner)}<br><small>{escape(since)}</small>"
+        boxes.append(f'<div class="tw-slot tw-{tone}"><b>{name}</b><br>{held}</div>')
+    said = words(f"overview.slots_{kind}", total=len(slots.slots), used=slots.used)
+    parts.html(f'<p>{escape(said)}</p><div class="tw-slots">{"".join(boxes)}</div>')
+    if not slots.runner_answers:
+        st.caption(words("overview.slots_unknown", total=len(slots.slots)))
+
+
+def _disk(disk: Disk, words: Words) -> None:
+    st.header(words("overview.disk"))
+    used = 1 - disk.free / disk.total
+    tone = "failed" if disk.is_short else "running"
+    text = words("overview.disk_text", total=gigabytes(disk.total), free=gigabytes(disk.free))
+    reserve = gigabytes(disk.reserve)
+    parts.html(
+        f'<span>{escape(text)}</span><div class="tw-meter tw-{tone}"><i style="width:{used * 100:.1f}%"></i></div>'
+        f"<small>{escape(words('overview.disk_reserve', reserve=reserve))}</small>"
+    )
+    if disk.is_short:
+        st.error(words("overview.disk_short", reserve=reserve), icon=":material/hard_drive:")
+
+
+def _models(models: list[ModelInService], words: Words) -> None:
+    st.header(words("overview.models"))
+    if not models:
+        parts.html(f'<p class="quiet">{escape(words("overview.no_models"))}</p>')
+        return
+    lines = [
+        [
+            f"<b>{escape(model_label(item.model))}</b>",
+            parts.state_badge(item.model.status, words),
+            "–"
+            if item.endpoint is None
+            else f"{escape(words.of(item.endpoint.backend))}<br><small>{escape(item.endpoint.base_url)}</small>",
+            "–" if item.endpoint is None else escape(words.of(item.endpoint.arm)),
+        ]
+        for item in models
+    ]
+    header = [words("models.name"), words("models.stage"), words("models.endpoint"), words("ab_tests.arm")]
+    parts.html(parts.rows(header, lines))
+
+
+def _experiment(state: ExperimentState | None, words: Words) -> None:
+    st.header(words("overview.ab_test"))
+    if state is None:
+        parts.html(f'<p class="quiet">{escape(words("overview.no_ab_test"))}</p>')
+        return
+    st.markdown(f"**{parts.plain(state.experiment.experiment_name)}**")
+    parts.html(experiment_rows(state, words))
+    st.progress(
+        min(1.0, state.ratings / state.experiment.target_samples),
+        text=parts.plain(f"{number(state.ratings)} / {number(state.experiment.target_samples)} "
+                         f"({percent(state.ratings / state.experiment.target_samples, 0)})"),
+    )  # fmt: skip
+    if state.needed:
+        st.caption(
+            words("ab_tests.not_decided", target=number(state.experiment.target_samples), needed=number(state.needed))
+        )
+    link("ab-tests", words("runs.open_experiment"), words, experiment=state.experiment.experiment_id)
+
+
+def experiment_rows(state: ExperimentState, words: Words) -> str:
+    """Both arms' counts and means."""
+    lines = []
+    for arm in Arm:
+        counts, model = state.counts[arm], state.model(arm)
+        lines.append(
+            [
+                f"<b>{words.of(arm)}</b> {escape(model_label(model))}",
+                number(counts.samples),
+                number(counts.ratings),
+                number(counts.mean_rating, 2),
+                milliseconds(counts.mean_response_time_ms),
+            ]
+        )
+    header = [words(f"ab_tests.{name}") for name in ("model", "answers", "ratings", "mean_rating", "mean_time")]
+    return parts.rows(header, lines, numeric=(1, 2, 3, 4))
+
+
+def _services(health: list[ServiceHealth], services: Services, words: Words) -> None:
+    st.header(words("overview.services"))
+    lines = []
+    for service in health:
+        name = escape(words(f"overview.service_{service.name.value}"))
+        state = parts.badge(
+            words("overview.answers" if service.answers else "overview.silent"),
+            "succeeded" if service.answers else "failed",
+        )
+        label = name if service.page is None else f'<a href="{escape(service.page)}" target="_blank">{name}</a>'
+        lines.append([f'<span class="whole">{label}</span>', state])
+    label, address = escape(words("ab_tests.endpoint")), escape(reading.chat_endpoint(services))
+    parts.html(f"{parts.rows(['', ''], lines)}<p><small>{label}</small><br><code>{address}</code></p>")
