@@ -1,0 +1,214 @@
+"""`tuneway`: the commands. Each reads its arguments and calls one function."""
+
+import json
+import os
+import sys
+from importlib import import_module, util
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cli.texts import translate
+from contracts.errors import NotFoundError, TunewayError
+from settings import Settings, language, load_settings
+
+
+def _help(key: str) -> str:
+    return translate(f"help.{key}", language())
+
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=_help("app"))
+
+AsJson = Annotated[bool, typer.Option("--json", help=_help("json"))]
+Forwarded = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+
+
+@app.command(help=_help("up"))
+def up(
+    names: Annotated[list[str] | None, typer.Argument(help=_help("up_names"))] = None,
+    wait: Annotated[bool, typer.Option(help=_help("up_wait"))] = True,
+    timeout: Annotated[float, typer.Option(help=_help("up_timeout"))] = 300,
+) -> None:
+    """Start the platform, or what of it does not run."""
+    from cli.lifecycle import up as start
+
+    with _screen() as screen:
+        start(load_settings(), screen, names=names, wait=wait, timeout_seconds=timeout)
+
+
+@app.command(help=_help("down"))
+def down() -> None:
+    """End everything this installation started, and only that."""
+    from cli.lifecycle import down as stop
+
+    with _screen() as screen:
+        stop(load_settings(), screen)
+
+
+@app.command(help=_help("restart"))
+def restart(name: Annotated[str, typer.Argument(help=_help("process"))]) -> None:
+    """Stop one process and start it again."""
+    from cli.lifecycle import restart as restart_process
+
+    with _screen() as screen:
+        restart_process(load_settings(), screen, name)
+
+
+@app.command(help=_help("status"))
+def status(as_json: AsJson = False) -> None:
+    """Show the processes, the running jobs and what they use."""
+    from cli.status import read_status, show_status
+
+    found = read_status(load_settings())
+    if as_json:
+        _print_json(found.as_json())
+    else:
+        show_status(found, _screen())
+
+
+@app.command(help=_help("logs"))
+def logs(
+    name: Annotated[str, typer.Argument(help=_help("logs_name"))],
+    follow: Annotated[bool, typer.Option("--follow", "-f", help=_help("logs_follow"))] = False,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help=_help("logs_lines"))] = 100,
+) -> None:
+    """Show the log of a process or a job."""
+    from cli import logs as log_files
+
+    path = log_files.log_path(load_settings(), name)
+    offset = 0
+    if path.exists():
+        text, offset = log_files.last_lines(path, lines)
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    elif not follow:
+        _screen().say("logs.none", path=path)
+    if follow:
+        log_files.follow(path, offset, sys.stdout)
+
+
+@app.command(help=_help("doctor"))
+def doctor(
+    as_json: AsJson = False,
+    deep: Annotated[bool, typer.Option(help=_help("doctor_deep"))] = False,
+) -> None:
+    """Check ports, disk, memory, versions, GPU, database and permissions, each with what to do."""
+    from cli.doctor import Verdict, examine
+    from cli.doctor_table import show_findings
+
+    screen = _screen()
+    findings = examine(load_settings(), screen.language, deep=deep)
+    if as_json:
+        _print_json([finding.as_json() for finding in findings])
+    else:
+        show_findings(findings, screen)
+    if any(finding.verdict is Verdict.BLOCK for finding in findings):
+        raise typer.Exit(1)
+
+
+@app.command(help=_help("stage"))
+def stage(
+    name: Annotated[str, typer.Argument(help=_help("stage_name"))],
+    request: Annotated[Path, typer.Argument(help=_help("stage_request"))],
+) -> None:
+    """Run one stage: a request in, the record as JSON on standard output."""
+    from cli.run_stage import run_stage
+
+    run_stage(name, request, load_settings())
+
+
+@app.command(context_settings=Forwarded, help=_help("pipeline"))
+def pipeline(context: typer.Context) -> None:
+    """Trigger and follow DAG runs of an Airflow, also a remote one."""
+    _part("cli.pipeline").app(context.args, prog_name="tuneway pipeline")
+
+
+@app.command(context_settings=Forwarded, help=_help("demo"))
+def demo(context: typer.Context) -> None:
+    """Run the whole pipeline on the demo input, from documents to a served model."""
+    _forward("cli.demo", "demo", context.args)
+
+
+@app.command(context_settings=Forwarded, help=_help("summary"))
+def summary(context: typer.Context) -> None:
+    """Show what a pipeline run made: data, accuracy, verdict, model, endpoint."""
+    _forward("cli.summary", "summary", context.args)
+
+
+@app.command(help=_help("migrate"))
+def migrate() -> None:
+    """Make the secrets that are missing and bring the databases to the installed versions' schemas."""
+    from cli.databases import migrate_databases
+    from cli.lifecycle import make_folders
+    from cli.secret_files import ensure_secrets, write_airflow_database_url
+
+    settings = load_settings()
+    os.umask(0o077)
+    make_folders(settings)
+    ensure_secrets(settings)
+    write_airflow_database_url(settings)
+    migrate_databases(settings)
+
+
+@app.command(help=_help("run"))
+def run(name: Annotated[str, typer.Argument(help=_help("process"))]) -> None:
+    """Become one process of the platform, in the foreground: for containers and other supervisors."""
+    from cli.programs import all_programs, common_environment, program_named
+
+    settings = load_settings()
+    program = program_named(name, all_programs(settings))
+    environment = {**os.environ, **common_environment(settings), **program.environment}
+    os.umask(0o077)
+    os.execve(program.command[0], list(program.command), environment)  # noqa: S606 - becoming the program is the purpose
+
+
+@app.command(context_settings=Forwarded, help=_help("airflow"))
+def airflow(context: typer.Context) -> None:
+    """Run a command of Airflow's own command line against this installation."""
+    from cli.programs import airflow_environment, common_environment
+
+    settings: Settings = load_settings()
+    environment = {**os.environ, **common_environment(settings), **airflow_environment(settings)}
+    del environment["TUNEWAY_SUPERVISED"]
+    program = str(Path(sys.executable).parent / "airflow")
+    os.execve(program, ["airflow", *context.args], environment)  # noqa: S606 - becoming the program is the purpose
+
+
+def _part(module: str) -> Any:
+    """A command's module, imported when the command is used."""
+    if util.find_spec(module) is None:
+        raise NotFoundError(_screen().text("part.missing", name=module.rpartition(".")[2]))
+    return import_module(module)
+
+
+def _forward(module: str, function: str, arguments: list[str]) -> None:
+    """Call a function of another module as a command with its own arguments."""
+    command = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    command.command()(getattr(_part(module), function))
+    command(arguments, prog_name=f"tuneway {function}")
+
+
+def _screen() -> Any:
+    from cli.screen import make_screen
+
+    return make_screen()
+
+
+def _print_json(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=1) + "\n")
+
+
+def main() -> None:
+    """Run the command line. A user's mistake ends with its message; a bug keeps its traceback."""
+    try:
+        app(prog_name="tuneway")
+    except TunewayError as error:
+        from cli.screen import exit_code_of
+
+        _screen().show_error(error)
+        sys.exit(exit_code_of(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""The secret files of an installation: made once, random, readable by their owner only."""
+
+import base64
+import json
+import os
+import secrets
+from pathlib import Path
+
+from settings import SecretName, Settings, read_secret
+
+AIRFLOW_PASSWORDS_FILE = "airflow_passwords.json"
+AIRFLOW_DATABASE_URL_FILE = "airflow_database_url"
+AIRFLOW_USERS = {"admin": "admin", "engineer": "user", "ci": "op", "viewer": "viewer"}
+"""User names of Airflow's SimpleAuthManager and their roles; airflow.cfg names the same ones."""
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace the file as a whole, with mode 0600 from its first byte on."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    temporary.replace(path)
+
+
+def _new_secret(name: SecretName) -> str:
+    if name is SecretName.AIRFLOW_FERNET_KEY:
+        return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+    # URL-safe: the PostgreSQL password stands in connection URLs
+    return secrets.token_urlsafe(48)
+
+
+def ensure_secrets(settings: Settings) -> list[SecretName]:
+    """Make the secrets that are missing and close the folder to others; return the new ones."""
+    folder = settings.secrets_dir
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder.chmod(0o700)
+    made = []
+    for name in SecretName:
+        path = folder / name.value
+        if not path.exists():
+            write_private(path, _new_secret(name))
+            made.append(name)
+        path.chmod(0o600)
+    _ensure_airflow_passwords(settings)
+    return made
+
+
+def _ensure_airflow_passwords(settings: Settings) -> None:
+    path = settings.secrets_dir / AIRFLOW_PASSWORDS_FILE
+    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    passwords = {user: known.get(user) or secrets.token_urlsafe(18) for user in AIRFLOW_USERS}
+    passwords["admin"] = read_secret(settings.secrets_dir, SecretName.AIRFLOW_ADMIN_PASSWORD)
+    if passwords != known:
+        write_private(path, json.dumps(passwords, indent=1) + "\n")
+    path.chmod(0o600)
+
+
+def airflow_passwords(settings: Settings) -> dict[str, str]:
+    """Airflow's users and their passwords."""
+    passwords: dict[str, str] = json.loads((settings.secrets_dir / AIRFLOW_PASSWORDS_FILE).read_text(encoding="utf-8"))
+    return passwords
+
+
+def write_airflow_database_url(settings: Settings) -> None:
+    """Put Airflow's database URL where its processes read it from."""
+    write_private(settings.secrets_dir / AIRFLOW_DATABASE_URL_FILE, settings.resolved_airflow_database_url)

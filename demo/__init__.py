@@ -1,0 +1,1 @@
+"""The demo: a fictional expressway corporation's regulations and a small base model that can learn them."""
