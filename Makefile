@@ -1,0 +1,45 @@
+# make demo: from a bare machine to a fine-tuned, judged, served model. make help lists the rest.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+PYTEST_ARGS ?=
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: help setup up down status demo test check lint clean distclean
+
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## Make the Python environments (seconds when nothing has changed)
+	@python=$$(PYTHON="$(PYTHON)" sh setup/find_python.sh) && exec "$$python" setup/install.py
+
+up: setup ## Start the platform
+	@./tuneway up
+
+down: ## End everything the platform started
+	@./tuneway down
+
+status: ## Show what runs
+	@./tuneway status
+
+demo: setup ## Run the whole pipeline on the demo input
+	@./tuneway demo
+
+lint: setup ## Format, lint, types, layers
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy .
+	@PYTHONPATH=. $(BIN)/lint-imports
+
+check: lint ## Everything that is fast
+	@$(BIN)/python -m pytest -m "not slow and not e2e" $(PYTEST_ARGS)
+
+test: lint ## Everything
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+clean: ## Remove caches
+	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist
+	@find . -name __pycache__ -type d -not -path './.venv*' -not -path './var/*' -prune -exec rm -rf {} +
+
+distclean: down clean ## Remove caches and environments too; the data folder stays
+	@rm -rf .venv .venv-vllm .make

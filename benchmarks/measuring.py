@@ -1,0 +1,146 @@
+"""What every benchmark needs: a place of its own, what processes use, and how a result is written."""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from contracts.record import utc_now
+from settings import Settings, load_settings
+
+REPOSITORY_ROOT = Path(__file__).resolve().parent.parent
+DEMO_BASE = REPOSITORY_ROOT / "var" / "models" / "base" / "demo-base"
+LOAD_AT_START = os.getloadavg()
+CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
+KIB_PER_MIB = 1024
+
+
+def parser(description: str) -> argparse.ArgumentParser:
+    """Arguments that all benchmarks have."""
+    made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument(
+        "--tiny", action="store_true", help="a few seconds, to see that it runs; the numbers mean nothing"
+    )
+    return made
+
+
+@contextmanager
+def own_folder() -> Iterator[Path]:
+    """A folder that is gone afterwards, and an environment in which nothing reaches outside or another installation."""
+    for name in [name for name in os.environ if name.startswith("TUNEWAY_")]:
+        del os.environ[name]
+    os.environ |= {"HF_HUB_OFFLINE": "1", "DO_NOT_TRACK": "1"}
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    with tempfile.TemporaryDirectory(prefix="tuneway-benchmark-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)  # PostgreSQL may run as another account
+        os.environ["TUNEWAY_DATA_DIR"] = str(folder / "data")
+        yield folder
+
+
+def own_settings(**values: object) -> Settings:
+    """The settings of the folder, with these values; child processes load the same ones."""
+    os.environ |= {f"TUNEWAY_{name.upper()}": str(value) for name, value in values.items()}
+    return load_settings()
+
+
+def base_model(folder: Path) -> Path:
+    """The demo's base model where `make demo` has made it, else a random one, made in `folder`."""
+    if (DEMO_BASE / "manifest.json").is_file():
+        return DEMO_BASE
+    # in a process of its own: this one stays without torch, whose threads and memory would be measured too
+    code = "import sys; from pathlib import Path; from tests.tiny_model import make_tiny_model as make; make(Path(sys.argv[1]))"
+    made = folder / "tiny-base"
+    # DeepSpeed prints at its import: standard output is for the result alone
+    subprocess.run([sys.executable, "-c", code, str(made)], cwd=REPOSITORY_ROOT, check=True, stdout=sys.stderr)
+    return made
+
+
+def demo_questions() -> list[str]:
+    """The questions of the demo's test cases."""
+    lines = (REPOSITORY_ROOT / "demo" / "test_cases" / "base_knowledge.jsonl").read_text(encoding="utf-8").splitlines()
+    return [str(json.loads(line)["question"]) for line in lines]
+
+
+def children(pid: int) -> list[int]:
+    """Processes that `pid` started and that live."""
+    found: list[int] = []
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            found += map(int, path.read_text(encoding="ascii").split())
+        except OSError:
+            continue  # the thread has ended meanwhile
+    return found
+
+
+def process_tree(pid: int) -> list[int]:
+    """The process and all below it."""
+    return [pid, *(below for child in children(pid) for below in process_tree(child))]
+
+
+def cpu_seconds(pid: int) -> float:
+    """CPU time that the process tree has used so far."""
+    ticks = 0
+    for member in process_tree(pid):
+        # the name stands in parentheses and may hold spaces
+        fields = Path(f"/proc/{member}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / CLOCK_TICKS
+
+
+def pss_mib(pid: int) -> float:
+    """Memory of the process tree; pages that several processes share are divided among them."""
+    total = 0
+    for member in process_tree(pid):
+        for line in Path(f"/proc/{member}/smaps_rollup").read_text(encoding="ascii").splitlines():
+            if line.startswith("Pss:"):
+                total += int(line.split()[1])
+    return total / KIB_PER_MIB
+
+
+def peak_mib() -> float:
+    """The most memory that this process has held at once."""
+    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / KIB_PER_MIB
+    raise AssertionError("the kernel does not tell VmHWM")
+
+
+def machine() -> str:
+    """Cores, processor, memory."""
+    names = {
+        line.partition(":")[2].strip()
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        if line.startswith("model name")
+    }
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1024**3
+    return f"{os.cpu_count()} cores {', '.join(sorted(names)) or 'of unknown make'}, {memory:.0f} GiB"
+
+
+def middle(values: Sequence[float], digits: int = 3) -> float:
+    """Median, rounded for a reader."""
+    return round(median(values), digits)
+
+
+def report(
+    name: str, options: argparse.Namespace, measured: Mapping[str, Any], rows: Sequence[Sequence[object]]
+) -> None:
+    """The result as JSON on standard output and as rows of a Markdown table on standard error."""
+    result = {
+        "benchmark": name,
+        "date": utc_now().date().isoformat(),
+        "machine": machine(),
+        "load_average_at_start": [round(value, 2) for value in LOAD_AT_START],
+        "options": {key: str(value) if isinstance(value, Path) else value for key, value in vars(options).items()},
+        **measured,
+    }
+    print(json.dumps(result, ensure_ascii=False, indent=1))
+    for row in rows:
+        print("| " + " | ".join(map(str, row)) + " |", file=sys.stderr)

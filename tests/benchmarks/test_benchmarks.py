@@ -1,0 +1,78 @@
+"""Each benchmark measures what it says, on a scale at which the numbers mean nothing."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from benchmarks.preparation import similar_pairs
+from data_prep.near_duplicates import jaccard, shingles
+from tests.conftest import REPOSITORY_ROOT
+
+
+def run_tiny(name: str):
+    completed = subprocess.run(
+        [sys.executable, "-m", f"benchmarks.{name}", "--tiny"],
+        cwd=REPOSITORY_ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert completed.returncode == 0, completed.stderr
+    row = next(line for line in completed.stderr.splitlines() if line.startswith("| "))
+    return json.loads(completed.stdout), row
+
+
+def test_the_exact_answer_has_every_pair_that_comparing_all_with_all_has():
+    texts = [
+        f"{word} 신청은 {place}에서 합니다{end}"
+        for word in ("환급", "할인")
+        for place in "가나"
+        for end in ("", ".", "요")
+    ]
+    sets = [shingles(text) for text in texts]
+
+    pairs = {
+        (a, b) for b in range(len(sets)) for a in range(b) if jaccard(sets[a], sets[b]) >= 0.6
+    }  # fmt: skip
+
+    assert 0 < len(pairs) < len(sets) * (len(sets) - 1) / 2
+    assert similar_pairs(sets, 0.6) == pairs
+
+
+@pytest.mark.slow
+def test_every_answer_that_went_through_the_router_is_counted_and_stored():
+    result, row = run_tiny("router")
+
+    assert result["answers_stored"] == result["routed_requests"] > 0
+    assert result["measured"][0]["router_cpu_ms"] > 0
+    assert row.count("|") == 10
+
+
+@pytest.mark.slow
+def test_the_preparation_finds_no_pair_that_is_none():
+    result, _ = run_tiny("preparation")
+
+    found = result["near_duplicates"]["here"]
+    assert found["wrong_pairs"] == 0
+    assert found["near_duplicates"] <= result["near_duplicates"]["of_these_near_duplicates"]
+
+
+@pytest.mark.slow
+def test_a_step_here_has_the_loss_of_a_plain_step_of_trl():
+    result, _ = run_tiny("training_step")
+
+    here, plain = result["measured"]
+    assert (here["contestant"], plain["contestant"]) == ("training", "trl-float32")
+    assert plain["largest_loss_difference"] < 1e-3
+
+
+@pytest.mark.slow
+def test_a_model_server_is_measured_with_its_memory():
+    result, _ = run_tiny("model_servers")
+
+    (server,) = result["measured"]
+    assert server["idle_mib"] > 10
+    assert server["load"][0]["requests_per_second"] > 0
