@@ -19,9 +19,9 @@ from pathlib import Path
 
 from benchmarks.measuring import REPOSITORY_ROOT, middle, own_folder, parser, peak_mib, report
 from contracts.datasets import ImportedDataset, ImportRequest, PrepareRequest
-from data_prep.duplicates import find_exact_duplicates
-from data_prep.importing import import_files, read_imported_rows
-from data_prep.near_duplicates import PERMUTATIONS, _verified_pairs, are_near_duplicates, jaccard, shingles
+from data_prep.duplicates.exact import find_exact_duplicates
+from data_prep.duplicates.near import PERMUTATIONS, _verified_pairs, are_near_duplicates, jaccard, shingles
+from data_prep.imports.importing import import_files, read_imported_rows
 from data_prep.normalisation import normalise_row
 from data_prep.preparing import prepare_rows
 from data_prep.rows import Row

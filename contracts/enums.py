@@ -46,6 +46,97 @@ class RemovalReason(StrEnum):
     LOW_QUALITY = "low_quality"
     FOUL_LANGUAGE = "foul_language"
     LEAKS_TEST_CASE = "leaks_test_case"
+    PERSONAL_DATA = "personal_data"
+    TOXIC = "toxic"
+    WRONG_LANGUAGE = "wrong_language"
+    REFUSAL = "refusal"
+    TRUNCATED = "truncated"
+    OTHER_VERSION = "other_version"
+    """The row is in another dataset version that the policy names."""
+
+
+class PersonalDataKind(StrEnum):
+    """A kind of personal data. Value: the word in brackets that replaces it in a text."""
+
+    NAME = "이름"
+    RESIDENT_NUMBER = "주민등록번호"
+    FOREIGNER_NUMBER = "외국인등록번호"
+    PASSPORT_NUMBER = "여권번호"
+    DRIVER_LICENCE_NUMBER = "운전면허번호"
+    BUSINESS_NUMBER = "사업자등록번호"
+    PHONE_NUMBER = "전화번호"
+    EMAIL = "이메일"
+    CARD_NUMBER = "카드번호"
+    ACCOUNT_NUMBER = "계좌번호"
+    IP_ADDRESS = "IP주소"
+    CAR_PLATE = "차량번호"
+    ADDRESS = "주소"
+
+    @property
+    def token(self) -> str:
+        """What stands in the text instead."""
+        return f"[{self.value}]"
+
+    @property
+    def code(self) -> str:
+        """Presidio's name of the kind where it has one: how other programs know it (`tuneway dataset mask`)."""
+        return _CODES[self]
+
+
+_CODES = {
+    PersonalDataKind.NAME: "PERSON",
+    PersonalDataKind.RESIDENT_NUMBER: "KR_RRN",
+    PersonalDataKind.FOREIGNER_NUMBER: "KR_FRN",
+    PersonalDataKind.PASSPORT_NUMBER: "KR_PASSPORT",
+    PersonalDataKind.DRIVER_LICENCE_NUMBER: "KR_DRIVER_LICENSE",
+    PersonalDataKind.BUSINESS_NUMBER: "KR_BRN",
+    PersonalDataKind.PHONE_NUMBER: "PHONE_NUMBER",
+    PersonalDataKind.EMAIL: "EMAIL_ADDRESS",
+    PersonalDataKind.CARD_NUMBER: "CREDIT_CARD",
+    PersonalDataKind.ACCOUNT_NUMBER: "KR_BANK_ACCOUNT",
+    PersonalDataKind.IP_ADDRESS: "IP_ADDRESS",
+    PersonalDataKind.CAR_PLATE: "KR_CAR_PLATE",
+    PersonalDataKind.ADDRESS: "KR_ADDRESS",
+}
+
+
+class MaskingAction(StrEnum):
+    """What happens to personal data of one kind."""
+
+    MASK = "mask"
+    """Replaced by the name of its kind: `[이름]`."""
+    PSEUDONYMISE = "pseudonymise"
+    """Replaced by the same made-up value wherever it occurs in the dataset: `[이름-7QK2]`."""
+    DROP_ROW = "drop_row"
+    """The row is removed, with the reason personal_data."""
+    KEEP = "keep"
+    """Left as it is; the policy must say why."""
+
+
+class DuplicateMode(StrEnum):
+    """Which part of two rows is compared."""
+
+    PAIR = "pair"
+    QUESTION = "question"
+    ANSWER = "answer"
+
+
+class QuestionTemplate(StrEnum):
+    """What kind of sample is generated from a passage."""
+
+    QA = "qa"
+    CHAT = "chat"
+    SUMMARY = "summary"
+    RAG = "rag"
+    """The passage stands in the question among distractors."""
+
+
+class ReviewVerdict(StrEnum):
+    """What a person said of a generated sample."""
+
+    ACCEPT = "accept"
+    EDIT = "edit"
+    REJECT = "reject"
 
 
 class QualityCheckType(StrEnum):

@@ -7,13 +7,13 @@ from pathlib import Path
 from contracts.datasets import QualityCheck, QualityRequest
 from contracts.enums import QualityCheckType, Split
 from contracts.record import JsonObject
-from data_prep.duplicates import find_exact_duplicates
-from data_prep.leakage import check_leakage
+from data_prep.duplicates.exact import find_exact_duplicates
+from data_prep.duplicates.leakage import check_leakage
+from data_prep.duplicates.near import find_near_duplicates
 from data_prep.masking.masker import find_personal_data
-from data_prep.near_duplicates import find_near_duplicates
 from data_prep.preparing import PreparedRow
 from data_prep.rows import OnProgress
-from data_prep.versions import VersionManifest, load_manifest, read_version_rows
+from data_prep.versions.store import VersionManifest, load_manifest, read_version_rows
 from storage.files import sha256_of_file
 
 LISTED_ISSUES = 20

@@ -2,8 +2,9 @@
 
 import re
 import unicodedata
+from dataclasses import replace
 
-from data_prep.rows import Message, Row
+from data_prep.rows import Row
 
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _SPACES = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
@@ -23,9 +24,9 @@ def normalise(text: str) -> str:
 
 def normalise_row(row: Row) -> Row:
     """The row with every turn, its category and its source normalised."""
-    messages = tuple(Message(message.role, normalise(message.content)) for message in row.messages)
+    messages = tuple(replace(message, content=normalise(message.content)) for message in row.messages)
     texts = {key: normalise(value) for key, value in row.metadata.items() if isinstance(value, str)}
-    return Row(row.row_id, messages, {**row.metadata, **texts})
+    return replace(row, messages=messages, metadata={**row.metadata, **texts})
 
 
 def comparable(text: str) -> str:

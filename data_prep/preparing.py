@@ -8,24 +8,23 @@ Everything that leaves this module has been masked, also what is told about remo
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from contracts.datasets import PrepareRequest
-from contracts.enums import RemovalReason, Split
+from contracts.enums import PersonalDataKind, RemovalReason, Split
 from contracts.record import JsonObject, Record
-from data_prep.duplicates import find_exact_duplicates
-from data_prep.foul_language import check_foul_language
-from data_prep.leakage import check_leakage
-from data_prep.length import check_length
-from data_prep.masking.kinds import PersonalDataKind
+from data_prep.duplicates.exact import find_exact_duplicates
+from data_prep.duplicates.leakage import check_leakage
+from data_prep.duplicates.near import find_near_duplicates
 from data_prep.masking.masker import mask
-from data_prep.near_duplicates import find_near_duplicates
 from data_prep.normalisation import normalise_row
-from data_prep.quality import QualityScore, check_quality_score, score_quality
+from data_prep.quality.foul_language import check_foul_language
+from data_prep.quality.length import check_length
+from data_prep.quality.repetition import check_repetition
+from data_prep.quality.score import QualityScore, check_quality_score, score_quality
 from data_prep.removal import Removal
-from data_prep.repetition import check_repetition
-from data_prep.rows import Message, OnProgress, Row
-from data_prep.splitting import Ratios, split_rows
+from data_prep.rows import OnProgress, Row
+from data_prep.versions.splitting import Ratios, split_rows
 
 _PROGRESS_ROWS = 500
 
@@ -220,9 +219,11 @@ def _mask_row(row: Row) -> tuple[Row, list[MaskedItem]]:
     ]
     if not items:
         return row, items
-    messages = tuple(Message(message.role, result.text) for message, result in zip(row.messages, results, strict=False))
+    messages = tuple(
+        replace(message, content=result.text) for message, result in zip(row.messages, results, strict=False)
+    )
     metadata: JsonObject = {**row.metadata, "category": results[-2].text, "source": results[-1].text}
-    return Row(row.row_id, messages, metadata), items
+    return replace(row, messages=messages, metadata=metadata), items
 
 
 def _recognisable(row: Row) -> str:

@@ -1,15 +1,18 @@
 """A conversation as it travels through the preparation."""
 
 import json
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pydantic import JsonValue
 
 from contracts.record import JsonObject
 
 OnProgress = Callable[[str, int, int], None]
 """Called with (what is being done, units done, units in all)."""
 
-ROLES = ("system", "user", "assistant")
+ROLES = ("system", "user", "assistant", "tool")
 NO_CATEGORY = "general"
 """Category of a row that names none."""
 
@@ -20,6 +23,8 @@ class Message:
 
     role: str
     content: str
+    extra: JsonObject = field(default_factory=dict)
+    """What else a turn of the chat format has: `tool_calls`, `tool_call_id`, `name`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +35,9 @@ class Row:
     """`<file name>:<line>`: how reports name the row."""
     messages: tuple[Message, ...]
     metadata: JsonObject = field(default_factory=dict)
+    """`category`, `source` and `quality_score` are understood; a generated row has its `lineage` here."""
+    key: str = ""
+    """The row's identity across versions, 16 hex digits: of the id that it came with, else of its questions."""
 
     @property
     def questions(self) -> list[str]:
@@ -80,9 +88,58 @@ class Rejection:
 
 def messages_as_json(messages: Iterable[Message]) -> str:
     """The messages as the JSON text that the Parquet files hold."""
-    return json.dumps([{"role": message.role, "content": message.content} for message in messages], ensure_ascii=False)
+    return json.dumps(
+        [{"role": message.role, "content": message.content, **message.extra} for message in messages],
+        ensure_ascii=False,
+    )
 
 
 def messages_from_json(text: str) -> tuple[Message, ...]:
     """The messages of a text made by `messages_as_json`."""
-    return tuple(Message(item["role"], item["content"]) for item in json.loads(text))
+    return tuple(Message(turn.pop("role"), turn.pop("content"), turn) for turn in json.loads(text))
+
+
+def texts_of(row: Row) -> list[tuple[str, str]]:
+    """Every text of the row that a person could have written, with its place: what must be free of personal data."""
+    return [
+        *(
+            found
+            for index, message in enumerate(row.messages)
+            for found in (
+                (f"messages[{index}].content", message.content),
+                *_strings(message.extra, f"messages[{index}]"),
+            )
+        ),
+        *_strings(row.metadata, "metadata"),
+    ]
+
+
+def with_texts(row: Row, texts: Sequence[str]) -> Row:
+    """The row with other texts in the places that `texts_of` names, in the same order."""
+    remaining = iter(texts)
+    messages = []
+    for message in row.messages:
+        content = next(remaining)
+        messages.append(Message(message.role, content, _replaced(message.extra, remaining)))
+    return replace(row, messages=tuple(messages), metadata=_replaced(row.metadata, remaining))
+
+
+def _strings(value: JsonValue, place: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, str):
+        yield place, value
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _strings(inner, f"{place}.{name}")
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _strings(inner, f"{place}[{index}]")
+
+
+def _replaced(value: Any, texts: Iterator[str]) -> Any:
+    if isinstance(value, str):
+        return next(texts)
+    if isinstance(value, dict):
+        return {name: _replaced(inner, texts) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_replaced(inner, texts) for inner in value]
+    return value

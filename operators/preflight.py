@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def inputs_exist(request: FinetuneRequest, services: Services) -> None:
     """Every input file is there, in an allowed folder, of a known format and not empty."""
-    from data_prep.input_files import open_input_files
+    from data_prep.imports.input_files import open_input_files
 
     if request.dataset_id is None:
         settings = services.settings
@@ -25,7 +25,7 @@ def inputs_exist(request: FinetuneRequest, services: Services) -> None:
 
 def suites_exist(request: FinetuneRequest | EvaluateModelRequest, services: Services) -> None:
     """Every file of test cases is there."""
-    from data_prep.input_files import resolve_input_file
+    from data_prep.imports.input_files import resolve_input_file
 
     settings = services.settings
     for suite in (request.test_suite, *request.extra_suites):

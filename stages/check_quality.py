@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from contracts.datasets import QualityReport
 from data_prep.checking import check_version
-from data_prep.leakage import read_test_suites
+from data_prep.duplicates.leakage import read_test_suites
 
 if TYPE_CHECKING:
     from contracts.datasets import QualityRequest

@@ -19,7 +19,7 @@ from contracts.evaluation import CaseResult, EvaluateRequest, EvaluationReport
 from contracts.jobs import JobSubmission
 from contracts.record import Record
 from contracts.training import TrainingReport
-from data_prep.input_files import resolve_input_file
+from data_prep.imports.input_files import resolve_input_file
 from evaluation.asking import Answer, ask, chosen_for_repetition
 from evaluation.comparison import compare_suite, score_cases
 from evaluation.picture import draw_comparison

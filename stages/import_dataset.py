@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from data_prep.importing import import_files
+from data_prep.imports.importing import import_files
 
 if TYPE_CHECKING:
     from contracts.datasets import ImportedDataset, ImportRequest

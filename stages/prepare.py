@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 from contracts.enums import Split
 from contracts.errors import InvalidDataError
 from data_prep.abandoned import remove_abandoned_folders
-from data_prep.importing import load_import, read_imported_rows
-from data_prep.input_files import require_disk_space
-from data_prep.leakage import read_test_suites
+from data_prep.duplicates.leakage import read_test_suites
+from data_prep.imports.importing import load_import, read_imported_rows
+from data_prep.imports.input_files import require_disk_space
 from data_prep.preparing import count_by_reason, prepare_rows
-from data_prep.versions import find_version, request_key, write_version
+from data_prep.versions.store import find_version, request_key, write_version
 
 if TYPE_CHECKING:
     from contracts.datasets import DatasetVersion, PrepareRequest
     from data_prep.rows import OnProgress
-    from data_prep.versions import VersionManifest
+    from data_prep.versions.store import VersionManifest
     from stages.services import Services
 
 

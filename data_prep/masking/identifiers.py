@@ -14,7 +14,10 @@ from typing import Any
 import regex  # type: ignore[import-untyped]  # no stubs installed
 from presidio_analyzer import Pattern, PatternRecognizer
 
-from data_prep.masking.kinds import LANGUAGE, PersonalDataKind
+from contracts.enums import PersonalDataKind
+
+LANGUAGE = "ko"
+"""The language under which Presidio knows our recognisers."""
 
 FLAGS = regex.ASCII | regex.IGNORECASE
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from data_prep.masking.kinds import LANGUAGE, PersonalDataKind
+from contracts.enums import PersonalDataKind
+from data_prep.masking.identifiers import LANGUAGE
 from data_prep.masking.names import FoundName, find_names, occurrences
 from data_prep.masking.shadow import shadow
 

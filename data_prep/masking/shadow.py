@@ -2,7 +2,7 @@
 
 import re
 
-from data_prep.masking.kinds import PersonalDataKind
+from contracts.enums import PersonalDataKind
 
 _FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
 _DASHES = dict.fromkeys(map(ord, "‐‑‒–—―−ーㅡ﹣"), ord("-"))

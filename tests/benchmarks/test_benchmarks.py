@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from benchmarks.preparation import similar_pairs
-from data_prep.near_duplicates import jaccard, shingles
+from data_prep.duplicates.near import jaccard, shingles
 from tests.conftest import REPOSITORY_ROOT
 
 

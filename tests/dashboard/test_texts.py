@@ -5,9 +5,9 @@ import string
 import pytest
 
 from contracts import enums
+from contracts.enums import PersonalDataKind
 from dashboard.reading import CaseOutcome, CurveSource, RunState, ServiceName
 from dashboard.texts import Language, Words, section_of, table, translate
-from data_prep.masking.kinds import PersonalDataKind
 from tests.conftest import REPOSITORY_ROOT
 
 MODULES = sorted((REPOSITORY_ROOT / "dashboard").rglob("*.py"))

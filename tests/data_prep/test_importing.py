@@ -10,8 +10,8 @@ import pytest
 from contracts.datasets import ColumnMapping, ImportedDataset, ImportRequest
 from contracts.errors import CapacityError, InvalidDataError, InvalidRequestError, TunewayError
 from contracts.record import JsonObject
-from data_prep.importing import import_files, load_import, read_imported_rows
-from data_prep.reading import MAX_ROW_CHARACTERS
+from data_prep.imports.importing import import_files, load_import, read_imported_rows
+from data_prep.imports.reading import MAX_ROW_CHARACTERS
 
 
 class Inbox:

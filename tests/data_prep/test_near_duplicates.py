@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from data_prep.near_duplicates import are_near_duplicates, find_near_duplicates, jaccard, shingles
+from data_prep.duplicates.near import are_near_duplicates, find_near_duplicates, jaccard, shingles
 from data_prep.rows import Message, Row
 
 LONG_ANSWER = (

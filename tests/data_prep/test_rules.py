@@ -5,13 +5,13 @@ import unicodedata
 import pytest
 
 from contracts.enums import RemovalReason
-from data_prep.duplicates import find_exact_duplicates
-from data_prep.foul_language import check_foul_language
-from data_prep.leakage import check_leakage
-from data_prep.length import MAX_ROW_CHARACTERS, check_length
+from data_prep.duplicates.exact import find_exact_duplicates
+from data_prep.duplicates.leakage import check_leakage
 from data_prep.normalisation import comparable, normalise
-from data_prep.quality import check_quality_score, score_quality
-from data_prep.repetition import check_repetition
+from data_prep.quality.foul_language import check_foul_language
+from data_prep.quality.length import MAX_ROW_CHARACTERS, check_length
+from data_prep.quality.repetition import check_repetition
+from data_prep.quality.score import check_quality_score, score_quality
 from data_prep.rows import Message, Row
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from contracts.enums import Split
 from data_prep.rows import Message, Row
-from data_prep.splitting import Ratios, split_rows
+from data_prep.versions.splitting import Ratios, split_rows
 
 RATIOS = Ratios(0.8, 0.1, 0.1)
 

@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from contracts.datasets import ImportRequest, PrepareRequest
-from data_prep.importing import import_files, read_imported_rows
+from data_prep.imports.importing import import_files, read_imported_rows
 from data_prep.preparing import prepare_rows
 from demo.facts import DEMO_FOLDER, load_facts
 from demo.flaws import PERSONAL_DATA

@@ -11,7 +11,7 @@ from pydantic import JsonValue
 from contracts.datasets import ColumnMapping
 from contracts.errors import InvalidDataError, InvalidRequestError
 from contracts.record import JsonObject
-from data_prep.encoding import has_undecodable_bytes
+from data_prep.imports.encoding import has_undecodable_bytes
 from data_prep.rows import ROLES, Message, Rejection, Row
 
 QUESTION_NAMES = ("question", "q", "query", "prompt", "질문", "질의", "문의", "물음")

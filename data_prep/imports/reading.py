@@ -12,8 +12,8 @@ from pydantic import JsonValue
 
 from contracts.errors import InvalidDataError
 from contracts.record import JsonObject
-from data_prep.encoding import detect_encoding, has_undecodable_bytes
-from data_prep.input_files import InputFile
+from data_prep.imports.encoding import detect_encoding, has_undecodable_bytes
+from data_prep.imports.input_files import InputFile
 
 MAX_ROW_CHARACTERS = 1 << 20
 """A longer line is a broken file (a lost line end, an open quote), not a conversation."""

@@ -8,12 +8,12 @@ from pathlib import Path
 from contracts.datasets import ColumnMapping
 from contracts.enums import RemovalReason
 from contracts.errors import InvalidDataError
-from data_prep.input_files import InputFile, open_input_files
+from data_prep.imports.input_files import InputFile, open_input_files
+from data_prep.imports.reading import ParsedRow, open_rows
+from data_prep.imports.shapes import canonical_row
 from data_prep.normalisation import comparable
-from data_prep.reading import ParsedRow, open_rows
 from data_prep.removal import Removal
 from data_prep.rows import Rejection, Row
-from data_prep.shapes import canonical_row
 
 QUESTION_COLUMNS = ("question", "질문", "prompt")
 

@@ -14,11 +14,11 @@ from contracts.datasets import ColumnMapping, ImportedDataset, ImportRequest, So
 from contracts.errors import InvalidDataError, NotFoundError
 from contracts.record import JsonObject
 from data_prep.abandoned import remove_abandoned_folders
-from data_prep.encoding import printable
-from data_prep.input_files import InputFile, open_input_files, require_disk_space
-from data_prep.reading import BrokenRow, ReadRow, open_rows
+from data_prep.imports.encoding import printable
+from data_prep.imports.input_files import InputFile, open_input_files, require_disk_space
+from data_prep.imports.reading import BrokenRow, ReadRow, open_rows
+from data_prep.imports.shapes import KNOWN_SHAPES, canonical_row, require_columns, template_columns
 from data_prep.rows import OnProgress, Rejection, Row, messages_as_json, messages_from_json
-from data_prep.shapes import KNOWN_SHAPES, canonical_row, require_columns, template_columns
 from storage.files import folder_written_whole, read_json, write_json_atomically
 
 IMPORT_RULES = "1"

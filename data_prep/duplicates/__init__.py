@@ -1,0 +1,1 @@
+"""Rows that say the same: exactly, nearly, or as a test question does."""

@@ -1,0 +1,1 @@
+"""Files of every kind to rows in canonical form."""

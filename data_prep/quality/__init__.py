@@ -1,0 +1,1 @@
+"""How good a row is, and why it is not."""

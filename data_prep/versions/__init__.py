@@ -1,0 +1,1 @@
+"""Dataset versions on disk, and which side of the split a row is on."""
