@@ -4,7 +4,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from contracts.enums import QualityCheckType
+from contracts.enums import QualityCheckType, SplitUnit
 from contracts.record import JsonObject, Record
 
 DATASET_NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
@@ -77,6 +77,9 @@ class PrepareRequest(Record):
     min_answer_characters: int = Field(default=5, ge=1)
     test_suites: list[str] = []
     """Test case files whose questions must not occur in the dataset."""
+    split_unit: SplitUnit = SplitUnit.DOCUMENT
+    policy: str = Field(default="default", pattern=r"^[^\x00-\x1f]{1,500}$")
+    """A policy that ships (data_prep/policies), or a YAML file below one of the allowed input folders."""
     seed: int = 0
 
     @model_validator(mode="after")

@@ -34,6 +34,15 @@ class Split(StrEnum):
     TEST = "test"
 
 
+class SplitUnit(StrEnum):
+    """What is never divided between train, validation and test."""
+
+    DOCUMENT = "document"
+    """All rows of one source document: the test side asks about documents that were not trained on."""
+    QUESTION = "question"
+    """Rows with the same question: for datasets whose test asks what was trained, in other words."""
+
+
 class RemovalReason(StrEnum):
     """Why a row is not in the dataset version."""
 

@@ -6,7 +6,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from contracts.datasets import DATASET_NAME_PATTERN, ColumnMapping, DatasetVersion, ImportedDataset
-from contracts.enums import Method, Metric, StageName, StageStatus
+from contracts.enums import Method, Metric, SplitUnit, StageName, StageStatus
 from contracts.evaluation import EvaluationReport, GateVerdict
 from contracts.experiments import ABExperiment
 from contracts.models import Deployment, ModelVersion
@@ -36,6 +36,10 @@ class FinetuneRequest(Record):
     """학습 중 손실을 재는 몫입니다."""
     test_ratio: float = Field(default=0.05, ge=0, lt=1, title="시험 비율")
     """학습에 쓰지 않고 남겨 두는 몫입니다."""
+    split_unit: SplitUnit = Field(default=SplitUnit.DOCUMENT, title="나누는 단위")
+    """document: 한 문서에서 나온 표본은 모두 같은 쪽에 둡니다. question: 질문이 같은 표본만 같은 쪽에 둡니다."""
+    policy: str = Field(default="default", max_length=500, pattern=PATH_PATTERN, title="데이터 정책")
+    """개인정보, 중복, 품질 기준을 정한 정책의 이름이나 YAML 파일 경로입니다."""
     base_model: str = Field(default="demo-base", pattern=BASE_MODEL_PATTERN, title="기반 모델")
     """모델 폴더의 경로, 또는 모델 저장 폴더 아래의 이름입니다. 예: demo-base, Qwen/Qwen3-32B"""
     method: Method = Field(default=Method.LORA, title="학습 방식")

@@ -48,7 +48,7 @@ from operators.validate_request import ValidateRequestOperator
     is_paused_upon_creation=False,
     tags=["finetune"],
     default_args=TASK_DEFAULTS,
-    params=form_params(FinetuneRequest, demo=["input_files", "test_suite", "extra_suites"]),
+    params=form_params(FinetuneRequest, demo=["input_files", "split_unit", "test_suite", "extra_suites"]),
 )
 def finetune_pipeline() -> None:
     validate_request = ValidateRequestOperator(

@@ -22,8 +22,8 @@ from operators.stage_operator import StageOperator
 from operators.validate_request import ValidateRequestOperator
 
 FIELDS = (
-    "dataset_name", "input_files", "columns", "max_rows", "train_ratio", "val_ratio", "test_ratio", "test_suite",
-    "extra_suites", "seed",
+    "dataset_name", "input_files", "columns", "max_rows", "train_ratio", "val_ratio", "test_ratio", "split_unit", "policy",
+    "test_suite", "extra_suites", "seed",
 )  # fmt: skip
 
 
@@ -35,7 +35,7 @@ FIELDS = (
     is_paused_upon_creation=False,
     tags=["finetune"],
     default_args=TASK_DEFAULTS,
-    params=form_params(FinetuneRequest, FIELDS, demo=["input_files", "test_suite", "extra_suites"]),
+    params=form_params(FinetuneRequest, FIELDS, demo=["input_files", "split_unit", "test_suite", "extra_suites"]),
 )
 def prepare_dataset() -> None:
     validate_request = ValidateRequestOperator(

@@ -20,6 +20,7 @@ AnyRecord = TypeVar("AnyRecord", bound=Record)
 SECTIONS: dict[str, tuple[str, ...]] = {
     "데이터": (
         "dataset_name", "dataset_id", "input_files", "columns", "max_rows", "train_ratio", "val_ratio", "test_ratio",
+        "split_unit", "policy",
     ),
     "모델": ("base_model", "method", "recipe", "model_name", "model_id", "job_id"),
     "학습": (
@@ -39,6 +40,7 @@ DEMO_VALUES: dict[str, Any] = {
         "demo/data/consultations.csv",
         "demo/data/consultations.parquet",
     ],
+    "split_unit": "question",
     "test_suite": "demo/test_cases/regulations.jsonl",
     "extra_suites": ["demo/test_cases/unseen_forms.jsonl", "demo/test_cases/base_knowledge.jsonl"],
     "dataset_id": 1,

@@ -36,6 +36,8 @@ def prepare(run: RunRecords) -> PrepareRequest:
         train_ratio=request.train_ratio,
         val_ratio=request.val_ratio,
         test_ratio=request.test_ratio,
+        split_unit=request.split_unit,
+        policy=request.policy,
         test_suites=_suites(request),
         seed=request.seed,
     )
