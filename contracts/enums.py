@@ -140,6 +140,28 @@ class QuestionTemplate(StrEnum):
     """The passage stands in the question among distractors."""
 
 
+class SampleFault(StrEnum):
+    """Why a generated sample, or an answer of the generator, is not taken."""
+
+    UNREADABLE = "unreadable"
+    """The answer is not the JSON that was asked for."""
+    NO_ANSWER = "no_answer"
+    """The generator failed or refused to answer, however often it was asked."""
+    EMPTY = "empty"
+    """A turn without text."""
+    COPIES_PROMPT = "copies_prompt"
+    """The sample repeats the instructions, or the whole passage."""
+    WRONG_LANGUAGE = "wrong_language"
+    REFERS_TO_PASSAGE = "refers_to_passage"
+    """The question speaks of "this text", which its reader does not have."""
+    WRONG_NUMBER = "wrong_number"
+    """A number of the question or the answer does not stand in the passage."""
+    NOT_GROUNDED = "not_grounded"
+    """The passage does not say what the answer says."""
+    LOW_QUALITY = "low_quality"
+    DUPLICATE = "duplicate"
+
+
 class ReviewVerdict(StrEnum):
     """What a person said of a generated sample."""
 
@@ -240,8 +262,10 @@ class ExperimentStatus(StrEnum):
 
 
 class StageName(StrEnum):
-    """The stages of the pipeline, in order."""
+    """The stages, in order."""
 
+    GENERATE_QA = "generate_qa"
+    """Documents become samples; before the pipeline, where there are documents."""
     IMPORT_DATASET = "import_dataset"
     PREPARE = "prepare"
     CHECK_QUALITY = "check_quality"
@@ -251,6 +275,10 @@ class StageName(StrEnum):
     REGISTER = "register"
     DEPLOY = "deploy"
     START_AB_TEST = "start_ab_test"
+
+
+PIPELINE_STAGES = tuple(stage for stage in StageName if stage is not StageName.GENERATE_QA)
+"""The stages that every run of the whole pipeline has."""
 
 
 class StageStatus(StrEnum):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from contracts.enums import GateDecision, JobStatus, ModelStatus, StageName, StageStatus
+from contracts.enums import PIPELINE_STAGES, GateDecision, JobStatus, ModelStatus, StageName, StageStatus
 from contracts.errors import NotFoundError, TunewayError
 from dashboard.formats import NOTHING, duration, loss, moment, number, percent
 from dashboard.reading import RunState, SchemaMissingError, run_state
@@ -158,9 +158,10 @@ def guarded(draw: Callable[[], None], words: Words) -> None:
 
 
 def pipeline_picture(run: PipelineRun, words: Words) -> None:
-    """The nine stages in order, each with its state, its time and what it brought."""
+    """The pipeline's stages, and others that the run has, in order: each with its state, its time and what it brought."""
     states = {state.stage: state for state in run.stages}
-    html(f'<ol class="tw-pipe">{"".join(_stage(name, states.get(name), run, words) for name in StageName)}</ol>')
+    shown = [name for name in StageName if name in PIPELINE_STAGES or name in states]
+    html(f'<ol class="tw-pipe">{"".join(_stage(name, states.get(name), run, words) for name in shown)}</ol>')
 
 
 def _stage(name: StageName, state: StageState | None, run: PipelineRun, words: Words) -> str:
@@ -195,6 +196,8 @@ def _result(state: StageState, words: Words) -> str:
     """The one thing a reader asks of a finished stage."""
     record = state.record or {}
     match state.stage:
+        case StageName.GENERATE_QA:
+            return words("unit.rows", n=number(_float(record.get("accepted"))))
         case StageName.IMPORT_DATASET:
             rows_read = (_float(record.get("total_rows")) or 0) + (_float(record.get("broken_rows")) or 0)
             return words("unit.rows", n=number(rows_read))

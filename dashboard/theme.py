@@ -31,7 +31,7 @@ h2 { padding-top: 1.1rem !important; }
             border: 1px solid var(--state); background: color-mix(in srgb, var(--state) 14%, transparent); }
 .tw-badge i { font-style: normal; color: var(--state); font-weight: 700; margin-right: .2rem; }
 
-.tw-pipe { display: grid; grid-template-columns: repeat(9, minmax(0, 1fr)); gap: .95rem; list-style: none;
+.tw-pipe { display: grid; grid-auto-flow: column; grid-auto-columns: minmax(0, 1fr); gap: .95rem; list-style: none;
            margin: .3rem 0 .2rem !important; padding: 0 !important; }
 .tw-stage { position: relative; margin: 0 !important; padding: .5rem .55rem .45rem; border-radius: .4rem; min-height: 5.6rem;
             border: 1px solid var(--line); border-top: 3px solid var(--state);
@@ -82,7 +82,7 @@ h2 { padding-top: 1.1rem !important; }
   [data-testid="stMainBlockContainer"] { padding-top: 4rem; }
 }
 @media (max-width: 900px) {
-  .tw-pipe { grid-template-columns: 1fr; gap: .3rem; }
+  .tw-pipe { grid-auto-flow: row; grid-auto-columns: auto; grid-template-columns: 1fr; gap: .3rem; }
   .tw-stage { display: grid; grid-template-columns: 6.2rem 1fr auto; gap: .6rem; align-items: baseline; min-height: 0;
               border-top: 1px solid var(--line); border-left: 3px solid var(--state); padding: .3rem .6rem; }
   .tw-stage:not(:last-child)::after { content: none; }

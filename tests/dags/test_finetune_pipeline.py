@@ -2,17 +2,17 @@
 
 from itertools import pairwise
 
-from contracts.enums import StageName
+from contracts.enums import PIPELINE_STAGES
 
 
 def test_every_stage_is_a_task_of_its_name(dag_bag):
     dag = dag_bag.dags["finetune_pipeline"]
-    assert {stage.value for stage in StageName} <= set(dag.task_ids)
+    assert {stage.value for stage in PIPELINE_STAGES} <= set(dag.task_ids)
 
 
 def test_the_stages_come_in_their_order(dag_bag):
     dag = dag_bag.dags["finetune_pipeline"]
-    order = [stage.value for stage in StageName]
+    order = [stage.value for stage in PIPELINE_STAGES]
     for before, after in pairwise(order):
         assert after in {task.task_id for task in dag.get_task(before).get_flat_relatives(upstream=False)}
 

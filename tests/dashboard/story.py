@@ -15,6 +15,7 @@ from sqlalchemy import update
 
 from contracts.datasets import DatasetVersion, ImportedDataset, QualityCheck, QualityReport, SourceFile
 from contracts.enums import (
+    PIPELINE_STAGES,
     Arm,
     JobStatus,
     Method,
@@ -144,7 +145,7 @@ def _set_times(uow: UnitOfWork) -> None:
 
     for run_id, begin in ((COMPLETE_RUN, STARTED), (REFUSED_RUN, STARTED - timedelta(days=1, hours=4))):
         moment = begin
-        for stage, seconds in zip(StageName, STAGE_SECONDS, strict=True):
+        for stage, seconds in zip(PIPELINE_STAGES, STAGE_SECONDS, strict=True):
             set_stage(run_id, stage, moment, moment + timedelta(seconds=seconds))
             moment += timedelta(seconds=seconds)
         session.execute(
