@@ -1,0 +1,370 @@
+"""The report of a dataset version: one HTML file, Korean and English, with its pictures inside."""
+
+import html
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from contracts.enums import PersonalDataKind, RemovalReason, Split
+from contracts.errors import NotFoundError
+from contracts.record import JsonObject
+from data_prep.versions.names import MANIFEST_FILE, STATISTICS_FILE
+from storage.files import read_json, write_text_atomically
+
+LANGUAGES = ("ko", "en")
+REPORT_FILE = "report.html"
+
+_WORDS: dict[str, tuple[str, str]] = {
+    "title": ("데이터셋 보고서", "Dataset report"),
+    "rows": ("행", "rows"),
+    "version": ("버전", "Version"),
+    "train": ("학습", "train"),
+    "validation": ("검증", "validation"),
+    "test": ("시험", "test"),
+    "quality_mean": ("평균 품질", "mean quality"),
+    "removed_rows": ("제외한 행", "rows removed"),
+    "masked_data": ("가린 개인정보", "personal data masked"),
+    "steps": ("정제 단계", "Cleaning, step by step"),
+    "step": ("단계", "step"),
+    "in": ("들어온 행", "rows in"),
+    "out": ("남은 행", "rows out"),
+    "changed": ("고친 행", "rows changed"),
+    "why": ("사유", "reasons"),
+    "removed": ("제외한 이유", "Why rows were removed"),
+    "examples": ("보기 (개인정보는 가렸습니다)", "Examples (personal data masked)"),
+    "personal": ("개인정보", "Personal data"),
+    "quality": ("품질 점수: 정제 전과 후", "Quality score, before and after cleaning"),
+    "before": ("정제 전", "before"),
+    "after": ("정제 후", "after"),
+    "lengths": ("길이 (글자 수)", "Length in characters"),
+    "question_characters": ("질문", "question"),
+    "answer_characters": ("답변", "answer"),
+    "tokens": ("토큰 수", "Tokens"),
+    "tokens_none": (
+        "토큰은 재지 않았습니다. 기반 모델을 지정하면 그 토크나이저로 잽니다.",
+        "Tokens were not counted: name a base model and its tokenizer will count them.",
+    ),
+    "sampled": ("표본 {n:,}행에서 재었습니다.", "Measured on a sample of {n:,} rows."),
+    "turns": ("대화 차례 수", "Turns of a conversation"),
+    "categories": ("분류", "Categories"),
+    "sources": ("원본 문서", "Source documents"),
+    "words": ("자주 나오는 낱말", "Frequent words"),
+    "words_distinct": ("낱말 {total:,}개, 서로 다른 낱말 {distinct:,}개", "{total:,} words, {distinct:,} distinct"),
+    "toxicity": ("유해 표현 확률", "Probability of toxic language"),
+    "duplicates": ("중복 묶음", "Clusters of duplicates"),
+    "kept": ("남긴 행", "row kept"),
+    "members": ("묶음의 행 수", "rows in the cluster"),
+    "similarity": ("유사도", "similarity"),
+    "split": ("나눔", "Split"),
+    "inputs": ("입력 파일", "Input files"),
+    "made_from": ("해시", "hash"),
+    "share": ("몫", "share"),
+    "none": ("없음", "none"),
+    "normalise": ("글자 정리", "normalise"),
+    "mask_personal_data": ("개인정보 가리기", "mask personal data"),
+    "leakage": ("평가 문항과 겹침", "overlap with test cases"),
+    "exact_duplicates": ("똑같은 중복", "exact duplicates"),
+    "near_duplicates": ("거의 같은 중복", "near duplicates"),
+    "other_versions": ("다른 버전과 겹침", "overlap with other versions"),
+    "quality_step": ("품질 규칙", "quality rules"),
+}
+_REASONS: dict[RemovalReason, tuple[str, str]] = {
+    RemovalReason.BROKEN_ROW: ("읽을 수 없는 행", "cannot be read"),
+    RemovalReason.EXACT_DUPLICATE: ("똑같은 중복", "exact duplicate"),
+    RemovalReason.NEAR_DUPLICATE: ("거의 같은 중복", "near duplicate"),
+    RemovalReason.TOO_SHORT: ("너무 짧은 답변", "answer too short"),
+    RemovalReason.TOO_LONG: ("너무 긴 답변", "answer too long"),
+    RemovalReason.REPETITION: ("되풀이되는 내용", "repetition"),
+    RemovalReason.LOW_QUALITY: ("낮은 품질", "low quality"),
+    RemovalReason.FOUL_LANGUAGE: ("비속어", "foul language"),
+    RemovalReason.LEAKS_TEST_CASE: ("평가 문항과 겹침", "asks a test question"),
+    RemovalReason.PERSONAL_DATA: ("개인정보", "personal data"),
+    RemovalReason.TOXIC: ("유해한 표현", "toxic"),
+    RemovalReason.WRONG_LANGUAGE: ("한국어가 아님", "not Korean"),
+    RemovalReason.REFUSAL: ("답변 거절", "refuses to answer"),
+    RemovalReason.TRUNCATED: ("끊긴 답변", "breaks off"),
+    RemovalReason.OTHER_VERSION: ("다른 버전에 있음", "in another version"),
+}
+_KINDS_ENGLISH: dict[PersonalDataKind, str] = {
+    PersonalDataKind.NAME: "name",
+    PersonalDataKind.RESIDENT_NUMBER: "resident number",
+    PersonalDataKind.FOREIGNER_NUMBER: "foreigner number",
+    PersonalDataKind.PASSPORT_NUMBER: "passport number",
+    PersonalDataKind.DRIVER_LICENCE_NUMBER: "driving licence",
+    PersonalDataKind.BUSINESS_NUMBER: "business number",
+    PersonalDataKind.PHONE_NUMBER: "phone number",
+    PersonalDataKind.EMAIL: "e-mail",
+    PersonalDataKind.CARD_NUMBER: "card number",
+    PersonalDataKind.ACCOUNT_NUMBER: "bank account",
+    PersonalDataKind.IP_ADDRESS: "IP address",
+    PersonalDataKind.CAR_PLATE: "car plate",
+    PersonalDataKind.ADDRESS: "address",
+}
+
+_STYLE = """
+:root{--ink:#1c2733;--muted:#5b6b7b;--line:#d9e0e7;--page:#f5f7f9;--card:#fff;--one:#0b6bcb;--two:#c9dcf2;--warn:#b5541c}
+@media(prefers-color-scheme:dark){:root{--ink:#e7edf3;--muted:#9fb0c0;--line:#2c3947;--page:#10161c;--card:#18212a;--one:#5aa9f5;--two:#2b4763;--warn:#f0a36b}}
+*{box-sizing:border-box}body{margin:0;background:var(--page);color:var(--ink);font:15px/1.6 "Noto Sans KR","Noto Sans CJK KR","Malgun Gothic","Apple SD Gothic Neo",sans-serif}
+main{max-width:1080px;margin:0 auto;padding:24px 16px 64px}h1{font-size:26px;margin:0}h2{font-size:18px;margin:0 0 12px}
+header{display:flex;gap:16px;justify-content:space-between;align-items:flex-start;flex-wrap:wrap;margin-bottom:16px}
+.muted{color:var(--muted)}.cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:12px;margin-bottom:16px}
+.card,section{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:16px}
+.card b{display:block;font-size:24px;line-height:1.3}section{margin-bottom:16px;overflow-x:auto}
+.two{display:grid;grid-template-columns:repeat(auto-fit,minmax(300px,1fr));gap:16px}.two section{margin:0 0 16px}
+table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:6px 8px;border-bottom:1px solid var(--line);vertical-align:top}
+td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}th{color:var(--muted);font-weight:500}
+svg{width:100%;height:auto;display:block}svg text{fill:var(--muted);font-size:11px}.one{fill:var(--one)}.twof{fill:var(--two)}
+mark{background:none;color:var(--warn);font-weight:600}button{font:inherit;border:1px solid var(--line);background:var(--card);color:var(--ink);border-radius:8px;padding:6px 14px;cursor:pointer}
+body.ko .en,body.en .ko{display:none}.bar{display:grid;grid-template-columns:minmax(90px,220px) 1fr 90px;gap:8px;align-items:center;margin:3px 0}
+.bar i{display:block;height:14px;background:var(--one);border-radius:3px;min-width:2px}.bar span:first-child{overflow:hidden;text-overflow:ellipsis;white-space:nowrap}
+.bar span:last-child{text-align:right;font-variant-numeric:tabular-nums}code{font-size:13px;word-break:break-all}
+@media print{button{display:none}section{break-inside:avoid}}
+"""
+
+
+def write_report(folder: Path, language: str = "ko") -> Path:
+    """The report of the version in this folder, from its manifest and statistics. Raises NotFoundError."""
+    manifest, statistics = read_json(folder / MANIFEST_FILE), read_json(folder / STATISTICS_FILE)
+    if manifest is None or statistics is None:
+        raise NotFoundError(
+            "The dataset version has no statistics",
+            value=folder,
+            next_step="prepare the dataset again; the same request makes the same version",
+        )
+    path = folder / REPORT_FILE
+    write_text_atomically(path, render_report(manifest, statistics, language))
+    return path
+
+
+def render_report(manifest: JsonObject, statistics: JsonObject, language: str = "ko") -> str:
+    """The page, in both languages; `language` is the one that it opens in."""
+    name, version = str(manifest["name"]), str(manifest["content_hash"])[:12]
+    samples: Mapping[str, Any] = _mapping(manifest["samples"])
+    removed_counts, masked = _mapping(manifest["removed"]), _mapping(manifest["masked"])
+    total = int(manifest["total_samples"])  # type: ignore[arg-type]
+    cards = [
+        (_both("rows"), f"{total:,}"),
+        *((_both(split.value), f"{int(samples.get(split.value, 0)):,}") for split in Split),
+        (_both("quality_mean"), f"{float(manifest['quality_score']):.3f}"),  # type: ignore[arg-type]
+        (_both("removed_rows"), f"{sum(map(int, removed_counts.values())):,}"),
+        (_both("masked_data"), f"{sum(map(int, masked.values())):,}"),
+    ]
+    histograms, told = _mapping(statistics["histograms"]), _mapping(statistics["sample"])
+    body = [
+        f"<header><div><h1>{_both('title')}: {_safe(name)}</h1><div class=muted>{_both('version')} "
+        f'<code>{version}</code></div></div><button onclick="document.body.className='
+        "document.body.className==='ko'?'en':'ko'\"><span class=ko>English</span><span class=en>한국어</span></button></header>",
+        "<div class=cards>"
+        + "".join(f"<div class=card>{label}<b>{value}</b></div>" for label, value in cards)
+        + "</div>",
+        _section("steps", _steps(manifest)),
+        "<div class=two>",
+        _section("removed", _bars(removed_counts, _reason)),
+        _section("personal", _bars(masked, _kind)),
+        "</div>",
+        _section("examples", _examples(_mapping(statistics.get("examples")))),
+        "<div class=two>",
+        _section(
+            "quality", _before_and_after(_mapping(statistics.get("quality_before") or {}), histograms["quality_score"])
+        ),
+        _section("toxicity", _chart(_mapping(histograms["toxicity"]))),
+        "</div>",
+        _section(
+            "lengths",
+            "<div class=two>"
+            + "".join(
+                f"<div><div class=muted>{_both(part)}</div>{_chart(_mapping(histograms[part]))}</div>"
+                for part in ("question_characters", "answer_characters")
+            )
+            + "</div>",
+        ),
+        "<div class=two>",
+        _section("tokens", _tokens(told)),
+        _section("turns", _bars(_mapping(statistics["turns"]), _safe)),
+        _section("split", _splits(statistics)),
+        _section("duplicates", _clusters(statistics.get("duplicates"))),
+        _section("categories", _bars(_top(_mapping(statistics["categories"])), _safe)),
+        _section("sources", _bars(_mapping(statistics["largest_sources"]), _safe)),
+        _section("words", _vocabulary(told)),
+        _section("inputs", _inputs(manifest)),
+        "</div>",
+    ]
+    return (
+        f"<!doctype html><html lang={language}><head><meta charset=utf-8><meta name=viewport "
+        f'content="width=device-width,initial-scale=1"><title>{_safe(name)} {version}</title><style>{_STYLE}</style></head>'
+        f"<body class={language if language in LANGUAGES else 'ko'}><main>{''.join(body)}</main></body></html>\n"
+    )
+
+
+def _safe(text: object) -> str:
+    return html.escape(str(text))
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _spans(korean: str, english: str) -> str:
+    return f"<span class=ko>{_safe(korean)}</span><span class=en>{_safe(english)}</span>"
+
+
+def _both(key: str, **values: object) -> str:
+    korean, english = _WORDS[key]
+    return _spans(korean.format(**values), english.format(**values))
+
+
+def _reason(value: str) -> str:
+    return _spans(*_REASONS[RemovalReason(value)])
+
+
+def _kind(value: str) -> str:
+    return _spans(value, _KINDS_ENGLISH[PersonalDataKind(value)])
+
+
+def _section(title: str, content: str) -> str:
+    return f"<section><h2>{_both(title)}</h2>{content or _both('none')}</section>"
+
+
+def _top(counts: Mapping[str, Any], listed: int = 20) -> dict[str, Any]:
+    return dict(sorted(counts.items(), key=lambda item: (-int(item[1]), item[0]))[:listed])
+
+
+def _bars(counts: Mapping[str, Any], label: Any) -> str:
+    most = max((int(count) for count in counts.values()), default=0)
+    return "".join(
+        f'<div class=bar><span title="{_safe(name)}">{label(name)}</span><span><i style="width:{100 * int(count) / most:.1f}%"></i>'
+        f"</span><span>{int(count):,}</span></div>"
+        for name, count in counts.items()
+        if most
+    )
+
+
+def _chart(drawn: Mapping[str, Any], behind: Sequence[float] | None = None) -> str:
+    """A histogram as SVG; `behind` is a second one in the same bins, drawn paler."""
+    counts, edges = list(drawn.get("counts", [])), list(drawn.get("edges", []))
+    if not counts or not sum(counts):
+        return _both("none")
+    width, height, foot = 520, 170, 22
+    tallest = max([*counts, *(behind or [])])
+    step = width / len(counts)
+    shapes = []
+    for fill, values in (("twof", behind or []), ("one", counts)):
+        inset = 1 if fill == "twof" else (step * 0.22 if behind else 1)
+        for index, count in enumerate(values):
+            tall = (height - 14) * count / tallest
+            shapes.append(
+                f'<rect class={fill} x="{index * step + inset:.1f}" y="{height - tall:.1f}" '
+                f'width="{max(step - 2 * inset, 1):.1f}" height="{tall:.1f}"><title>{edges[index]:g} – {edges[index + 1]:g}: '
+                f"{count:,}</title></rect>"
+            )
+    ticks = sorted({0, len(counts) // 4, len(counts) // 2, 3 * len(counts) // 4, len(counts)})
+    labels = "".join(
+        f'<text x="{min(max(tick * step, 2), width - 2):.1f}" y="{height + 15}" '
+        f'text-anchor="{"start" if tick == 0 else "end" if tick == len(counts) else "middle"}">{edges[tick]:,g}</text>'
+        for tick in ticks
+    )
+    return (
+        f'<svg viewBox="0 0 {width} {height + foot}" role=img>{"".join(shapes)}'
+        f'<line x1=0 x2={width} y1={height} y2={height} stroke="var(--line)"/>'
+        f"<text x={width - 2} y=11 text-anchor=end>{tallest:,}</text>{labels}</svg>"
+    )
+
+
+def _before_and_after(before: Mapping[str, Any], after: Any) -> str:
+    legend = f'<div class=muted><span style="color:var(--two)">■</span> {_both("before")} &nbsp; <span style="color:var(--one)">■</span> {_both("after")}</div>'
+    return legend + _chart(_mapping(after), list(before.get("counts", [])) or None)
+
+
+def _steps(manifest: JsonObject) -> str:
+    head = "".join(
+        f"<th{'' if key in {'step', 'why'} else ' class=n'}>{_both(key)}</th>"
+        for key in ("step", "in", "out", "changed", "why")
+    )
+    lines = []
+    for one in manifest.get("steps") or []:  # type: ignore[union-attr]
+        step = _mapping(one)
+        name = str(step["step"])
+        why = ", ".join(f"{_reason(reason)} {int(count):,}" for reason, count in _mapping(step["removed"]).items())
+        label = _both("quality_step") if name == "quality" else _both(name) if name in _WORDS else _safe(name)
+        lines.append(
+            f"<tr><td>{label}</td><td class=n>{int(step['rows_in']):,}</td><td class=n>{int(step['rows_out']):,}</td>"
+            f"<td class=n>{int(step['changed']):,}</td><td>{why}</td></tr>"
+        )
+    return f"<table><tr>{head}</tr>{''.join(lines)}</table>"
+
+
+def _examples(examples: Mapping[str, Any]) -> str:
+    lines = []
+    removed, masked = _mapping(examples.get("removed")), _mapping(examples.get("masked"))
+    for reason in RemovalReason:
+        lines += [
+            f"<tr><td>{_reason(reason)}</td><td><code>{_safe(line['row'])}</code></td>"
+            f"<td>{_safe(line['question'])}<div class=muted>{_safe(line['detail'])}</div></td></tr>"
+            for line in removed.get(reason.value, [])
+        ]
+    for kind in PersonalDataKind:
+        for line in masked.get(kind.value, []):
+            token = _safe(kind.token)
+            text = _safe(line["text"]).replace(token, f"<mark>{token}</mark>")
+            lines.append(
+                f"<tr><td>{_kind(kind.value)}</td><td><code>{_safe(line['row'])}</code></td><td>{text}</td></tr>"
+            )
+    return f"<table>{''.join(lines)}</table>" if lines else ""
+
+
+def _tokens(told: Mapping[str, Any]) -> str:
+    tokens = _mapping(told.get("tokens"))
+    if not tokens:
+        return _both("tokens_none")
+    conversation = _mapping(tokens["conversation"])
+    numbers = " · ".join(
+        f"{name} {float(conversation[name]):,.0f}" for name in ("median", "p95", "p99", "max") if name in conversation
+    )
+    return (
+        f"<div class=muted>{_safe(tokens['tokenizer'])}: {numbers}. {_both('sampled', n=int(told['rows']))}</div>"
+        + _chart(_mapping(tokens["histogram"]))
+    )
+
+
+def _splits(statistics: JsonObject) -> str:
+    total = max(int(statistics["rows"]), 1)  # type: ignore[arg-type]
+    lines = []
+    for split in Split:
+        part = _mapping(_mapping(statistics["splits"]).get(split.value))
+        rows = int(part.get("rows", 0))
+        lines.append(
+            f"<tr><td>{_both(split.value)}</td><td class=n>{rows:,}</td><td class=n>{rows / total:.1%}</td></tr>"
+        )
+    return f"<table><tr><th></th><th class=n>{_both('rows')}</th><th class=n>{_both('share')}</th></tr>{''.join(lines)}</table>"
+
+
+def _clusters(duplicates: object) -> str:
+    largest = _mapping(duplicates).get("largest") or []
+    lines = "".join(
+        f"<tr><td><code>{_safe(one['kept'])}</code></td><td class=n>{int(one['rows']):,}</td>"
+        f"<td class=n>{float(one['similarity']):.2f}</td></tr>"
+        for one in largest
+    )
+    if not lines:
+        return ""
+    return (
+        f"<table><tr><th>{_both('kept')}</th><th class=n>{_both('members')}</th><th class=n>{_both('similarity')}</th></tr>"
+        f"{lines}</table>"
+    )
+
+
+def _vocabulary(told: Mapping[str, Any]) -> str:
+    if not told.get("rows"):
+        return ""
+    sampled = _both("sampled", n=int(told["rows"]))
+    distinct = _both("words_distinct", total=int(told["words"]), distinct=int(told["distinct_words"]))
+    return f"<div class=muted>{distinct}. {sampled}</div>{_bars(_mapping(told['frequent_words']), _safe)}"
+
+
+def _inputs(manifest: JsonObject) -> str:
+    lines = "".join(
+        f"<tr><td>{_safe(str(_mapping(one)['path']).rpartition('/')[2])}</td><td class=n>{int(_mapping(one)['rows']):,}</td>"
+        f"<td><code>{_safe(str(_mapping(one)['sha256'])[:12])}</code></td></tr>"
+        for one in manifest.get("sources") or []  # type: ignore[union-attr]
+    )
+    return f"<table>{lines}</table>" if lines else ""
