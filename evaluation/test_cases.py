@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from contracts.errors import InvalidDataError, NotFoundError
 from contracts.evaluation import TestCase
 from evaluation.answer_scoring import normalise_answer
 from storage.files import sha256_of_file
+from storage.split_files import sha256_of_split, split_files
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,15 +101,20 @@ def read_suite(path: Path) -> Suite:
     return Suite(path.stem, str(path), sha256_of_file(path), cases, {})
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
+def _rows(path: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The rows of a split, with those of the columns that it has."""
     import pyarrow.parquet as parquet
 
-    if not path.is_file():
+    files = split_files(path)
+    if not files:
         raise NotFoundError(
             "The dataset version has no such split file", value=path, next_step="prepare the dataset version again"
         )
-    table = parquet.read_table(path)
-    return [dict(row) for row in table.to_pylist()]
+    for file in files:
+        with parquet.ParquetFile(file) as table:
+            present = [name for name in columns if name in table.schema_arrow.names]
+            for batch in table.iter_batches(batch_size=1_000, columns=present):
+                yield from batch.to_pylist()
 
 
 def _from_json_text(value: Any) -> Any:
@@ -145,7 +151,7 @@ def read_test_split(parquet_path: Path, name: str = "test split") -> Suite:
     cases: list[TestCase] = []
     excluded: Counter[str] = Counter()
     seen: set[str] = set()
-    for number, row in enumerate(_rows(parquet_path), start=1):
+    for number, row in enumerate(_rows(parquet_path, ["messages", "metadata"]), start=1):
         case = _case_of_row(number, row)
         if isinstance(case, str):
             excluded[case] += 1
@@ -161,13 +167,13 @@ def read_test_split(parquet_path: Path, name: str = "test split") -> Suite:
             allowed="at least one row",
             next_step="prepare the dataset with a larger test_ratio, or give a test_suite file",
         )
-    return Suite(name, str(parquet_path), sha256_of_file(parquet_path), cases, dict(excluded))
+    return Suite(name, str(parquet_path), sha256_of_split(parquet_path), cases, dict(excluded))
 
 
 def most_common_system_prompt(parquet_path: Path) -> str | None:
     """The system turn that most rows of a split carry; None when most carry none."""
     counts: Counter[str | None] = Counter()
-    for row in _rows(parquet_path):
+    for row in _rows(parquet_path, ["messages"]):
         messages: Sequence[dict[str, str]] = _from_json_text(row.get("messages")) or []
         first = messages[0] if messages else None
         counts[first["content"] if first is not None and first.get("role") == "system" else None] += 1

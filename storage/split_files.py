@@ -2,9 +2,16 @@
 
 from pathlib import Path
 
+from storage.files import sha256_of_file, sha256_of_folder
+
 
 def split_files(path: Path) -> list[Path]:
     """The Parquet files of a split in the order of their rows; empty where there is neither file nor folder."""
     if path.is_dir():
         return sorted(path.glob("*.parquet"))
     return [path] if path.is_file() else []
+
+
+def sha256_of_split(path: Path) -> str:
+    """Hex digest of the split's file, or over its parts."""
+    return sha256_of_folder(path, "*.parquet") if path.is_dir() else sha256_of_file(path)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from contracts.errors import InvalidDataError, InvalidRequestError
+from storage.split_files import split_files
 
 IGNORED = -100
 """Label of a token that adds nothing to the loss."""
@@ -29,13 +30,17 @@ class TokenizedRows:
 
 
 def read_conversations(path: Path) -> list[list[Message]]:
-    """The conversations of a split's parquet file. Raises InvalidDataError."""
+    """The conversations of a split: its Parquet file, or its folder of parts. Raises InvalidDataError."""
     import pyarrow.parquet as parquet
 
-    if not path.is_file():
+    files = split_files(path)
+    if not files:
         raise InvalidDataError("A file of the dataset version is missing", value=path, next_step="prepare it again")
-    column = parquet.read_table(path, columns=["messages"]).column("messages").to_pylist()
-    return [json.loads(text) for text in column]
+    return [
+        json.loads(text)
+        for file in files
+        for text in parquet.read_table(file, columns=["messages"]).column("messages").to_pylist()
+    ]
 
 
 def training_template(tokenizer: Any) -> str:

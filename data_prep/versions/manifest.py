@@ -106,7 +106,7 @@ def request_key(
     return _hash(
         {
             "rules": PREPARATION_RULES,
-            "request": request.model_dump(mode="json", exclude={"test_suites", "policy"}),
+            "request": request.model_dump(mode="json", exclude={"test_suites", "policy", "tokenizer"}),
             "policy": policy.model_dump(mode="json"),
             "files": [[source.path, source.sha256] for source in imported.files],
             "test_suites": sorted(test_suites.values()),

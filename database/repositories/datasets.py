@@ -1,6 +1,6 @@
 """Dataset versions, their lineage and their checks."""
 
-from sqlalchemy import select, text
+from sqlalchemy import or_, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -8,7 +8,7 @@ from contracts.datasets import DatasetVersion, QualityCheck, SourceFile
 from contracts.enums import DatasetStatus
 from contracts.errors import NotFoundError
 from contracts.record import JsonObject
-from database.models import DatasetLineage, DatasetQualityLog, TrainingDataset
+from database.models import DatasetLineage, DatasetQualityLog, FinetuningJob, TrainingDataset
 
 
 def _record(row: TrainingDataset) -> DatasetVersion:
@@ -64,6 +64,7 @@ class DatasetRepository:
         categories: dict[str, int],
         metadata: JsonObject | None = None,
         sources: list[SourceFile] | None = None,
+        parents: list[int] | None = None,
         description: str | None = None,
     ) -> DatasetVersion:
         """Add a version with the next number; the same name and content again is the row that is there."""
@@ -99,7 +100,39 @@ class DatasetRepository:
                     dataset_id=row.id, source_path=source.path, source_sha256=source.sha256, rows=source.rows
                 )
             )
+        for parent in parents or []:
+            self._session.add(DatasetLineage(dataset_id=row.id, parent_dataset_id=parent))
         return _record(row)
+
+    def of_name(self, name: str) -> list[DatasetVersion]:
+        """The versions of a name, oldest first."""
+        query = select(TrainingDataset).where(TrainingDataset.name == name).order_by(TrainingDataset.id)
+        return [_record(row) for row in self._session.execute(query).scalars()]
+
+    def needed_folders(self, name: str) -> list[str]:
+        """Folders of versions that are not archived, or that a fine-tuning job was given."""
+        used = select(FinetuningJob.dataset_id)
+        query = select(TrainingDataset.file_path).where(
+            TrainingDataset.name == name,
+            or_(TrainingDataset.status != DatasetStatus.ARCHIVED.value, TrainingDataset.id.in_(used)),
+        )
+        return list(self._session.execute(query).scalars())
+
+    def set_status(self, dataset_id: int, status: DatasetStatus) -> None:
+        """Say in which part of its life the version is. Raises NotFoundError."""
+        row = self._session.get(TrainingDataset, dataset_id)
+        if row is None:
+            raise NotFoundError(
+                "There is no such dataset version", value=dataset_id, next_step="see `tuneway dataset list`"
+            )
+        row.status = status.value
+
+    def parents(self, dataset_id: int) -> list[int]:
+        """The versions that a version was made from."""
+        query = select(DatasetLineage.parent_dataset_id).where(
+            DatasetLineage.dataset_id == dataset_id, DatasetLineage.parent_dataset_id.is_not(None)
+        )
+        return sorted({parent for parent in self._session.execute(query).scalars() if parent is not None})
 
     def get(self, dataset_id: int) -> DatasetVersion:
         """The version. Raises NotFoundError."""

@@ -1,0 +1,268 @@
+"""What the commands do with dataset versions: find, compare, name, join, cut, export and tidy them.
+
+A version is given as `<name>` (the newest of its main branch), `<name>@<branch, tag or commit>`, `<name>@v1.2`, or by
+its dataset_id.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from contracts.errors import InvalidRequestError, NotFoundError, TunewayError
+from contracts.record import Record
+from data_prep.versions import cutting, garbage, merging
+from data_prep.versions.history import walk
+from data_prep.versions.manifest import MAIN, VersionManifest, load_manifest
+from data_prep.versions.references import (
+    branches,
+    commit_folder,
+    commits,
+    create_branch,
+    create_tag,
+    head,
+    load_commit,
+    resolve,
+    tags,
+)
+
+if TYPE_CHECKING:
+    from contracts.datasets import DatasetVersion
+    from contracts.enums import SplitUnit
+    from contracts.record import JsonObject
+    from data_prep.versions.garbage import Garbage
+    from data_prep.versions.merging import Merge
+    from data_prep.versions.splitting import Ratios
+    from database.unit_of_work import UnitOfWork
+    from stages.services import Services
+
+
+@dataclass(frozen=True, slots=True)
+class OpenVersion:
+    """A version that was found."""
+
+    name_dir: Path
+    folder: Path
+    manifest: VersionManifest
+
+
+class LoggedCommit(Record):
+    """One line of a dataset's history."""
+
+    commit: str
+    parents: list[str]
+    created_at: str
+    operation: str
+    message: str
+    rows: int
+    samples: dict[str, int]
+    removed: int
+    masked: int
+    quality_score: float
+    branches: list[str]
+    tags: list[str]
+    version: str | None
+    """`v1.2`; None where the database does not know the commit, or does not answer."""
+    dataset_id: int | None
+
+
+class DatasetListing(Record):
+    """One dataset name."""
+
+    name: str
+    versions: int
+    branches: dict[str, str]
+    tags: dict[str, str]
+    newest: LoggedCommit | None
+
+
+def versions_dir(services: Services) -> Path:
+    """Where the versions of all datasets are."""
+    return services.settings.datasets_dir / "versions"
+
+
+def open_version(given: str, services: Services) -> OpenVersion:
+    """The version that the text names. Raises NotFoundError or InvalidRequestError."""
+    name, _, reference = given.partition("@")
+    if not reference and name.isdecimal() and not (versions_dir(services) / name).is_dir():
+        with services.unit_of_work() as uow:
+            return _opened(Path(uow.datasets.get(int(name)).file_path))
+    name_dir = _name_dir(name, services)
+    try:
+        commit = resolve(name_dir, reference or MAIN)
+    except NotFoundError:
+        with suppress(TunewayError):
+            for version in _rows(name, services):
+                if version.version == reference:
+                    return _opened(Path(version.file_path))
+        raise
+    folder = commit_folder(name_dir, commit)
+    return OpenVersion(name_dir, folder, load_manifest(folder))
+
+
+def list_datasets(services: Services) -> list[DatasetListing]:
+    """Every dataset that has a version, by name."""
+    found = []
+    for name_dir in sorted(path for path in versions_dir(services).glob("[!.]*") if path.is_dir()):
+        known = commits(name_dir)
+        if not known:
+            continue
+        at_branch = branches(name_dir)
+        newest = at_branch.get(MAIN) or next(iter(at_branch.values()), None)
+        rows = _known_rows(name_dir.name, services)
+        found.append(
+            DatasetListing(
+                name=name_dir.name,
+                versions=len(known),
+                branches=at_branch,
+                tags=tags(name_dir),
+                newest=None if newest is None else _logged(name_dir, load_commit(name_dir, newest), rows),
+            )
+        )
+    return found
+
+
+def log_versions(given: str, services: Services) -> list[LoggedCommit]:
+    """The version and everything before it, newest first."""
+    version = open_version(given, services)
+    rows = _known_rows(version.manifest.name, services)
+    return [_logged(version.name_dir, manifest, rows) for manifest in walk(version.name_dir, version.manifest.commit)]
+
+
+def tag_version(given: str, tag: str, services: Services, *, move: bool = False) -> VersionManifest:
+    """Give the version a name that stays. Returns the version."""
+    version = open_version(given, services)
+    create_tag(version.name_dir, tag, version.manifest.commit, move=move)
+    return version.manifest
+
+
+def branch_version(given: str, branch: str, services: Services) -> VersionManifest:
+    """Start a branch at the version. Returns the version."""
+    version = open_version(given, services)
+    create_branch(version.name_dir, branch, version.manifest.commit)
+    return version.manifest
+
+
+def merge_versions(
+    name: str, branch: str, theirs: str, services: Services, message: str = ""
+) -> tuple[Merge, DatasetVersion]:
+    """Bring the rows of `theirs` (branch, tag or commit) into the branch, and register the version that it then has."""
+    name_dir = _name_dir(name, services)
+    other = open_version(f"{name}@{theirs}", services)
+    before = head(name_dir, branch)
+    merged = merging.merge(name_dir, branch, other.manifest.commit, message=message)
+    parents = [commit for commit in (before, other.manifest.commit) if commit is not None and commit != merged.commit]
+    with services.unit_of_work() as uow:
+        return merged, register_version(commit_folder(name_dir, merged.commit), uow, parents=parents)
+
+
+def split_again(
+    name: str,
+    branch: str,
+    ratios: Ratios,
+    services: Services,
+    *,
+    unit: SplitUnit | None = None,
+    seed: int | None = None,
+) -> DatasetVersion:
+    """Cut the branch's newest version in other ratios and register the result."""
+    name_dir = _name_dir(name, services)
+    folder, manifest = cutting.cut_again(name_dir, branch, ratios, unit=unit, seed=seed)
+    with services.unit_of_work() as uow:
+        return register_version(folder, uow, parents=manifest.parents)
+
+
+def collect_garbage(name: str, services: Services, *, dry_run: bool) -> Garbage:
+    """Remove what no branch, tag or row of the database refers to. Nothing where the database does not answer."""
+    name_dir = _name_dir(name, services)
+    with services.unit_of_work() as uow:
+        needed = [Path(path) for path in uow.datasets.needed_folders(name)]
+    return garbage.collect_garbage(name_dir, needed_folders=needed, dry_run=dry_run)
+
+
+def register_version(
+    folder: Path, uow: UnitOfWork, *, metadata: JsonObject | None = None, parents: list[str] | None = None
+) -> DatasetVersion:
+    """The version's row in the database; the row that is there when its content was registered before.
+
+    `parents`: commits whose rows become its parents; those of its manifest unless others are given.
+    """
+    manifest = load_manifest(folder)
+    rows = {Path(row.file_path).resolve(): row.dataset_id for row in uow.datasets.of_name(manifest.name)}
+    before = manifest.parents if parents is None else parents
+    found = [rows.get(commit_folder(folder.parent, commit).resolve()) for commit in before]
+    return uow.datasets.add(
+        name=manifest.name,
+        content_hash=manifest.content_hash,
+        file_path=str(folder),
+        total_samples=manifest.total_samples,
+        train_samples=manifest.samples["train"],
+        val_samples=manifest.samples["validation"],
+        test_samples=manifest.samples["test"],
+        removed=manifest.removed,
+        masked=manifest.masked,
+        quality_score=manifest.quality_score,
+        categories=manifest.categories,
+        metadata={
+            "import_id": manifest.request.import_id,
+            "commit": manifest.commit,
+            "operation": manifest.recipe.operation,
+            "request": manifest.request.model_dump(mode="json"),
+            "steps": [step.model_dump(mode="json") for step in manifest.steps],
+            **(metadata or {}),
+        },
+        sources=manifest.sources,
+        parents=[dataset_id for dataset_id in found if dataset_id is not None],
+    )
+
+
+def _name_dir(name: str, services: Services) -> Path:
+    name_dir = versions_dir(services) / name
+    if not name or "/" in name or name.startswith("."):
+        raise InvalidRequestError(
+            "This is no name of a dataset",
+            value=name,
+            allowed="<name>, <name>@<branch, tag, commit or v1.2>, or a dataset_id",
+            next_step="see `tuneway dataset list`",
+        )
+    if not name_dir.is_dir():
+        resolve(name_dir, MAIN)  # raises, and names the datasets that there are
+    return name_dir
+
+
+def _opened(folder: Path) -> OpenVersion:
+    return OpenVersion(folder.parent, folder, load_manifest(folder))
+
+
+def _rows(name: str, services: Services) -> list[DatasetVersion]:
+    with services.unit_of_work() as uow:
+        return uow.datasets.of_name(name)
+
+
+def _known_rows(name: str, services: Services) -> dict[Path, DatasetVersion]:
+    """By folder; empty where the database does not answer: the history on disk is told all the same."""
+    with suppress(TunewayError):
+        return {Path(row.file_path).resolve(): row for row in _rows(name, services)}
+    return {}
+
+
+def _logged(name_dir: Path, manifest: VersionManifest, rows: dict[Path, DatasetVersion]) -> LoggedCommit:
+    row = rows.get(commit_folder(name_dir, manifest.commit).resolve())
+    return LoggedCommit(
+        commit=manifest.commit,
+        parents=manifest.parents,
+        created_at=manifest.created_at,
+        operation=manifest.recipe.operation,
+        message=manifest.message,
+        rows=manifest.total_samples,
+        samples=manifest.samples,
+        removed=sum(manifest.removed.values()),
+        masked=sum(manifest.masked.values()),
+        quality_score=manifest.quality_score,
+        branches=[name for name, commit in branches(name_dir).items() if commit == manifest.commit],
+        tags=[name for name, commit in tags(name_dir).items() if commit == manifest.commit],
+        version=None if row is None else row.version,
+        dataset_id=None if row is None else row.dataset_id,
+    )
