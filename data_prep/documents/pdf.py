@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -327,7 +328,7 @@ def _pitch(lines: Sequence[_Line]) -> float:
     """The usual distance from line to line, in heights of a line."""
     distances = sorted(
         (below.top - above.top) / (above.bottom - above.top)
-        for above, below in zip(lines, lines[1:], strict=False)
+        for above, below in pairwise(lines)
         if above.page == below.page and 0 < below.top - above.top < 4 * (above.bottom - above.top)
     )
     return distances[len(distances) // 3] if distances else 1.2
@@ -358,7 +359,7 @@ def _group_block(group: Sequence[_Line], levels: dict[float, int], join: Callabl
     first = group[0]
     level = levels.get(first.size)
     text = first.text
-    for above, below in zip(group, group[1:], strict=False):
+    for above, below in pairwise(group):
         if level is not None or _runs_on(above, below):
             text += join(above, below) + below.text
         else:
@@ -411,6 +412,6 @@ def _cell(text: str, join: Callable[[_Line, _Line], str]) -> str:
     if not lines:
         return ""
     joined = lines[0].text
-    for above, below in zip(lines, lines[1:], strict=False):
+    for above, below in pairwise(lines):
         joined += join(above, below) + below.text
     return joined
