@@ -313,6 +313,34 @@ class PipelineStageRow(Base):
     finished_at: Mapped[datetime | None]
 
 
+class SampleReviewRow(Base):
+    """A generated sample and what a person said of it."""
+
+    __tablename__ = "sample_reviews"
+    __table_args__ = (
+        UniqueConstraint("generation_id", "sample_id"),
+        Index("ix_sample_reviews_generation_id_position", "generation_id", "position"),
+    )
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    generation_id: Mapped[str] = mapped_column(String(128))
+    dataset_name: Mapped[str] = mapped_column(String(255))
+    sample_id: Mapped[str] = mapped_column(String(64))
+    position: Mapped[int]
+    template: Mapped[str] = mapped_column(String(50))
+    document: Mapped[str] = mapped_column(Text)
+    grounding: Mapped[float] = mapped_column(Float)
+    quality: Mapped[float] = mapped_column(Float)
+    messages: Mapped[list[Any]]
+    sample_metadata: Mapped[dict[str, Any]] = mapped_column("metadata", JSONB)
+    passage: Mapped[str] = mapped_column(Text)
+    verdict: Mapped[str | None] = mapped_column(String(20))
+    edited_messages: Mapped[list[Any] | None]
+    note: Mapped[str | None] = mapped_column(Text)
+    reviewer: Mapped[str | None] = mapped_column(String(255))
+    reviewed_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = _created()
+
+
 class AuditLog(Base):
     """Who did what."""
 

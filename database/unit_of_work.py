@@ -17,6 +17,7 @@ from database.repositories.jobs import JobRepository
 from database.repositories.leases import LeaseRepository
 from database.repositories.models import ModelRepository
 from database.repositories.pipeline_runs import PipelineRunRepository
+from database.repositories.reviews import ReviewRepository
 from database.repositories.users import UserRepository
 
 
@@ -65,6 +66,11 @@ class UnitOfWork:
     def pipeline_runs(self) -> PipelineRunRepository:
         """Pipeline runs and their stages."""
         return PipelineRunRepository(self.session)
+
+    @cached_property
+    def reviews(self) -> ReviewRepository:
+        """Generated samples and what people said of them."""
+        return ReviewRepository(self.session)
 
     @cached_property
     def audit(self) -> AuditRepository:

@@ -115,6 +115,11 @@ class Settings(BaseSettings):
         return self.data_dir / "datasets"
 
     @property
+    def generations_dir(self) -> Path:
+        """Samples made from documents; importable."""
+        return self.datasets_dir / "generations"
+
+    @property
     def models_dir(self) -> Path:
         """base/ and registered/ models."""
         return self.data_dir / "models"
@@ -200,6 +205,7 @@ class Settings(BaseSettings):
             REPOSITORY_ROOT / "demo",
             REPOSITORY_ROOT.parent / "shared" / "data",
             self.data_dir / "inbox",
+            self.generations_dir,
             *self.input_roots,
         ]
 

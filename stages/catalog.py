@@ -25,6 +25,7 @@ from contracts.datasets import (
 from contracts.enums import JobKind, StageName
 from contracts.evaluation import EvaluateRequest, EvaluationReport, GateRequest, GateVerdict
 from contracts.experiments import ABExperiment, StartABTestRequest
+from contracts.generation import GenerateRequest, GenerationReport
 from contracts.models import Deployment, DeployRequest, ModelVersion, RegisterRequest
 from contracts.training import TrainingReport, TrainRequest
 
@@ -56,6 +57,7 @@ class Stage:
 STAGES: dict[StageName, Stage] = {
     stage.name: stage
     for stage in (
+        Stage(StageName.GENERATE_QA, GenerateRequest, GenerationReport),
         Stage(StageName.IMPORT_DATASET, ImportRequest, ImportedDataset),
         Stage(StageName.PREPARE, PrepareRequest, DatasetVersion),
         Stage(StageName.CHECK_QUALITY, QualityRequest, QualityReport),

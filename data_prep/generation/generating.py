@@ -1,0 +1,463 @@
+"""Documents to checked samples: ask the generator about every passage, keep what its passage bears out.
+
+    generations/<dataset name>/answers.jsonl        every answer that was paid for
+    generations/<dataset name>/<id>/samples.jsonl   canonical rows, each with its lineage
+                                    rejected.jsonl  what was not taken, and why
+                                    report.json     written last
+
+Everything after the answers is a function of them: the same answers give the same files, whatever was killed when.
+"""
+
+import hashlib
+import json
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from contracts.enums import PersonalDataKind, QuestionTemplate, SampleFault
+from contracts.generation import GenerateRequest, GenerationReport
+from contracts.record import JsonObject
+from data_prep.documents.chunks import Chunk
+from data_prep.duplicates.near import find_near_duplicates
+from data_prep.generation.answers import samples_in
+from data_prep.generation.asking import Asked, answers_in, ask_all, cost_of
+from data_prep.generation.checks import check_candidate, evidence_span, quality_of
+from data_prep.generation.grounding import Source, grounding, source_of
+from data_prep.generation.journal import Journal
+from data_prep.generation.passages import Passages
+from data_prep.generation.templates import Candidate, Question, candidates_of, messages_of, question_for, title_of
+from data_prep.masking.masker import mask
+from data_prep.normalisation import comparable, normalise
+from data_prep.rows import Message, OnProgress, Row
+from storage.files import read_json, write_json_atomically, write_text_atomically
+
+GENERATION_RULES = "1"
+"""Raise when the same answers would give other samples: earlier reports are then not taken for the same."""
+SAMPLES_FILE, REJECTED_FILE, REPORT_FILE = "samples.jsonl", "rejected.jsonl", "report.json"
+_NOT_OF_THE_OUTCOME = {
+    "documents", "qdrant", "endpoint_url", "api_key_file", "concurrency", "timeout_seconds", "attempts", "price", "max_cost",
+}  # fmt: skip
+_DISTRACTOR_TRIES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A sample that passed the checks of its own text."""
+
+    row: Row
+    chunk: Chunk
+    template: QuestionTemplate
+    turns: tuple[tuple[str, str], ...]
+    """As the generator wrote them."""
+    passage: str
+    """As the generator saw it."""
+    grounding: float
+    quality: float
+    compared: Row
+    """What makes it the same sample as another: its turns without context."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A sample, or a whole answer, that is not taken."""
+
+    fault: SampleFault
+    detail: str
+    chunk: Chunk
+    template: QuestionTemplate
+    turns: tuple[tuple[str, str], ...] = ()
+
+
+def generation_id(request: GenerateRequest, passages: Passages) -> str:
+    """Content address: the passages and everything in the request that the samples depend on."""
+    asked = request.model_dump(mode="json", exclude=_NOT_OF_THE_OUTCOME)
+    identity = json.dumps(
+        [GENERATION_RULES, asked, [chunk.chunk_id for chunk in passages.chunks]], ensure_ascii=False, sort_keys=True
+    )
+    return f"{request.dataset_name}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
+
+
+def finished_report(request: GenerateRequest, passages: Passages, generations_dir: Path) -> GenerationReport | None:
+    """The report of a generation of which nothing is left to ask; None where there is none."""
+    record = read_json(generations_dir / request.dataset_name / generation_id(request, passages) / REPORT_FILE)
+    if record is None:
+        return None
+    report = GenerationReport.model_validate(record)
+    return report.model_copy(update={"asked_now": 0, "cost_now": 0.0}) if report.complete else None
+
+
+def generate(
+    request: GenerateRequest,
+    passages: Passages,
+    generations_dir: Path,
+    *,
+    endpoint_url: str,
+    served_model: str | None = None,
+    api_key: str | None = None,
+    on_samples: Callable[[str, Sequence[Sample]], None] | None = None,
+    on_progress: OnProgress | None = None,
+) -> GenerationReport:
+    """Ask, check, write. The same request again asks only what has no answer yet, and writes the files anew.
+
+    `on_samples(generation_id, samples)` is called before the report is written: what is reported has been handed on.
+    """
+    started = time.monotonic()
+    folder = generations_dir / request.dataset_name / generation_id(request, passages)
+    with Journal(generations_dir / request.dataset_name) as journal:
+        masked: Counter[str] = Counter()
+        texts = _masked_passages(passages.chunks, masked, on_progress)
+        total = len(texts) * len(request.templates)
+        asked = ask_all(
+            lambda: _questions(passages.chunks, texts, request),
+            request,
+            journal,
+            endpoint_url=endpoint_url,
+            model=served_model or request.model,
+            api_key=api_key,
+            on_progress=on_progress,
+        )
+        work = _Assembly(request, passages, texts, folder.name, journal, asked, masked)
+        work.write_samples(folder, total, on_progress)
+        if on_samples is not None:
+            on_samples(folder.name, work.samples)
+        report = work.report(folder, total, time.monotonic() - started)
+        write_json_atomically(folder / REPORT_FILE, report.model_dump(mode="json"))
+    return report
+
+
+def _masked_passages(chunks: Sequence[Chunk], masked: Counter[str], on_progress: OnProgress | None) -> list[str]:
+    """The passages as they may leave this installation: without personal data."""
+    texts = []
+    for number, chunk in enumerate(chunks):
+        if on_progress is not None and number % 100 == 0:
+            on_progress("masking the passages", number, len(chunks))
+        texts.append(_mask_counted([_writable(chunk.text)], masked)[0])
+    return texts
+
+
+def _mask_counted(texts: Sequence[str], masked: Counter[str]) -> list[str]:
+    found = mask(texts)
+    masked.update(datum.kind.value for text in found for datum in text.found)
+    return [text.text for text in found]
+
+
+def _questions(chunks: Sequence[Chunk], texts: Sequence[str], request: GenerateRequest) -> Iterator[Question]:
+    for chunk, text in zip(chunks, texts, strict=True):
+        for template in request.templates:
+            yield question_for(chunk, template, text, request)
+
+
+class _Assembly:
+    """The samples of the journal's answers, one passage after another."""
+
+    def __init__(
+        self,
+        request: GenerateRequest,
+        passages: Passages,
+        texts: Sequence[str],
+        generation: str,
+        journal: Journal,
+        asked: Asked,
+        masked: Counter[str],
+    ) -> None:
+        self.samples: list[Sample] = []
+        self._rejected: list[Rejected] = []
+        self._request = request
+        self._passages = passages
+        self._texts = texts
+        self._generation = generation
+        self._journal = journal
+        self._asked = asked
+        self._masked = masked
+        self._generated = self._unanswered = 0
+        self._input_tokens = self._output_tokens = 0
+        self._estimated = False
+        self._cost = 0.0
+
+    def write_samples(self, folder: Path, total: int, on_progress: OnProgress | None) -> None:
+        """Make the samples and write them, and beside them what is not taken."""
+        for number, question in enumerate(_questions(self._passages.chunks, self._texts, self._request)):
+            if on_progress is not None and number % 100 == 0:
+                on_progress("checking the samples", number, total)
+            self._take(question)
+        self._remove_duplicates(on_progress)
+        write_text_atomically(folder / SAMPLES_FILE, _lines(_sample_line(sample) for sample in self.samples))
+        write_text_atomically(folder / REJECTED_FILE, _lines(self._rejected_line(one) for one in self._rejected))
+        # what was not taken may be anything a model says
+        (folder / REJECTED_FILE).chmod(0o600)
+        if on_progress is not None:
+            on_progress("checking the samples", total, total)
+
+    def _take(self, question: Question) -> None:
+        completions = list(answers_in(self._journal, question, self._request))
+        for completion in completions:
+            self._input_tokens += completion.input_tokens
+            self._output_tokens += completion.output_tokens
+            self._estimated |= completion.tokens_estimated
+            self._cost += cost_of(completion, self._request.price)
+        read = [samples_in(completion.text) for completion in completions]
+        samples = next((one for one in read if one is not None), None)
+        if samples is None:
+            self._without_samples(question, len(completions))
+            return
+        chunk = question.chunk
+        source = source_of([question.passage, *chunk.heading_path, chunk.article, title_of(chunk), chunk.table_header])
+        for position, candidate in enumerate(candidates_of(question.template, samples)):
+            self._generated += 1
+            self._judge(question, _normalised(candidate), position, source)
+
+    def _without_samples(self, question: Question, answers: int) -> None:
+        if answers == self._request.readable_attempts:
+            fault, detail = SampleFault.UNREADABLE, f"{answers} answers, none of them the JSON that was asked for"
+        else:
+            fault = SampleFault.NO_ANSWER
+            detail = self._asked.failures.get(question.prompt_sha256, "not asked: the limit of the cost was reached")
+            self._unanswered += 1
+        self._rejected.append(Rejected(fault, detail, question.chunk, question.template))
+
+    def _judge(self, question: Question, candidate: Candidate, position: int, source: Source) -> None:
+        def reject(fault: SampleFault, detail: str) -> None:
+            self._rejected.append(Rejected(fault, detail, question.chunk, question.template, candidate.turns))
+
+        verdict = check_candidate(candidate, question, source, self._request)
+        if verdict.fault is not None:
+            reject(verdict.fault, verdict.detail)
+            return
+        sample = self._sample(question, candidate, position, verdict.grounding)
+        if sample.quality < self._request.min_quality_score:
+            reject(SampleFault.LOW_QUALITY, f"quality {sample.quality:.2f}")
+            return
+        self.samples.append(sample)
+
+    def _sample(self, question: Question, candidate: Candidate, position: int, grounded: float) -> Sample:
+        request, chunk = self._request, question.chunk
+        identity = f"{question.prompt_sha256}\0{request.model}\0{request.seed}\0{position}"
+        sample_id = hashlib.blake2b(identity.encode(), digest_size=8).hexdigest()
+        draw = random.Random(sample_id)  # noqa: S311 - the same sample in every run
+        used, distractors = self._distractors(question, candidate, draw)
+        messages = messages_of(question, candidate, request, distractors, draw)
+        contents = _mask_counted([message.content for message in messages], self._masked)
+        spoken = tuple(replace(message, content=text) for message, text in zip(messages, contents, strict=True))
+        own_turns = _turns(candidate, question)
+        quality = quality_of(Row(sample_id, own_turns))
+        metadata: JsonObject = {
+            "source": chunk.document,
+            **({"category": category} if (category := _category(request, chunk)) else {}),
+            "quality_score": round(quality, 4),
+            "template": question.template.value,
+            "lineage": self._lineage(question, candidate, grounded, used),
+        }
+        return Sample(
+            row=Row(sample_id, spoken, metadata),
+            chunk=chunk,
+            template=question.template,
+            turns=candidate.turns,
+            passage=question.passage,
+            grounding=grounded,
+            quality=quality,
+            compared=Row(sample_id, own_turns),
+        )
+
+    def _lineage(self, question: Question, candidate: Candidate, grounded: float, used: Sequence[Chunk]) -> JsonObject:
+        chunk = question.chunk
+        lineage: JsonObject = {
+            "document": chunk.document,
+            "document_sha256": chunk.document_sha256,
+            "chunk_id": chunk.chunk_id,
+            "start": chunk.start,
+            "end": chunk.end,
+            "generator_model": self._request.model,
+            "template": question.template.value,
+            "prompt_sha256": question.prompt_sha256,
+            "grounding": round(grounded, 4),
+            "generation_id": self._generation,
+        }
+        headings = _mask_counted([*chunk.heading_path, chunk.article], Counter())
+        if chunk.heading_path:
+            lineage["headings"] = list(headings[:-1])
+        if chunk.article:
+            lineage["article"] = headings[-1]
+        if chunk.page is not None:
+            lineage["page"] = chunk.page
+        span = evidence_span(candidate.evidence, chunk.text)
+        if span is not None:
+            lineage["evidence_start"], lineage["evidence_end"] = chunk.start + span[0], chunk.start + span[1]
+        if used:
+            lineage["distractors"] = [one.chunk_id for one in used]
+        return lineage
+
+    def _distractors(
+        self, question: Question, candidate: Candidate, draw: random.Random
+    ) -> tuple[list[Chunk], list[str]]:
+        """Other passages for the template rag, none of which answers the question too."""
+        if question.template is not QuestionTemplate.RAG:
+            return [], []
+        chunks = self._passages.chunks
+        taken: list[int] = []
+        for _ in range(_DISTRACTOR_TRIES):
+            if len(taken) == self._request.distractors:
+                break
+            index = draw.randrange(len(chunks))
+            if index in taken or chunks[index].chunk_id == question.chunk.chunk_id:
+                continue
+            asked, answer = candidate.turns[0]
+            if grounding(asked, answer, source_of([self._texts[index]])) < self._request.min_grounding:
+                taken.append(index)
+        return [chunks[index] for index in taken], [self._texts[index] for index in taken]
+
+    def _remove_duplicates(self, on_progress: OnProgress | None) -> None:
+        """Of samples that ask the same, or say nearly the same, the best one stays; of these the first."""
+        best: dict[tuple[str, str], int] = {}
+        for index, sample in enumerate(self.samples):
+            key = (sample.template.value, comparable(sample.compared.question))
+            if key not in best or _worth(sample) > _worth(self.samples[best[key]]):
+                best[key] = index
+        kept = sorted(best.values())
+        removed = dict.fromkeys(set(range(len(self.samples))) - set(kept), "asks what another sample asks")
+        for template in self._request.templates:
+            same = [index for index in kept if self.samples[index].template is template]
+            near = find_near_duplicates(
+                [self.samples[index].compared for index in same],
+                [_worth(self.samples[index]) for index in same],
+                self._request.near_duplicate_threshold,
+                on_progress,
+            )
+            removed.update({same[position]: removal.detail for position, removal in near.items()})
+        for index in sorted(removed):
+            sample = self.samples[index]
+            self._rejected.append(
+                Rejected(SampleFault.DUPLICATE, removed[index], sample.chunk, sample.template, sample.turns)
+            )
+        self.samples = [sample for index, sample in enumerate(self.samples) if index not in removed]
+
+    def _rejected_line(self, one: Rejected) -> JsonObject:
+        texts = _mask_counted([text for turn in one.turns for text in turn], Counter())
+        return {
+            "fault": one.fault.value,
+            "detail": one.detail,
+            "template": one.template.value,
+            "document": one.chunk.document,
+            "chunk_id": one.chunk.chunk_id,
+            "start": one.chunk.start,
+            "end": one.chunk.end,
+            "turns": [
+                {"question": asked, "answer": answer} for asked, answer in zip(texts[::2], texts[1::2], strict=True)
+            ],
+        }
+
+    def report(self, folder: Path, total: int, seconds: float) -> GenerationReport:
+        """What it all came to."""
+        faults = Counter(one.fault for one in self._rejected)
+        templates = Counter(sample.template for sample in self.samples)
+        return GenerationReport(
+            generation_id=self._generation,
+            dataset_name=self._request.dataset_name,
+            complete=not self._unanswered,
+            message=_message(total, self._unanswered, self._generated, len(self.samples), faults),
+            samples_path=str(folder / SAMPLES_FILE),
+            rejected_path=str(folder / REJECTED_FILE),
+            model=self._request.model,
+            documents=list(self._passages.documents),
+            skipped=list(self._passages.skipped),
+            chunks=len(self._texts),
+            questions=total,
+            answered=total - self._unanswered,
+            unanswered=self._unanswered,
+            asked_now=self._asked.answered_now,
+            generated=self._generated,
+            accepted=len(self.samples),
+            by_template={template: templates[template] for template in self._request.templates},
+            rejected={fault: faults[fault] for fault in SampleFault if faults[fault]},
+            masked={kind.value: self._masked[kind.value] for kind in PersonalDataKind if self._masked[kind.value]},
+            mean_grounding=_mean([sample.grounding for sample in self.samples]),
+            mean_quality=_mean([sample.quality for sample in self.samples]),
+            input_tokens=self._input_tokens,
+            output_tokens=self._output_tokens,
+            tokens_estimated=self._estimated,
+            cost=round(self._cost, 6),
+            cost_now=round(self._asked.cost_now, 6),
+            currency=self._request.price.currency,
+            seconds=round(seconds, 3),
+        )
+
+
+FAULT_WORDS = {
+    SampleFault.UNREADABLE: "답이 요청한 JSON이 아님",
+    SampleFault.NO_ANSWER: "답을 받지 못함",
+    SampleFault.EMPTY: "빈 질문이나 답변",
+    SampleFault.COPIES_PROMPT: "지시문이나 본문을 그대로 옮김",
+    SampleFault.WRONG_LANGUAGE: "한국어가 아님",
+    SampleFault.REFERS_TO_PASSAGE: "질문이 '이 문서'를 가리킴",
+    SampleFault.WRONG_NUMBER: "본문에 없는 수치",
+    SampleFault.NOT_GROUNDED: "본문에 근거가 없음",
+    SampleFault.LOW_QUALITY: "품질 점수 미달",
+    SampleFault.DUPLICATE: "다른 표본과 중복",
+}
+
+
+def _message(total: int, unanswered: int, generated: int, accepted: int, faults: Counter[SampleFault]) -> str:
+    """The outcome as people read it."""
+    sentences = [
+        f"질문 {total:,}건 가운데 {total - unanswered:,}건에 답을 받았고, 표본 {generated:,}건 중 {accepted:,}건이 검사를 통과했습니다."
+    ]
+    if faults:
+        sentences.append(
+            "제외한 이유: "
+            + ", ".join(f"{FAULT_WORDS[fault]} {count:,}건" for fault, count in faults.most_common())
+            + "."
+        )
+    if unanswered:
+        sentences.append("같은 요청으로 다시 실행하면 답을 받지 못한 질문만 다시 묻습니다.")
+    if not accepted:
+        sentences.append(
+            "통과한 표본이 없어 학습에 쓸 것이 없습니다. 생성 모델이 한국어 지시를 따르는지 확인하고, 더 큰 모델을 쓰거나 기준을 낮추십시오."
+        )
+    return " ".join(sentences)
+
+
+def _worth(sample: Sample) -> float:
+    return sample.quality + sample.grounding
+
+
+def _normalised(candidate: Candidate) -> Candidate:
+    turns = tuple((normalise(_writable(asked)), normalise(_writable(answer))) for asked, answer in candidate.turns)
+    return replace(candidate, turns=turns)
+
+
+def _writable(text: str) -> str:
+    """Half a character, as broken servers send it, becomes a question mark."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _turns(candidate: Candidate, question: Question) -> tuple[Message, ...]:
+    """The sample without context, as its quality is judged: a summary's question is the passage."""
+    return tuple(
+        message
+        for asked, answer in candidate.turns
+        for message in (Message("user", asked or question.passage), Message("assistant", answer))
+    )
+
+
+def _category(request: GenerateRequest, chunk: Chunk) -> str:
+    given = chunk.payload.get("category")
+    folder = chunk.document.rsplit("/", 2)[-2] if "/" in chunk.document else ""
+    return request.category or (given if isinstance(given, str) else "") or folder
+
+
+def _sample_line(sample: Sample) -> JsonObject:
+    return {
+        "id": sample.row.row_id,
+        "messages": [{"role": message.role, "content": message.content} for message in sample.row.messages],
+        "metadata": sample.row.metadata,
+    }
+
+
+def _lines(values: Iterator[JsonObject]) -> str:
+    return "".join(json.dumps(value, ensure_ascii=False) + "\n" for value in values)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return round(sum(values) / len(values), 4) if values else 0.0
