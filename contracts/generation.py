@@ -71,6 +71,8 @@ class GenerateRequest(Record):
     min_korean_share: float = Field(default=0.5, ge=0, le=1)
     """Share of Hangul among the letters of question and answer, each."""
     near_duplicate_threshold: float = Field(default=0.9, gt=0.5, le=1)
+    policy: str = Field(default="default", pattern=r"^[^\x00-\x1f]{1,500}$")
+    """A policy that ships (data_prep/policies), or a YAML file below one of the allowed input folders."""
     seed: int = Field(default=0, ge=0)
     """Another seed asks everything anew."""
 
@@ -94,7 +96,7 @@ class SourceDocument(Record):
 
 
 class SkippedDocument(Record):
-    """A document of a folder that could not be read."""
+    """A file of a folder that could not be read, or was left out."""
 
     name: str
     reason: str

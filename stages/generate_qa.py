@@ -10,6 +10,7 @@ from contracts.generation import NewReview
 from data_prep.generation.generating import finished_report, generate
 from data_prep.generation.passages import read_passages
 from data_prep.imports.input_files import require_disk_space
+from data_prep.policies import load_policy
 from stages.progress import LoggedProgress
 
 if TYPE_CHECKING:
@@ -41,7 +42,10 @@ def generate_qa(
         qdrant_api_key=_key(services, QDRANT_KEY_FILE) or "",
         on_progress=progress,
     )
-    finished = finished_report(request, passages, settings.generations_dir)
+    policy = load_policy(
+        request.policy, relative_to=settings.repository_root, allowed_roots=settings.allowed_input_roots
+    )
+    finished = finished_report(request, passages, policy, settings.generations_dir)
     if finished is not None:
         return finished
     needed = len(passages.chunks) * len(request.templates) * _BYTES_PER_ANSWER
@@ -51,6 +55,7 @@ def generate_qa(
         return generate(
             request,
             passages,
+            policy,
             settings.generations_dir,
             endpoint_url=endpoint_url,
             served_model=served_model,

@@ -178,7 +178,7 @@ class _Run:
     def _failed(self, question: Question, error: RefusedError | BusyError) -> None:
         self.asked.failures[question.prompt_sha256] = str(error)
         self._failed_in_a_row += 1
-        log.warning("no answer for %s (%s): %s", question.chunk.chunk_id, question.template.value, error)
+        log.warning("no answer for %s (%s): %s", question.passage.chunk.chunk_id, question.template.value, error)
         if self.asked.answered_now or self._failed_in_a_row < min(GIVE_UP_AFTER, self._left):
             return
         if isinstance(error, RefusedError):

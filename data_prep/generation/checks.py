@@ -9,8 +9,6 @@ from contracts.generation import GenerateRequest
 from data_prep.generation.grounding import Source, grounding, unsupported_numbers
 from data_prep.generation.templates import Candidate, Question
 from data_prep.normalisation import comparable
-from data_prep.quality.score import score_quality
-from data_prep.rows import Row
 
 _REFERS = re.compile(
     r"(?:이|위|위의|아래|아래의|본|해당|주어진|제시된|제공된)\s?(?:문서|본문|글|글에서|내용|자료|지문|텍스트|문단|구절)(?=[에은는이가을를의과와로상 ,.?]|$)"
@@ -42,7 +40,7 @@ def check_candidate(candidate: Candidate, question: Question, source: Source, re
         return Verdict(SampleFault.EMPTY, 0.0)
     if any(comparable(text) in _PLACEHOLDERS for text in texts) or _copies(texts, question.instructions):
         return Verdict(SampleFault.COPIES_PROMPT, 0.0, "repeats the instructions")
-    if any(_is_whole(text, question.passage) for text in texts):
+    if any(_is_whole(text, question.passage.text) for text in texts):
         return Verdict(SampleFault.COPIES_PROMPT, 0.0, "repeats the whole passage")
     share = min(korean_share(text) for text in texts)
     if share < request.min_korean_share:
@@ -56,11 +54,6 @@ def check_candidate(candidate: Candidate, question: Question, source: Source, re
     if grounded < request.min_grounding:
         return Verdict(SampleFault.NOT_GROUNDED, grounded, f"grounding {grounded:.2f}")
     return Verdict(None, grounded)
-
-
-def quality_of(row: Row) -> float:
-    """The quality score of a row, 0 to 1: the one that the preparation gives it."""
-    return score_quality(row).value
 
 
 def korean_share(text: str) -> float:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from contracts.data_policy import DataPolicy
 from contracts.enums import PersonalDataKind, QuestionTemplate, SampleFault
 from contracts.generation import GenerateRequest, GenerationReport
 from contracts.record import JsonObject
@@ -24,13 +25,22 @@ from data_prep.documents.chunks import Chunk
 from data_prep.duplicates.near import find_near_duplicates
 from data_prep.generation.answers import samples_in
 from data_prep.generation.asking import Asked, answers_in, ask_all, cost_of
-from data_prep.generation.checks import check_candidate, evidence_span, quality_of
-from data_prep.generation.grounding import Source, grounding, source_of
+from data_prep.generation.checks import check_candidate, evidence_span
+from data_prep.generation.grounding import grounding, source_of
 from data_prep.generation.journal import Journal
 from data_prep.generation.passages import Passages
-from data_prep.generation.templates import Candidate, Question, candidates_of, messages_of, question_for, title_of
+from data_prep.generation.templates import (
+    Candidate,
+    Passage,
+    Question,
+    candidates_of,
+    messages_of,
+    question_for,
+    title_of,
+)
 from data_prep.masking.masker import mask
 from data_prep.normalisation import comparable, normalise
+from data_prep.quality.judging import QualityJudge
 from data_prep.rows import Message, OnProgress, Row
 from storage.files import read_json, write_json_atomically, write_text_atomically
 
@@ -41,6 +51,8 @@ _NOT_OF_THE_OUTCOME = {
     "documents", "qdrant", "endpoint_url", "api_key_file", "concurrency", "timeout_seconds", "attempts", "price", "max_cost",
 }  # fmt: skip
 _DISTRACTOR_TRIES = 20
+_MIN_ANSWER_CHARACTERS = 2
+"""`5일` is an answer; how short one may be in a dataset is for the preparation to say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +83,23 @@ class Rejected:
     turns: tuple[tuple[str, str], ...] = ()
 
 
-def generation_id(request: GenerateRequest, passages: Passages) -> str:
+def generation_id(request: GenerateRequest, passages: Passages, policy: DataPolicy) -> str:
     """Content address: the passages and everything in the request that the samples depend on."""
     asked = request.model_dump(mode="json", exclude=_NOT_OF_THE_OUTCOME)
     identity = json.dumps(
-        [GENERATION_RULES, asked, [chunk.chunk_id for chunk in passages.chunks]], ensure_ascii=False, sort_keys=True
+        [GENERATION_RULES, asked, policy.model_dump(mode="json"), [chunk.chunk_id for chunk in passages.chunks]],
+        ensure_ascii=False,
+        sort_keys=True,
     )
     return f"{request.dataset_name}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
 
 
-def finished_report(request: GenerateRequest, passages: Passages, generations_dir: Path) -> GenerationReport | None:
+def finished_report(
+    request: GenerateRequest, passages: Passages, policy: DataPolicy, generations_dir: Path
+) -> GenerationReport | None:
     """The report of a generation of which nothing is left to ask; None where there is none."""
-    record = read_json(generations_dir / request.dataset_name / generation_id(request, passages) / REPORT_FILE)
+    name = generation_id(request, passages, policy)
+    record = read_json(generations_dir / request.dataset_name / name / REPORT_FILE)
     if record is None:
         return None
     report = GenerationReport.model_validate(record)
@@ -92,6 +109,7 @@ def finished_report(request: GenerateRequest, passages: Passages, generations_di
 def generate(
     request: GenerateRequest,
     passages: Passages,
+    policy: DataPolicy,
     generations_dir: Path,
     *,
     endpoint_url: str,
@@ -105,13 +123,13 @@ def generate(
     `on_samples(generation_id, samples)` is called before the report is written: what is reported has been handed on.
     """
     started = time.monotonic()
-    folder = generations_dir / request.dataset_name / generation_id(request, passages)
+    folder = generations_dir / request.dataset_name / generation_id(request, passages, policy)
     with Journal(generations_dir / request.dataset_name) as journal:
         masked: Counter[str] = Counter()
-        texts = _masked_passages(passages.chunks, masked, on_progress)
-        total = len(texts) * len(request.templates)
+        shown = _masked_passages(passages.chunks, masked, on_progress)
+        total = len(shown) * len(request.templates)
         asked = ask_all(
-            lambda: _questions(passages.chunks, texts, request),
+            lambda: _questions(shown, request),
             request,
             journal,
             endpoint_url=endpoint_url,
@@ -119,7 +137,7 @@ def generate(
             api_key=api_key,
             on_progress=on_progress,
         )
-        work = _Assembly(request, passages, texts, folder.name, journal, asked, masked)
+        work = _Assembly(request, passages, policy, shown, folder.name, journal, asked, masked)
         work.write_samples(folder, total, on_progress)
         if on_samples is not None:
             on_samples(folder.name, work.samples)
@@ -128,14 +146,16 @@ def generate(
     return report
 
 
-def _masked_passages(chunks: Sequence[Chunk], masked: Counter[str], on_progress: OnProgress | None) -> list[str]:
+def _masked_passages(chunks: Sequence[Chunk], masked: Counter[str], on_progress: OnProgress | None) -> list[Passage]:
     """The passages as they may leave this installation: without personal data."""
-    texts = []
+    passages = []
     for number, chunk in enumerate(chunks):
         if on_progress is not None and number % 100 == 0:
             on_progress("masking the passages", number, len(chunks))
-        texts.append(_mask_counted([_writable(chunk.text)], masked)[0])
-    return texts
+        texts = [chunk.text, title_of(chunk), chunk.article, chunk.table_header, *chunk.heading_path]
+        text, title, article, header, *headings = _mask_counted([_writable(one) for one in texts], masked)
+        passages.append(Passage(chunk, text, title, tuple(headings), article, header))
+    return passages
 
 
 def _mask_counted(texts: Sequence[str], masked: Counter[str]) -> list[str]:
@@ -144,10 +164,10 @@ def _mask_counted(texts: Sequence[str], masked: Counter[str]) -> list[str]:
     return [text.text for text in found]
 
 
-def _questions(chunks: Sequence[Chunk], texts: Sequence[str], request: GenerateRequest) -> Iterator[Question]:
-    for chunk, text in zip(chunks, texts, strict=True):
+def _questions(passages: Sequence[Passage], request: GenerateRequest) -> Iterator[Question]:
+    for passage in passages:
         for template in request.templates:
-            yield question_for(chunk, template, text, request)
+            yield question_for(passage, template, request)
 
 
 class _Assembly:
@@ -157,7 +177,8 @@ class _Assembly:
         self,
         request: GenerateRequest,
         passages: Passages,
-        texts: Sequence[str],
+        policy: DataPolicy,
+        shown: Sequence[Passage],
         generation: str,
         journal: Journal,
         asked: Asked,
@@ -167,8 +188,9 @@ class _Assembly:
         self._rejected: list[Rejected] = []
         self._request = request
         self._passages = passages
-        self._texts = texts
+        self._shown = shown
         self._generation = generation
+        self._judge = QualityJudge(policy.quality, request.min_quality_score, _MIN_ANSWER_CHARACTERS)
         self._journal = journal
         self._asked = asked
         self._masked = masked
@@ -179,7 +201,7 @@ class _Assembly:
 
     def write_samples(self, folder: Path, total: int, on_progress: OnProgress | None) -> None:
         """Make the samples and write them, and beside them what is not taken."""
-        for number, question in enumerate(_questions(self._passages.chunks, self._texts, self._request)):
+        for number, question in enumerate(_questions(self._shown, self._request)):
             if on_progress is not None and number % 100 == 0:
                 on_progress("checking the samples", number, total)
             self._take(question)
@@ -203,11 +225,32 @@ class _Assembly:
         if samples is None:
             self._without_samples(question, len(completions))
             return
-        chunk = question.chunk
-        source = source_of([question.passage, *chunk.heading_path, chunk.article, title_of(chunk), chunk.table_header])
-        for position, candidate in enumerate(candidates_of(question.template, samples)):
+        source = source_of(question.passage.matter)
+        grounded: list[tuple[int, Candidate, float]] = []
+        for position, given in enumerate(candidates_of(question.template, samples)):
             self._generated += 1
-            self._judge(question, _normalised(candidate), position, source)
+            candidate = _normalised(given)
+            verdict = check_candidate(candidate, question, source, self._request)
+            if verdict.fault is None:
+                grounded.append((position, candidate, verdict.grounding))
+            else:
+                self._reject(verdict.fault, verdict.detail, question, candidate)
+        rows = [
+            Row(self._sample_id(question, position), _turns(candidate, question)) for position, candidate, _ in grounded
+        ]
+        for row, (_, candidate, share), quality in zip(rows, grounded, self._judge.judge(rows), strict=True):
+            if quality.removal is None:
+                self.samples.append(self._sample(question, candidate, row, share, quality.score))
+            else:
+                said = f"{quality.removal.reason.value} {quality.removal.detail}".strip()
+                self._reject(SampleFault.LOW_QUALITY, said, question, candidate)
+
+    def _reject(self, fault: SampleFault, detail: str, question: Question, candidate: Candidate) -> None:
+        self._rejected.append(Rejected(fault, detail, question.passage.chunk, question.template, candidate.turns))
+
+    def _sample_id(self, question: Question, position: int) -> str:
+        identity = f"{question.prompt_sha256}\0{self._request.model}\0{self._request.seed}\0{position}"
+        return hashlib.blake2b(identity.encode(), digest_size=8).hexdigest()
 
     def _without_samples(self, question: Question, answers: int) -> None:
         if answers == self._request.readable_attempts:
@@ -216,33 +259,18 @@ class _Assembly:
             fault = SampleFault.NO_ANSWER
             detail = self._asked.failures.get(question.prompt_sha256, "not asked: the limit of the cost was reached")
             self._unanswered += 1
-        self._rejected.append(Rejected(fault, detail, question.chunk, question.template))
+        self._rejected.append(Rejected(fault, detail, question.passage.chunk, question.template))
 
-    def _judge(self, question: Question, candidate: Candidate, position: int, source: Source) -> None:
-        def reject(fault: SampleFault, detail: str) -> None:
-            self._rejected.append(Rejected(fault, detail, question.chunk, question.template, candidate.turns))
-
-        verdict = check_candidate(candidate, question, source, self._request)
-        if verdict.fault is not None:
-            reject(verdict.fault, verdict.detail)
-            return
-        sample = self._sample(question, candidate, position, verdict.grounding)
-        if sample.quality < self._request.min_quality_score:
-            reject(SampleFault.LOW_QUALITY, f"quality {sample.quality:.2f}")
-            return
-        self.samples.append(sample)
-
-    def _sample(self, question: Question, candidate: Candidate, position: int, grounded: float) -> Sample:
-        request, chunk = self._request, question.chunk
-        identity = f"{question.prompt_sha256}\0{request.model}\0{request.seed}\0{position}"
-        sample_id = hashlib.blake2b(identity.encode(), digest_size=8).hexdigest()
+    def _sample(
+        self, question: Question, candidate: Candidate, compared: Row, grounded: float, quality: float
+    ) -> Sample:
+        """The sample with its context, its personal data masked."""
+        request, chunk, sample_id = self._request, question.passage.chunk, compared.row_id
         draw = random.Random(sample_id)  # noqa: S311 - the same sample in every run
         used, distractors = self._distractors(question, candidate, draw)
         messages = messages_of(question, candidate, request, distractors, draw)
         contents = _mask_counted([message.content for message in messages], self._masked)
         spoken = tuple(replace(message, content=text) for message, text in zip(messages, contents, strict=True))
-        own_turns = _turns(candidate, question)
-        quality = quality_of(Row(sample_id, own_turns))
         metadata: JsonObject = {
             "source": chunk.document,
             **({"category": category} if (category := _category(request, chunk)) else {}),
@@ -255,14 +283,14 @@ class _Assembly:
             chunk=chunk,
             template=question.template,
             turns=candidate.turns,
-            passage=question.passage,
+            passage=question.passage.text,
             grounding=grounded,
             quality=quality,
-            compared=Row(sample_id, own_turns),
+            compared=compared,
         )
 
     def _lineage(self, question: Question, candidate: Candidate, grounded: float, used: Sequence[Chunk]) -> JsonObject:
-        chunk = question.chunk
+        chunk = question.passage.chunk
         lineage: JsonObject = {
             "document": chunk.document,
             "document_sha256": chunk.document_sha256,
@@ -275,11 +303,10 @@ class _Assembly:
             "grounding": round(grounded, 4),
             "generation_id": self._generation,
         }
-        headings = _mask_counted([*chunk.heading_path, chunk.article], Counter())
-        if chunk.heading_path:
-            lineage["headings"] = list(headings[:-1])
-        if chunk.article:
-            lineage["article"] = headings[-1]
+        if question.passage.headings:
+            lineage["headings"] = list(question.passage.headings)
+        if question.passage.article:
+            lineage["article"] = question.passage.article
         if chunk.page is not None:
             lineage["page"] = chunk.page
         span = evidence_span(candidate.evidence, chunk.text)
@@ -295,18 +322,17 @@ class _Assembly:
         """Other passages for the template rag, none of which answers the question too."""
         if question.template is not QuestionTemplate.RAG:
             return [], []
-        chunks = self._passages.chunks
-        taken: list[int] = []
+        asked, answer = candidate.turns[0]
+        taken: list[Passage] = []
         for _ in range(_DISTRACTOR_TRIES):
             if len(taken) == self._request.distractors:
                 break
-            index = draw.randrange(len(chunks))
-            if index in taken or chunks[index].chunk_id == question.chunk.chunk_id:
+            other = draw.choice(self._shown)
+            if other is question.passage or other in taken:
                 continue
-            asked, answer = candidate.turns[0]
-            if grounding(asked, answer, source_of([self._texts[index]])) < self._request.min_grounding:
-                taken.append(index)
-        return [chunks[index] for index in taken], [self._texts[index] for index in taken]
+            if grounding(asked, answer, source_of(other.matter)) < self._request.min_grounding:
+                taken.append(other)
+        return [other.chunk for other in taken], [other.text for other in taken]
 
     def _remove_duplicates(self, on_progress: OnProgress | None) -> None:
         """Of samples that ask the same, or say nearly the same, the best one stays; of these the first."""
@@ -362,7 +388,7 @@ class _Assembly:
             model=self._request.model,
             documents=list(self._passages.documents),
             skipped=list(self._passages.skipped),
-            chunks=len(self._texts),
+            chunks=len(self._shown),
             questions=total,
             answered=total - self._unanswered,
             unanswered=self._unanswered,
@@ -437,7 +463,7 @@ def _turns(candidate: Candidate, question: Question) -> tuple[Message, ...]:
     return tuple(
         message
         for asked, answer in candidate.turns
-        for message in (Message("user", asked or question.passage), Message("assistant", answer))
+        for message in (Message("user", asked or question.passage.text), Message("assistant", answer))
     )
 
 

@@ -1,14 +1,15 @@
 """The passages that a request names: documents read and cut, Qdrant points as they are."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from contracts.errors import InvalidDataError, InvalidRequestError
 from contracts.generation import GenerateRequest, SkippedDocument, SourceDocument
 from data_prep.documents.chunking import MIN_CHARACTERS, chunk_document
-from data_prep.documents.chunks import Chunk
-from data_prep.documents.reading import SUFFIXES, read_document
+from data_prep.documents.chunks import Chunk, Document
+from data_prep.documents.folder import UnreadDocument, read_folder
+from data_prep.documents.reading import read_document
 from data_prep.imports.input_files import resolve_input_file
 from data_prep.rows import OnProgress
 
@@ -20,7 +21,7 @@ class Passages:
     chunks: tuple[Chunk, ...]
     documents: tuple[SourceDocument, ...]
     skipped: tuple[SkippedDocument, ...]
-    """Documents of a folder that could not be read; a document named by itself is an error instead."""
+    """Files of a folder that could not be read or were left out; a document named by itself is an error instead."""
 
 
 def read_passages(
@@ -32,19 +33,12 @@ def read_passages(
     on_progress: OnProgress | None = None,
 ) -> Passages:
     """Read and cut what the request names. Raises InvalidRequestError or InvalidDataError, naming the file."""
-    found = list(_files(request.documents, relative_to, allowed_roots))
     chunks: list[Chunk] = []
     documents: list[SourceDocument] = []
     skipped: list[SkippedDocument] = []
-    for number, (path, name, is_named) in enumerate(found):
-        if on_progress is not None:
-            on_progress(f"reading {name}", number, len(found))
-        try:
-            document = read_document(path, name=name)
-        except InvalidDataError as error:
-            if is_named:
-                raise
-            skipped.append(SkippedDocument(name=name, reason=error.what))
+    for document in _documents(request.documents, relative_to, allowed_roots, on_progress):
+        if isinstance(document, UnreadDocument):
+            skipped.append(SkippedDocument(name=document.name, reason=document.reason))
             continue
         cut = chunk_document(
             document,
@@ -107,31 +101,22 @@ def _points(
     return taken
 
 
-def _files(given: Sequence[str], relative_to: Path, allowed_roots: Sequence[Path]) -> list[tuple[Path, str, bool]]:
-    """Every file once: its path, its name in the samples, and whether the request names it by itself."""
-    found: dict[Path, tuple[Path, str, bool]] = {}
+def _documents(
+    given: Sequence[str], relative_to: Path, allowed_roots: Sequence[Path], on_progress: OnProgress | None
+) -> Iterator[Document | UnreadDocument]:
+    """Every document once, whichever of the given names leads to it; a file named by itself must be readable."""
     roots = [root.resolve() for root in allowed_roots]
+    seen: set[str] = set()
     for name in given:
         path = (relative_to / Path(name).expanduser()).resolve()
-        if not path.is_dir() or not any(path.is_relative_to(root) for root in roots):
+        if path.is_dir() and any(path.is_relative_to(root) for root in roots):
+            found = read_folder(path, on_progress)
+        else:
             path = resolve_input_file(name, relative_to=relative_to, allowed_roots=allowed_roots)
-            found[path] = (path, path.name, True)
-            continue
-        inside = sorted(
-            entry
-            for entry in path.rglob("*")
-            if entry.suffix.lower() in SUFFIXES
-            and not any(part.startswith((".", "~$")) for part in entry.relative_to(path).parts)
-            and entry.is_file()
-            and any(entry.resolve().is_relative_to(root) for root in roots)
-        )
-        if not inside:
-            raise InvalidRequestError(
-                "The folder holds no document",
-                value=name,
-                allowed=", ".join(sorted(SUFFIXES)),
-                next_step="correct the path in the request",
-            )
-        for entry in inside:
-            found.setdefault(entry.resolve(), (entry, entry.relative_to(path).as_posix(), False))
-    return list(found.values())
+            found = iter([read_document(path)])
+        for document in found:
+            if isinstance(document, Document):
+                if document.sha256 in seen:
+                    continue
+                seen.add(document.sha256)
+            yield document

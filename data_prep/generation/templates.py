@@ -85,13 +85,34 @@ _RAG_QUESTION = """다음 문서들을 참고하여 질문에 답해 주십시�
 
 
 @dataclass(frozen=True, slots=True)
+class Passage:
+    """A passage as the generator sees it: without personal data, also in what stands above it."""
+
+    chunk: Chunk
+    """As it stands in its document."""
+    text: str
+    title: str
+    headings: tuple[str, ...]
+    article: str
+    table_header: str
+
+    @property
+    def place(self) -> str:
+        """Where in the document it stands, outermost heading first."""
+        return " > ".join(part for part in (*self.headings, self.article) if part)
+
+    @property
+    def matter(self) -> list[str]:
+        """Everything that a sample may rest on."""
+        return [self.text, self.title, *self.headings, self.article, self.table_header]
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     """One call: a passage under a template."""
 
-    chunk: Chunk
+    passage: Passage
     template: QuestionTemplate
-    passage: str
-    """The passage as the generator sees it: personal data replaced."""
     messages: tuple[Message, ...]
     schema: JsonObject
     prompt_sha256: str
@@ -109,16 +130,16 @@ class Candidate:
     extra: JsonObject = field(default_factory=dict)
 
 
-def question_for(chunk: Chunk, template: QuestionTemplate, passage: str, request: GenerateRequest) -> Question:
+def question_for(passage: Passage, template: QuestionTemplate, request: GenerateRequest) -> Question:
     """The call for a passage; equal passages and prompts give an equal `prompt_sha256`."""
     instructions = _INSTRUCTIONS[template].format(count=request.samples_per_chunk)
-    place = " > ".join([*chunk.heading_path, *([chunk.article] if chunk.article else [])])
-    header = f"표의 머리글: {chunk.table_header}\n" if chunk.table_header else ""
-    body = passage.replace(_PASSAGE_END, "< /본문>")
+    place = f"위치: {passage.place}\n" if passage.place else ""
+    header = f"표의 머리글: {passage.table_header}\n" if passage.table_header else ""
+    body = passage.text.replace(_PASSAGE_END, "< /본문>")
     prompt = (
-        f"{instructions}\n\n문서: {title_of(chunk)}\n" + (f"위치: {place}\n" if place else "") + header
-        + f"\n{_PASSAGE_BEGIN}\n{body}\n{_PASSAGE_END}\n\n{_FORM}\n{_example(template)}"
-    )  # fmt: skip
+        f"{instructions}\n\n문서: {passage.title}\n{place}{header}\n{_PASSAGE_BEGIN}\n{body}\n{_PASSAGE_END}\n\n"
+        f"{_FORM}\n{_example(template)}"
+    )
     messages = (
         Message("system", request.system_prompt or SYSTEM_PROMPT),
         Message("user", prompt),
@@ -126,9 +147,8 @@ def question_for(chunk: Chunk, template: QuestionTemplate, passage: str, request
     text = json.dumps([[message.role, message.content] for message in messages], ensure_ascii=False)
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
     return Question(
-        chunk=chunk,
-        template=template,
         passage=passage,
+        template=template,
         messages=messages,
         schema=schema_of(template, request.samples_per_chunk),
         prompt_sha256=digest,
@@ -210,9 +230,9 @@ def messages_of(
     system = [Message("system", request.sample_system_prompt)] if request.sample_system_prompt else []
     turns = list(candidate.turns)
     if question.template is QuestionTemplate.SUMMARY:
-        turns = [(f"{draw.choice(_SUMMARY_QUESTIONS)}\n\n{question.passage}", turns[0][1])]
+        turns = [(f"{draw.choice(_SUMMARY_QUESTIONS)}\n\n{question.passage.text}", turns[0][1])]
     elif question.template is QuestionTemplate.RAG:
-        passages = [question.passage, *distractors]
+        passages = [question.passage.text, *distractors]
         draw.shuffle(passages)
         documents = "\n\n".join(f"[문서 {number}]\n{text}" for number, text in enumerate(passages, 1))
         turns = [(_RAG_QUESTION.format(documents=documents, question=turns[0][0]), turns[0][1])]
