@@ -6,7 +6,8 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from contracts.datasets import DATASET_NAME_PATTERN, ColumnMapping, DatasetVersion, ImportedDataset
-from contracts.enums import Method, Metric, SplitUnit, StageName, StageStatus
+from contracts.documents import QdrantSource
+from contracts.enums import Method, Metric, QuestionTemplate, SplitUnit, StageName, StageStatus
 from contracts.evaluation import EvaluationReport, GateVerdict
 from contracts.experiments import ABExperiment
 from contracts.models import Deployment, ModelVersion
@@ -121,6 +122,37 @@ class DeployModelRequest(Record):
     """배포하기 전에 사람이 Airflow 화면에서 승인해야 합니다."""
     traffic_to_new: float = Field(default=0.5, gt=0, lt=1, title="새 모델의 트래픽 몫")
     """A/B 시험에서 새 모델이 받는 사용자의 몫입니다."""
+
+
+class GenerateSamplesRequest(Record):
+    """What the DAG `generate_qa` is told: make samples from documents, for people to review."""
+
+    dataset_name: str = Field(default="regulations", pattern=DATASET_NAME_PATTERN, title="데이터셋 이름")
+    """만든 표본이 들어갈 데이터셋의 이름입니다. 영문 소문자, 숫자, 점, 밑줄, 붙임표만 쓸 수 있습니다."""
+    documents: list[str] = Field(default=[], max_length=1000, title="문서")
+    """문서 파일이나 폴더의 경로입니다. 폴더를 넣으면 그 안의 모든 문서를 읽습니다."""
+    qdrant: QdrantSource | None = Field(default=None, title="Qdrant 컬렉션")
+    """이미 나누어 둔 문단을 쓰려면 컬렉션 이름(collection)과 주소(url)를 넣습니다."""
+    model: str = Field(default="demo-base", min_length=1, max_length=500, title="생성 모델")
+    """엔드포인트가 제공하는 모델 이름, 엔드포인트가 없으면 모델 폴더의 이름입니다."""
+    endpoint_url: str | None = Field(default=None, pattern=r"^https?://[^\s]+$", title="엔드포인트 주소")
+    """OpenAI 호환 주소(/v1까지)입니다. 비워 두면 이 설치의 모델 서버를 실행 동안만 띄웁니다."""
+    templates: list[QuestionTemplate] = Field(
+        default=[QuestionTemplate.QA], min_length=1, max_length=4, title="표본 형식"
+    )
+    """qa: 질문과 답, chat: 여러 차례의 대화, summary: 요약, rag: 참고 문단이 딸린 질문"""
+    samples_per_chunk: int = Field(default=3, ge=1, le=20, title="문단당 표본 수")
+    """문단 하나와 형식 하나에서 만들어 달라고 할 표본의 수입니다."""
+    sample_system_prompt: str | None = Field(default=None, max_length=8000, title="표본의 시스템 프롬프트")
+    """모든 표본의 첫머리에 둘 말입니다. 예: 당신은 한국도로공사의 AI 어시스턴트입니다."""
+    max_chunks: int | None = Field(default=None, ge=1, title="최대 문단 수")
+    """시험 실행을 위해 앞쪽 문단만 씁니다."""
+    concurrency: int = Field(default=8, ge=1, le=256, title="동시 요청 수")
+    """엔드포인트에 한꺼번에 보내는 요청의 수입니다."""
+    min_quality_score: float = Field(default=0.7, ge=0, le=1, title="최소 품질 점수")
+    """이보다 낮은 표본은 버립니다."""
+    seed: int = Field(default=0, ge=0, title="시드")
+    """다른 값을 넣으면 모두 새로 만듭니다."""
 
 
 class StageState(Record):

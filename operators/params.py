@@ -22,6 +22,10 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "dataset_name", "dataset_id", "input_files", "columns", "max_rows", "train_ratio", "val_ratio", "test_ratio",
         "split_unit", "policy",
     ),
+    "생성": (
+        "documents", "qdrant", "model", "endpoint_url", "templates", "samples_per_chunk", "sample_system_prompt",
+        "max_chunks", "concurrency", "min_quality_score",
+    ),
     "모델": ("base_model", "method", "recipe", "model_name", "model_id", "job_id"),
     "학습": (
         "lora_rank", "lora_alpha", "learning_rate", "batch_size", "gradient_accumulation_steps", "num_epochs",
@@ -41,6 +45,7 @@ DEMO_VALUES: dict[str, Any] = {
         "demo/data/consultations.parquet",
     ],
     "split_unit": "question",
+    "documents": ["demo/documents"],
     "test_suite": "demo/test_cases/regulations.jsonl",
     "extra_suites": ["demo/test_cases/unseen_forms.jsonl", "demo/test_cases/base_knowledge.jsonl"],
     "dataset_id": 1,

@@ -8,7 +8,12 @@ from contracts.enums import JobStatus
 from contracts.errors import ConflictError
 
 if TYPE_CHECKING:
-    from contracts.pipeline import DeployModelRequest, EvaluateModelRequest, FinetuneRequest
+    from contracts.pipeline import (
+        DeployModelRequest,
+        EvaluateModelRequest,
+        FinetuneRequest,
+        GenerateSamplesRequest,
+    )
     from stages.services import Services
 
 
@@ -20,6 +25,17 @@ def inputs_exist(request: FinetuneRequest, services: Services) -> None:
         settings = services.settings
         open_input_files(
             request.input_files, relative_to=settings.repository_root, allowed_roots=settings.allowed_input_roots
+        )
+
+
+def documents_exist(request: GenerateSamplesRequest, services: Services) -> None:
+    """Every document or folder is there, in an allowed folder; a collection names a place."""
+    from data_prep.generation.passages import resolve_documents
+
+    settings = services.settings
+    if request.documents:
+        resolve_documents(
+            request.documents, relative_to=settings.repository_root, allowed_roots=settings.allowed_input_roots
         )
 
 

@@ -8,8 +8,9 @@ from contracts.datasets import DatasetVersion, ImportedDataset, ImportRequest, P
 from contracts.enums import Arm
 from contracts.evaluation import EvaluateRequest, EvaluationReport, GateRequest
 from contracts.experiments import StartABTestRequest, TrafficSplit
+from contracts.generation import GenerateRequest
 from contracts.models import Deployment, DeployRequest, ModelVersion, RegisterRequest
-from contracts.pipeline import DeployModelRequest, EvaluateModelRequest, FinetuneRequest
+from contracts.pipeline import DeployModelRequest, EvaluateModelRequest, FinetuneRequest, GenerateSamplesRequest
 from contracts.training import Hyperparameters, TrainingReport, TrainRequest
 
 if TYPE_CHECKING:
@@ -27,6 +28,11 @@ def import_dataset(run: RunRecords) -> ImportRequest:
     )
 
 
+def generate_qa(run: RunRecords) -> GenerateRequest:
+    """The documents that the run was given."""
+    return GenerateRequest(**run.request(GenerateSamplesRequest).model_dump())
+
+
 def prepare(run: RunRecords) -> PrepareRequest:
     """The imported rows, and every suite whose questions must not be among them."""
     request = run.request(FinetuneRequest)
@@ -38,6 +44,7 @@ def prepare(run: RunRecords) -> PrepareRequest:
         test_ratio=request.test_ratio,
         split_unit=request.split_unit,
         policy=request.policy,
+        tokenizer=request.base_model,
         test_suites=_suites(request),
         seed=request.seed,
     )

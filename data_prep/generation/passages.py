@@ -101,19 +101,25 @@ def _points(
     return taken
 
 
+def resolve_documents(given: Sequence[str], *, relative_to: Path, allowed_roots: Sequence[Path]) -> list[Path]:
+    """The files and folders of these names. Raises InvalidRequestError for the first that is not there or not allowed."""
+    roots = [root.resolve() for root in allowed_roots]
+    found = []
+    for name in given:
+        path = (relative_to / Path(name).expanduser()).resolve()
+        if not (path.is_dir() and any(path.is_relative_to(root) for root in roots)):
+            path = resolve_input_file(name, relative_to=relative_to, allowed_roots=allowed_roots)
+        found.append(path)
+    return found
+
+
 def _documents(
     given: Sequence[str], relative_to: Path, allowed_roots: Sequence[Path], on_progress: OnProgress | None
 ) -> Iterator[Document | UnreadDocument]:
     """Every document once, whichever of the given names leads to it; a file named by itself must be readable."""
-    roots = [root.resolve() for root in allowed_roots]
     seen: set[str] = set()
-    for name in given:
-        path = (relative_to / Path(name).expanduser()).resolve()
-        if path.is_dir() and any(path.is_relative_to(root) for root in roots):
-            found = read_folder(path, on_progress)
-        else:
-            path = resolve_input_file(name, relative_to=relative_to, allowed_roots=allowed_roots)
-            found = iter([read_document(path)])
+    for path in resolve_documents(given, relative_to=relative_to, allowed_roots=allowed_roots):
+        found = read_folder(path, on_progress) if path.is_dir() else iter([read_document(path)])
         for document in found:
             if isinstance(document, Document):
                 if document.sha256 in seen:

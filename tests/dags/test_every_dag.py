@@ -21,7 +21,9 @@ def dag(request, dag_bag):
 
 
 def test_there_are_dags():
-    assert set(DAG_IDS) == {"finetune_pipeline", "prepare_dataset", "train_model", "evaluate_model", "deploy_model"}
+    assert set(DAG_IDS) == {
+        "finetune_pipeline", "prepare_dataset", "train_model", "evaluate_model", "deploy_model", "generate_qa",
+    }  # fmt: skip
 
 
 def test_every_file_is_read_without_an_error(dag_bag):
