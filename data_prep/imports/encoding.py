@@ -1,59 +1,76 @@
 """Which encoding a text file is in: UTF-8, UTF-16 with its mark, or CP949 (Korean Windows)."""
 
 import codecs
-from pathlib import Path
+from collections.abc import Iterable
 
 from contracts.errors import InvalidDataError
 
-_BLOCK_BYTES = 1 << 20
+_WINDOW_BYTES = 16 << 20
+"""So much after the first byte that is not UTF-8 is decoded both ways: enough lines to tell, cheap enough to read."""
 
 
-def detect_encoding(path: Path) -> str:
-    """Python's name of the encoding.
+def detect_encoding(blocks: Iterable[bytes], name: str) -> str:
+    """Python's name of the encoding of a text that comes in blocks.
 
     Where neither UTF-8 nor CP949 fits every byte, the one that spoils fewer lines is taken: the spoilt lines are
     quarantined row by row later. Raises InvalidDataError for a binary file.
     """
-    with path.open("rb") as stream:
-        start = stream.read(8192)
-    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "utf-16"
-    if b"\0" in start or start.startswith(b"PK\x03\x04"):
-        kind = "a zip or Excel file" if start.startswith(b"PK") else "a binary file"
-        raise InvalidDataError(
-            f"The file is not text but looks like {kind}",
-            value=path.name,
-            allowed="text in UTF-8 or CP949, or Parquet with the ending .parquet",
-            next_step="export it again, from Excel as 'CSV UTF-8'",
-        )
-    utf8 = "utf-8-sig" if start.startswith(codecs.BOM_UTF8) else "utf-8"
-    if utf8 == "utf-8-sig" or _decodes(path, "utf-8"):
-        return utf8
-    if _decodes(path, "cp949"):
-        return "cp949"
-    return utf8 if _spoilt_lines(path, "utf-8") <= _spoilt_lines(path, "cp949") else "cp949"
-
-
-def _decodes(path: Path, encoding: str) -> bool:
-    decoder = codecs.getincrementaldecoder(encoding)()
-    try:
-        with path.open("rb") as stream:
-            while block := stream.read(_BLOCK_BYTES):
-                decoder.decode(block)
-        decoder.decode(b"", final=True)
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _spoilt_lines(path: Path, encoding: str) -> int:
-    spoilt = 0
-    with path.open("rb") as stream:
-        for line in stream:
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    marked = False
+    first = True
+    window: list[bytes] = []
+    room = _WINDOW_BYTES
+    for block in blocks:
+        if first and block:
+            first = False
+            if block.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+                return "utf-16"
+            _refuse_binary(block[:8192], name)
+            marked = block.startswith(codecs.BOM_UTF8)
+            if marked:
+                return "utf-8-sig"
+        if not window:
             try:
-                line.decode(encoding)
+                decoder.decode(block)
             except UnicodeDecodeError:
-                spoilt += 1
+                # what the decoder kept from the block before is the start of a character: at most three bytes
+                block = decoder.getstate()[0] + block
+            else:
+                continue
+        window.append(block[:room])
+        room -= len(block)
+        if room <= 0:
+            break
+    if not window:
+        try:
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            window.append(decoder.getstate()[0])
+        else:
+            return "utf-8"
+    lines = b"".join(window).split(b"\n")
+    return "utf-8" if _spoilt(lines, "utf-8") <= _spoilt(lines, "cp949") else "cp949"
+
+
+def _refuse_binary(start: bytes, name: str) -> None:
+    if b"\0" not in start and not start.startswith(b"PK\x03\x04"):
+        return
+    kind = "a zip or Excel file" if start.startswith(b"PK") else "a binary file"
+    raise InvalidDataError(
+        f"The file is not text but looks like {kind}",
+        value=name,
+        allowed="text in UTF-8 or CP949, Parquet with the ending .parquet, Excel with the ending .xlsx",
+        next_step="correct its ending, or export it again, from Excel as 'CSV UTF-8'",
+    )
+
+
+def _spoilt(lines: list[bytes], encoding: str) -> int:
+    spoilt = 0
+    for line in lines:
+        try:
+            line.decode(encoding)
+        except UnicodeDecodeError:
+            spoilt += 1
     return spoilt
 
 
@@ -73,5 +90,5 @@ def printable(text: str, encoding: str) -> str:
     codec = "utf-8" if encoding == "utf-8-sig" else encoding
     try:
         return text.encode(codec, "surrogateescape").decode(codec, "backslashreplace")
-    except UnicodeEncodeError:
+    except (UnicodeEncodeError, UnicodeDecodeError):
         return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,12 +1,17 @@
 """Import: the files' rows in canonical form, written as a whole, named by their content."""
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from queue import Empty, Full, Queue
+from threading import Thread
+from typing import Any
 
+import orjson
 import pyarrow
 import pyarrow.parquet
 
@@ -14,16 +19,27 @@ from contracts.datasets import ColumnMapping, ImportedDataset, ImportRequest, So
 from contracts.errors import InvalidDataError, NotFoundError
 from contracts.record import JsonObject
 from data_prep.abandoned import remove_abandoned_folders
+from data_prep.imports.batches import Batch, BrokenRow
 from data_prep.imports.encoding import printable
 from data_prep.imports.input_files import InputFile, open_input_files, require_disk_space
-from data_prep.imports.reading import BrokenRow, ReadRow, open_rows
-from data_prep.imports.shapes import KNOWN_SHAPES, canonical_row, require_columns, template_columns
-from data_prep.rows import OnProgress, Rejection, Row, messages_as_json, messages_from_json
+from data_prep.imports.reading import OpenedFile, open_rows
+from data_prep.imports.shapes import (
+    KNOWN_SHAPES,
+    RowReader,
+    messages_bytes,
+    metadata_bytes,
+    require_columns,
+    template_columns,
+    wanted_columns,
+)
+from data_prep.rows import Message, OnProgress, Rejection, Row
 from storage.files import folder_written_whole, read_json, write_json_atomically
 
-IMPORT_RULES = "1"
+IMPORT_RULES = "2"
 """Raise when the same files would give other rows: earlier imports are then not taken for the same."""
 ROWS_FILE, QUARANTINE_FILE, MANIFEST_FILE = "rows.parquet", "quarantine.jsonl", "manifest.json"
+CHUNK_ROWS = 10_000
+"""Rows of a row group, but for the last one."""
 
 ROWS_SCHEMA = pyarrow.schema(
     [
@@ -31,6 +47,7 @@ ROWS_SCHEMA = pyarrow.schema(
         ("metadata", pyarrow.string()),
         ("source_file", pyarrow.string()),
         ("line", pyarrow.int64()),
+        ("key", pyarrow.string()),
     ]
 )
 _BATCH_ROWS = 1000
@@ -63,7 +80,7 @@ def import_files(
     require_disk_space(imports_dir, 2 * sum(file.size_bytes for file in files), min_free_disk_gb)
     remove_abandoned_folders(imports_dir)
     with folder_written_whole(target) as folder:
-        sources = _write_rows(files, request, folder, on_progress)
+        sources = _write_rows(files, request, folder, min_free_disk_gb, on_progress)
         record = ImportedDataset(
             import_id=import_id,
             dataset_name=request.dataset_name,
@@ -94,12 +111,30 @@ def read_imported_rows(imported: ImportedDataset) -> Iterator[Row]:
     """The rows of an import, in the order of the files."""
     with pyarrow.parquet.ParquetFile(imported.rows_path) as table:
         for batch in table.iter_batches(batch_size=_BATCH_ROWS):
-            for value in batch.to_pylist():
-                yield Row(
-                    f"{value['source_file']}:{value['line']}",
-                    messages_from_json(value["messages"]),
-                    json.loads(value["metadata"]),
-                )
+            yield from _rows(batch)
+
+
+def imported_chunks(rows_path: Path) -> int:
+    """Into how many chunks an import is cut."""
+    with pyarrow.parquet.ParquetFile(rows_path) as table:
+        return int(table.num_row_groups)
+
+
+def read_imported_chunk(rows_path: Path, row_group: int) -> list[Row]:
+    """The rows of one chunk, from 0: `CHUNK_ROWS` of them, fewer in the last one."""
+    with pyarrow.parquet.ParquetFile(rows_path) as table:
+        return list(_rows(table.read_row_group(row_group)))
+
+
+def _rows(table: "pyarrow.Table | pyarrow.RecordBatch") -> Iterator[Row]:
+    columns = (
+        [table.column(name).to_numpy(zero_copy_only=False).tolist() for name in ROWS_SCHEMA.names]
+        if isinstance(table, pyarrow.RecordBatch)
+        else [table.column(name).to_numpy().tolist() for name in ROWS_SCHEMA.names]
+    )
+    for messages, metadata, source_file, line, key in zip(*columns, strict=True):
+        turns = tuple([Message(turn.pop("role"), turn.pop("content"), turn) for turn in orjson.loads(messages)])
+        yield Row(f"{source_file}:{line}", turns, orjson.loads(metadata) if metadata != "{}" else {}, key)
 
 
 def _load(folder: Path) -> ImportedDataset | None:
@@ -115,93 +150,159 @@ def _content_address(files: Sequence[InputFile], columns: ColumnMapping, max_row
     content: JsonObject = {
         "rules": IMPORT_RULES,
         "files": [[file.name, file.sha256] for file in files],
-        "columns": columns.model_dump(mode="json"),
+        "columns": columns.model_dump(mode="json", exclude_none=True),
         "max_rows": max_rows,
     }
     return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
+@dataclass(slots=True)
+class _Waiting:
+    """Rows that are not written yet."""
+
+    messages: list[bytes] = field(default_factory=list)
+    metadata: list[bytes] = field(default_factory=list)
+    source_files: list[str] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.messages)
+
+    def cut(self) -> "pyarrow.Table":
+        """The first `CHUNK_ROWS` rows, taken out."""
+        columns = []
+        waiting: tuple[list[Any], ...] = (self.messages, self.metadata, self.source_files, self.lines, self.keys)
+        for values, column in zip(waiting, ROWS_SCHEMA, strict=True):
+            columns.append(pyarrow.array(values[:CHUNK_ROWS], column.type))
+            del values[:CHUNK_ROWS]
+        return pyarrow.Table.from_arrays(columns, schema=ROWS_SCHEMA)
+
+
 class _RowWriter:
-    """Canonical rows into Parquet, a batch at a time."""
+    """Canonical rows into Parquet, a row group at a time; compressing runs in a thread beside the reading."""
 
-    def __init__(self, writer: pyarrow.parquet.ParquetWriter) -> None:
+    def __init__(self, writer: "pyarrow.parquet.ParquetWriter", folder: Path, min_free_disk_gb: float) -> None:
         self._writer = writer
-        self._waiting: list[dict[str, object]] = []
+        self._folder = folder
+        self._min_free_disk_gb = min_free_disk_gb
+        self._tables: Queue[pyarrow.Table | None] = Queue(2)
+        self._failure: Exception | None = None
+        self._thread = Thread(target=self._write, name="writing rows", daemon=True)
+        self._thread.start()
+        self.waiting = _Waiting()
 
-    def add(self, row: Row, source_file: str, line: int) -> None:
-        self._waiting.append(
-            {
-                "messages": messages_as_json(row.messages),
-                "metadata": json.dumps(row.metadata, ensure_ascii=False, sort_keys=True),
-                "source_file": source_file,
-                "line": line,
-            }
-        )
-        if len(self._waiting) >= _BATCH_ROWS:
-            self.flush()
+    def write_full_groups(self) -> None:
+        while len(self.waiting) >= CHUNK_ROWS:
+            self._put(self.waiting.cut())
 
-    def flush(self) -> None:
-        if self._waiting:
-            self._writer.write_table(pyarrow.Table.from_pylist(self._waiting, schema=ROWS_SCHEMA))
-            self._waiting = []
+    def finish(self) -> None:
+        self.write_full_groups()
+        if len(self.waiting):
+            self._put(self.waiting.cut())
+        self._put(None)
+        self._thread.join()
+        if self._failure is not None:
+            raise self._failure
+
+    def abandon(self) -> None:
+        """Stop the thread; what it has not written is not wanted any more."""
+        while self._thread.is_alive():
+            with suppress(Empty):
+                self._tables.get_nowait()
+            with suppress(Full):
+                self._tables.put_nowait(None)
+            self._thread.join(0.05)
+
+    def _put(self, table: "pyarrow.Table | None") -> None:
+        while True:
+            if self._failure is not None:
+                self._thread.join()
+                raise self._failure
+            with suppress(Full):
+                self._tables.put(table, timeout=0.5)
+                return
+
+    def _write(self) -> None:
+        try:
+            while (table := self._tables.get()) is not None:
+                # an unpacked file may be any size: the disk is looked at as it fills
+                require_disk_space(self._folder, int(table.nbytes), self._min_free_disk_gb)
+                self._writer.write_table(table, row_group_size=CHUNK_ROWS)
+        except Exception as error:  # noqa: BLE001 - raised again in the thread that reads
+            self._failure = error
 
 
 @contextmanager
-def _row_writer(path: Path) -> Iterator[_RowWriter]:
-    with pyarrow.parquet.ParquetWriter(path, ROWS_SCHEMA, compression="zstd") as parquet:
-        rows = _RowWriter(parquet)
-        yield rows
-        rows.flush()
+def _row_writer(path: Path, min_free_disk_gb: float) -> Iterator[_RowWriter]:
+    with pyarrow.parquet.ParquetWriter(
+        path, ROWS_SCHEMA, compression="zstd", use_dictionary=["source_file", "metadata"]
+    ) as parquet:
+        rows = _RowWriter(parquet, path.parent, min_free_disk_gb)
+        try:
+            yield rows
+            rows.finish()
+        finally:
+            rows.abandon()
+
+
+class _Quarantine:
+    """Broken rows with their raw text, which nobody but the owner may read."""
+
+    def __init__(self, path: Path) -> None:
+        self._stream = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8")
+
+    def __enter__(self) -> "_Quarantine":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stream.close()
+
+    def add(self, row: BrokenRow, source_file: str, encoding: str) -> None:
+        written = {
+            "source_file": source_file,
+            "line": row.line,
+            "reason": printable(row.reason, encoding),
+            "raw": printable(row.raw[:_RAW_CHARACTERS], encoding),
+        }
+        self._stream.write(json.dumps(written, ensure_ascii=False) + "\n")
 
 
 @dataclass(slots=True)
 class _Counts:
     good: int = 0
     broken: int = 0
-    first_reasons: list[str] | None = None
+    first_reasons: list[str] = field(default_factory=list)
+
+    @property
+    def all(self) -> int:
+        return self.good + self.broken
 
 
 def _write_rows(
-    files: Sequence[InputFile], request: ImportRequest, folder: Path, on_progress: OnProgress | None
+    files: Sequence[InputFile],
+    request: ImportRequest,
+    folder: Path,
+    min_free_disk_gb: float,
+    on_progress: OnProgress | None,
 ) -> list[SourceFile]:
     total_bytes = sum(file.size_bytes for file in files)
     bytes_before = 0
     sources = []
     with (
-        _row_writer(folder / ROWS_FILE) as writer,
-        (folder / QUARANTINE_FILE).open("w", encoding="utf-8") as quarantine,
+        _row_writer(folder / ROWS_FILE, min_free_disk_gb) as writer,
+        _Quarantine(folder / QUARANTINE_FILE) as quarantine,
     ):
         for file in files:
-            opened = open_rows(file)
+            opened = open_rows(file, wanted_columns(request.columns))
             if opened.columns is not None:
                 require_columns(request.columns, opened.columns, file.name)
-            counts = _Counts(first_reasons=[])
-            for read in _first(opened.rows, request.max_rows):
-                taken = _take(read, request.columns, file, writer)
-                if taken is None:
-                    counts.good += 1
-                else:
-                    counts.broken += 1
-                    encoding = opened.encoding or "utf-8"
-                    quarantine.write(
-                        json.dumps(
-                            {
-                                "source_file": file.name,
-                                "line": taken.line,
-                                "reason": printable(taken.reason, encoding),
-                                "raw": printable(taken.raw[:_RAW_CHARACTERS], encoding),
-                            },
-                            ensure_ascii=False,
-                        )
-                        + "\n"
-                    )
-                    assert counts.first_reasons is not None
-                    if len(counts.first_reasons) < 3:
-                        counts.first_reasons.append(f"line {taken.line}: {printable(taken.reason, encoding)}")
-                    if counts.good == 0 and counts.broken >= _GIVE_UP_AFTER_ROWS:
-                        break
-                if on_progress is not None and (counts.good + counts.broken) % _BATCH_ROWS == 0:
-                    on_progress(f"importing {file.name}", bytes_before + opened.bytes_read(), total_bytes)
+
+            def told(bytes_read: int, file: InputFile = file, before: int = bytes_before) -> None:
+                if on_progress is not None:
+                    on_progress(f"importing {file.name}", before + bytes_read, total_bytes)
+
+            counts = _write_file(file, opened, request, writer, quarantine, told)
             if counts.good == 0:
                 raise _no_row(file, counts)
             bytes_before += file.size_bytes
@@ -215,28 +316,68 @@ def _write_rows(
                     encoding=opened.encoding,
                     rows=counts.good,
                     broken_rows=counts.broken,
+                    notes=opened.notes,
                 )
             )
     return sources
 
 
-def _first(rows: Iterator[ReadRow], limit: int | None) -> Iterator[ReadRow]:
-    for number, row in enumerate(rows):
-        if limit is not None and number >= limit:
-            return
-        yield row
+def _write_file(
+    file: InputFile,
+    opened: OpenedFile,
+    request: ImportRequest,
+    writer: _RowWriter,
+    quarantine: _Quarantine,
+    told: Callable[[int], None],
+) -> _Counts:
+    counts = _Counts()
+    reader = RowReader(request.columns)
+    encoding = opened.encoding or "utf-8"
+    with closing(opened.batches):
+        for batch in opened.batches:
+            if request.max_rows is not None:
+                batch = batch.first(request.max_rows - counts.all)
+            good, broken = _taken(batch, reader, writer.waiting, file.name)
+            counts.good += good
+            counts.broken += len(broken)
+            for row in broken:
+                quarantine.add(row, file.name, encoding)
+                if len(counts.first_reasons) < 3:
+                    counts.first_reasons.append(f"line {row.line}: {printable(row.reason, encoding)}")
+            writer.write_full_groups()
+            told(opened.bytes_read())
+            if counts.good == 0 and counts.broken >= _GIVE_UP_AFTER_ROWS:
+                break
+            if request.max_rows is not None and counts.all >= request.max_rows:
+                break
+    return counts
 
 
-def _take(read: ReadRow, columns: ColumnMapping, file: InputFile, writer: _RowWriter) -> BrokenRow | None:
-    """Write a good row; return a broken one."""
-    if isinstance(read, BrokenRow):
-        return read
-    row = canonical_row(read.value, columns, f"{file.name}:{read.line}")
-    if isinstance(row, Rejection):
-        raw = read.raw if read.raw is not None else json.dumps(read.value, ensure_ascii=False)
-        return BrokenRow(read.line, row.reason, raw)
-    writer.add(row, file.name, read.line)
-    return None
+def _taken(batch: Batch, reader: RowReader, waiting: _Waiting, source_file: str) -> tuple[int, list[BrokenRow]]:
+    """Put the good rows to those that wait; gives their number, and the broken ones in the order of their lines."""
+    broken = list(batch.broken)
+    good = 0
+    read = reader.read
+    for index, (line, value) in enumerate(zip(batch.lines, batch.values, strict=True)):
+        row = read(value)
+        if not isinstance(row, Rejection):
+            messages, metadata = messages_bytes(row), metadata_bytes(row)
+            if isinstance(messages, bytes) and isinstance(metadata, bytes):
+                waiting.messages.append(messages)
+                waiting.metadata.append(metadata)
+                waiting.lines.append(line)
+                waiting.keys.append(row.key)
+                good += 1
+                continue
+            flaw = messages if isinstance(messages, Rejection) else metadata
+        else:
+            flaw = row
+        assert isinstance(flaw, Rejection)
+        raw = batch.raw_of(index) if batch.raw_of is not None else json.dumps(value, ensure_ascii=False, default=str)
+        broken.append(BrokenRow(line, flaw.reason, raw))
+    waiting.source_files += [source_file] * good
+    broken.sort(key=lambda row: row.line)
+    return good, broken
 
 
 def _no_row(file: InputFile, counts: _Counts) -> InvalidDataError:

@@ -15,9 +15,13 @@ FORMATS = {
     ".ndjson": "jsonl",
     ".csv": "csv",
     ".tsv": "tsv",
+    ".txt": "text",
     ".parquet": "parquet",
     ".pq": "parquet",
+    ".xlsx": "xlsx",
 }
+COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
+"""Endings that may follow the format's: `rows.jsonl.gz`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,8 @@ class InputFile:
     format: str
     size_bytes: int
     sha256: str
+    compression: str | None = None
+    """gzip, zstd or None."""
 
 
 def resolve_input_file(given: str, *, relative_to: Path, allowed_roots: Sequence[Path]) -> Path:
@@ -60,7 +66,10 @@ def resolve_input_file(given: str, *, relative_to: Path, allowed_roots: Sequence
 
 
 def open_input_files(given: Sequence[str], *, relative_to: Path, allowed_roots: Sequence[Path]) -> list[InputFile]:
-    """All files of an import request, checked before the first row is read."""
+    """All files of an import request, checked before the first row is read.
+
+    Raises InvalidRequestError or InvalidDataError for the first that cannot be taken.
+    """
     paths = [resolve_input_file(name, relative_to=relative_to, allowed_roots=allowed_roots) for name in given]
     if len(set(paths)) < len(paths):
         twice = next(name for name, path in zip(given, paths, strict=True) if paths.count(path) > 1)
@@ -70,12 +79,13 @@ def open_input_files(given: Sequence[str], *, relative_to: Path, allowed_roots: 
     names = [path.name for path in paths]
     files = []
     for name, path in zip(given, paths, strict=True):
-        file_format = FORMATS.get(path.suffix.lower())
+        compression = COMPRESSIONS.get(path.suffix.lower())
+        file_format = FORMATS.get((Path(path.stem) if compression else path).suffix.lower())
         if file_format is None:
             raise InvalidDataError(
                 "The file's format is not known",
                 value=name,
-                allowed=", ".join(FORMATS),
+                allowed=f"{', '.join(FORMATS)}, each also with {' or '.join(COMPRESSIONS)} after it",
                 next_step="convert the file, or correct its ending",
             )
         size = path.stat().st_size
@@ -84,7 +94,7 @@ def open_input_files(given: Sequence[str], *, relative_to: Path, allowed_roots: 
                 "The file is empty", value=name, allowed="at least one row", next_step="check how it was exported"
             )
         shown = path.name if names.count(path.name) == 1 else name
-        files.append(InputFile(path, shown, file_format, size, sha256_of_file(path)))
+        files.append(InputFile(path, shown, file_format, size, sha256_of_file(path), compression))
     return files
 
 
