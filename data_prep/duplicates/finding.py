@@ -262,8 +262,7 @@ class _Search:
             codes.append(self._code(best, order)[best != order])
             self.rows.report("looking for near duplicates", band + 1, 2 * len(self._keys))
         self._compared = np.unique(np.concatenate(codes))
-        self._pending = [self._compared[self._likely(self._compared)]]
-        self._settle()
+        self._verify(self._compared[self._likely(self._compared)])
 
     def compare_the_rest(self) -> None:
         """Compare the rows that meet in a band and are not in one cluster yet."""
