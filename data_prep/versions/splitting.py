@@ -25,6 +25,8 @@ from data_prep.rows import Row
 _MIN_ROWS_FOR_EVERY_SIDE = 10
 _LEAST, _MOST = 0.5, 2.0
 """Of the wanted rows of a side."""
+_FINE_MOVES = 50
+"""Of single groups, where many small ones do not do."""
 _SIDES = list(Split)
 _TRAIN = _SIDES.index(Split.TRAIN)
 
@@ -187,7 +189,38 @@ class _Groups:
             candidates = free[self.sides[free] == donor]
             missing, excess = targets[receiver] - counts[receiver], counts[donor] - targets[donor]
             if not self._move(candidates, receiver, float(missing), float(excess)):
+                break
+        for _ in range(_FINE_MOVES):
+            counts = numpy.bincount(self.sides[members], weights=self.sizes[members], minlength=len(_SIDES))
+            if not _uneven(counts, targets).any() or not self._move_the_best(
+                free, counts.astype(numpy.float64), targets
+            ):
                 return
+
+    def _move_the_best(
+        self, free: NDArray[numpy.int64], counts: NDArray[numpy.float64], targets: NDArray[numpy.float64]
+    ) -> bool:
+        """Move the one group that brings the sides nearest to their targets: least sum of (rows - target)² / target."""
+        wanted = numpy.maximum(targets, 1e-9)
+
+        def distance(side: NDArray[numpy.int64] | int, rows: NDArray[numpy.float64]) -> NDArray[numpy.float64]:
+            return numpy.asarray((rows - targets[side]) ** 2 / wanted[side])
+
+        in_train = numpy.bincount(self.stratum[self.sides == _TRAIN], minlength=self.strata)
+        movable = free[(self.sides[free] != _TRAIN) | (in_train[self.stratum[free]] > 1)]
+        sizes, donors = self.sizes[movable], self.sides[movable]
+        left = distance(donors, counts[donors] - sizes) - distance(donors, counts[donors])
+        best, best_change, receiver_of_best = -1, -1e-9, 0
+        for receiver in numpy.flatnonzero(targets > 0).tolist():
+            gained = distance(receiver, counts[receiver] + sizes) - distance(receiver, counts[receiver : receiver + 1])
+            change = numpy.where(donors == receiver, 0.0, left + gained)
+            if len(change) and change.min() < best_change:
+                best, receiver_of_best = int(movable[numpy.argmin(change)]), receiver
+                best_change = float(change.min())
+        if best < 0:
+            return False
+        self.sides[best] = receiver_of_best
+        return True
 
     def _move(self, candidates: NDArray[numpy.int64], receiver: int, missing: float, excess: float) -> bool:
         """Move candidates until nothing is missing or in excess: first such as fit, then any that helps."""
