@@ -17,6 +17,10 @@ class MaskingPolicy(Record):
     """Why a kind is kept, e.g. that the numbers are those of public offices. Needed for each kept kind."""
     min_score: float = Field(default=0.4, ge=0, le=1)
     """Finds below this certainty are left alone."""
+    representative_numbers: bool = False
+    """Mask numbers such as 1588-1234 too. They belong to organisations, and people are meant to call them."""
+    public_values: list[str] = []
+    """Numbers, addresses and names that everybody may know (the organisation's own): left alone, however they are written."""
     name_model: str | None = None
     """Folder of a larger local token classifier (transformers) for names; None for the model that ships."""
 
