@@ -20,9 +20,10 @@ from pydantic import ValidationError
 from sqlalchemy.exc import ProgrammingError
 
 from contracts.datasets import DatasetVersion, QualityReport
-from contracts.enums import Arm, JobKind, JobStatus, StageName, StageStatus
+from contracts.enums import Arm, JobKind, JobStatus, QuestionTemplate, ReviewVerdict, StageName, StageStatus
 from contracts.errors import InvalidDataError, NotFoundError, UnavailableError
 from contracts.experiments import ABExperiment, ArmCounts
+from contracts.generation import GenerationReport, ReviewCounts, SampleReview
 from contracts.jobs import FinetuningJob, JobView
 from contracts.models import ArmEndpoint, ModelVersion
 from registry.tracking import read_metrics
@@ -731,3 +732,73 @@ def mlflow_run_page(services: Services, mlflow_run_id: str) -> str:
 def chat_endpoint(services: Services) -> str:
     """Where users ask."""
     return f"{services.settings.resolved_serving_url}/v1/chat/completions"
+
+
+# Review of generated samples
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationStory:
+    """One generation: what it brought, and how far its review is."""
+
+    generation_id: str
+    dataset_name: str
+    report: GenerationReport | None
+    """None where its folder is gone."""
+    counts: ReviewCounts | None
+    """None where no sample passed the checks."""
+
+
+def generations(services: Services) -> list[GenerationStory]:
+    """Every generation, the newest first. Never kept: a verdict shows at once."""
+    counts = {found.generation_id: found for found in _ask(services, lambda uow: uow.reviews.generations(LISTED))}
+    reports = _generation_reports(services)
+    silent = [name for name in reports if name not in counts]
+    return [
+        GenerationStory(
+            name,
+            counts[name].dataset_name if name in counts else reports[name].dataset_name,
+            reports.get(name),
+            counts.get(name),
+        )
+        for name in (*silent, *counts)
+    ]
+
+
+def _generation_reports(services: Services) -> dict[str, GenerationReport]:
+    """The reports that lie in the folders, the newest first; one that cannot be read is left out."""
+    paths = sorted(
+        services.settings.generations_dir.glob("*/*/report.json"), key=lambda path: path.stat().st_mtime, reverse=True
+    )
+    found = {}
+    for path in paths[:LISTED]:
+        try:
+            report = GenerationReport.model_validate(read_json(path) or {})
+        except (ValidationError, ValueError, OSError):
+            continue
+        found[report.generation_id] = report
+    return found
+
+
+def samples_to_review(
+    services: Services,
+    generation_id: str,
+    verdict: ReviewVerdict | None,
+    waiting: bool,
+    template: QuestionTemplate | None,
+) -> list[int]:
+    """The review_id of each sample of that kind, in order."""
+    return _ask(
+        services,
+        lambda uow: uow.reviews.positions(generation_id, verdict=verdict, waiting=waiting, template=template),
+    )
+
+
+def templates_to_review(services: Services, generation_id: str) -> list[QuestionTemplate]:
+    """The kinds of samples that a generation has."""
+    return _ask(services, lambda uow: uow.reviews.templates(generation_id))
+
+
+def sample_to_review(services: Services, review_id: int) -> SampleReview:
+    """One sample with its passage and its verdict."""
+    return _ask(services, lambda uow: uow.reviews.get(review_id))

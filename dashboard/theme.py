@@ -76,6 +76,13 @@ h2 { padding-top: 1.1rem !important; }
 .tw-case .answers { display: grid; grid-template-columns: 1fr 1fr; gap: .8rem; margin-top: .4rem; }
 .tw-case .answer { border-left: 3px solid var(--state); padding-left: .6rem; white-space: pre-wrap; min-width: 0; }
 
+.tw-turn { border-left: 3px solid var(--line); padding: .1rem 0 .1rem .75rem; margin: 0 0 .8rem; }
+.tw-turn.assistant { border-left-color: #2f6fde; }
+.tw-turn b { display: block; font-size: .84rem; font-weight: 600; color: var(--quiet); }
+.tw-text { white-space: pre-wrap; max-height: 26rem; overflow-y: auto; }
+.tw-passage { border: 1px solid var(--line); border-radius: .4rem; padding: .6rem .75rem; }
+.tw-passage mark { background: color-mix(in srgb, #d98200 30%, transparent); color: inherit; padding: 0 .1rem; border-radius: .15rem; }
+
 .tw-steps { margin: .3rem 0 0; padding-left: 1.2rem; }
 
 @media (max-width: 640px) {

@@ -117,6 +117,10 @@ _COUNTERS = (
 )
 _NATIVE_COUNT = re.compile(rf"({'|'.join(sorted(_NATIVE, key=len, reverse=True))})\s?(?:{_COUNTERS})(?![가-힣]{{3,}})")
 _SINO_COUNT = re.compile(r"(?<![가-힣])([일이삼사오육칠팔구]?[백]?[일이삼사오육칠팔구]?[십]?[일이삼사오육칠팔구]?)\s?(?:일|개월|년|주|회|퍼센트|조|항|호)(?![가-힣]{3,})")  # fmt: skip
+_BARE_SCALE = re.compile(rf"(?<![\d가-힣])([십백천]?[만억]|[십백천])\s?(?:{_COUNTERS}|원|톤|킬로)")
+_ARTICLE = re.compile(r"(?<=\d)\s*조(?!\s*(?:원|달러|엔|위안|\d[\d,]*\s*[십백천]*\s*억))")
+"""`제12조` is an article; `12조 원` and `1조 5천억` are trillions."""
+_CIRCLED = re.compile("[①-⑳㉠-㉻]")
 _LIST_MARKER = re.compile(r"(?m)^\s*(?:[-*•]\s*)?(?:\(?\d{1,2}[.)]|[①-⑳])\s+")
 _AFTERNOON = re.compile(r"(?:오후|저녁|밤)\s*(\d{1,2})\s*시")
 _HOUR = re.compile(r"(?<!\d)(1[3-9]|2[0-4])\s*(?:시|:)")
@@ -126,7 +130,7 @@ _NAMED = {"보름": "15", "반년": "6", "일주일": "7", "하루": "1", "이�
 
 def numbers_in(text: str) -> list[str]:
     """The numbers that a text states in digits, as plain values: `2,000만 원` is 20000000. Markers of a list are none."""
-    plain = _LIST_MARKER.sub(" ", unicodedata.normalize("NFKC", text))
+    plain = _ARTICLE.sub(" ", unicodedata.normalize("NFKC", _LIST_MARKER.sub(" ", _CIRCLED.sub(" ", text))))
     return [value for match in _MONEY.finditer(plain) for value in _values(match.group())]
 
 
@@ -137,12 +141,13 @@ def unsupported_numbers(text: str, source: Source) -> list[str]:
 
 def supported_numbers(text: str) -> set[str]:
     """Every way in which a text's numbers may be stated by an answer: digits, scaled values, counting words, hours."""
-    plain = unicodedata.normalize("NFKC", text)
+    plain = _ARTICLE.sub(" ", unicodedata.normalize("NFKC", text))
     found = {_plain(match) for match in _NUMBER.findall(plain)}
     for match in _MONEY.finditer(plain):
         found.update(_values(match.group()))
     found.update(str(_NATIVE[word]) for word in _NATIVE_COUNT.findall(plain))
     found.update(str(value) for word in _SINO_COUNT.findall(plain) if (value := _sino_value(word)))
+    found.update(value for scale in _BARE_SCALE.findall(plain) for value in _values(f"1{scale}"))
     found.update(str(int(hour) - 12) for hour in _HOUR.findall(plain))
     found.update(_NAMED[word] for word in _HALF_DAY.findall(plain))
     return found

@@ -138,6 +138,12 @@ class ReviewRepository:
             query = query.where(Row.template == template.value)
         return list(self._session.execute(query).scalars())
 
+    def templates(self, generation_id: str) -> list[QuestionTemplate]:
+        """The kinds of samples that a generation has."""
+        query = select(Row.template).where(Row.generation_id == generation_id).distinct()
+        there = set(self._session.execute(query).scalars())
+        return [template for template in QuestionTemplate if template.value in there]
+
     def decide(
         self,
         review_id: int,

@@ -35,6 +35,7 @@ from database.unit_of_work import UnitOfWork
 from evaluation.comparison import compare_suite
 from evaluation.gate import decide_gate
 from stages.services import Services
+from tests.dashboard.review_story import tell_review
 
 COMPLETE_RUN = "manual__2026-11-22T05:03:00+00:00"
 REFUSED_RUN = "manual__2026-11-21T01:00:00+00:00"
@@ -118,6 +119,7 @@ def tell(services: Services) -> Story:
         failed = _failed_job(services, uow, dataset)
     with _changing(services) as uow:
         _set_times(uow)
+    tell_review(services)
     return Story(dataset, finished, running, failed, model_id, base.model_id, experiment_id)
 
 

@@ -11,6 +11,8 @@ depends_on = None
 
 
 def upgrade() -> None:
+    # an ALTER behind a long transaction would stop every reader: give up instead, and be run again
+    op.execute("SET LOCAL lock_timeout = '5s'")
     op.create_table(
         "sample_reviews",
         sa.Column("id", sa.BigInteger(), nullable=False),
@@ -32,7 +34,7 @@ def upgrade() -> None:
         sa.Column("reviewed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_sample_reviews")),
-        sa.UniqueConstraint("generation_id", "sample_id", name=op.f("uq_sample_reviews_generation_id")),
+        sa.UniqueConstraint("generation_id", "sample_id", name=op.f("uq_sample_reviews_generation_id_sample_id")),
     )
     op.create_index(
         "ix_sample_reviews_generation_id_position", "sample_reviews", ["generation_id", "position"], unique=False
