@@ -7,7 +7,7 @@ import pytest
 
 from data_prep.masking.masker import find_personal_data, mask
 
-REPOSITORY_ROOT = Path(__file__).resolve().parents[2]
+REPOSITORY_ROOT = Path(__file__).resolve().parents[3]
 
 
 def masked(text: str) -> str:
