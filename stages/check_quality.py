@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from contracts.datasets import QualityReport
 from data_prep.checking import check_version
 from data_prep.duplicates.leakage import read_test_suites
+from stages.progress import LoggedProgress
 
 if TYPE_CHECKING:
     from contracts.datasets import QualityRequest
@@ -23,7 +25,10 @@ def check_quality(request: QualityRequest, services: Services, on_progress: OnPr
     suites = read_test_suites(
         request.test_suites, relative_to=settings.repository_root, allowed_roots=settings.allowed_input_roots
     )
-    checks = check_version(Path(version.file_path), request, suites.questions, on_progress)
+    with tempfile.TemporaryDirectory(prefix="tuneway-check-") as work_dir:
+        checks = check_version(
+            Path(version.file_path), request, suites.questions, Path(work_dir), on_progress or LoggedProgress()
+        )
     with services.unit_of_work() as uow:
         uow.datasets.record_checks(request.dataset_id, checks)
     return QualityReport(

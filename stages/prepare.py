@@ -5,20 +5,29 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from contracts.enums import Split
-from contracts.errors import InvalidDataError
+from contracts.enums import MaskingAction, Split
 from data_prep.abandoned import remove_abandoned_folders
 from data_prep.duplicates.leakage import read_test_suites
-from data_prep.imports.importing import load_import, read_imported_rows
+from data_prep.imports.importing import load_import
 from data_prep.imports.input_files import require_disk_space
-from data_prep.preparing import count_by_reason, prepare_rows
-from data_prep.versions.store import find_version, request_key, write_version
+from data_prep.policies import load_policy
+from data_prep.preparation.preparing import Preparation, prepare_version
+from data_prep.versions.manifest import request_key
+from stages.progress import LoggedProgress
+from stages.pseudonyms import pseudonym_key
+from stages.tokenizers import counting_tokenizer
+from storage.files import read_json
 
 if TYPE_CHECKING:
+    from contracts.data_policy import DataPolicy
     from contracts.datasets import DatasetVersion, PrepareRequest
+    from contracts.record import JsonObject
     from data_prep.rows import OnProgress
-    from data_prep.versions.store import VersionManifest
+    from data_prep.versions.manifest import VersionManifest
     from stages.services import Services
+
+SPACE_FACTOR = 3
+"""Chunk files, parts and what is told of them, as a multiple of the imported rows' file."""
 
 
 def prepare(request: PrepareRequest, services: Services, on_progress: OnProgress | None = None) -> DatasetVersion:
@@ -26,7 +35,15 @@ def prepare(request: PrepareRequest, services: Services, on_progress: OnProgress
 
     The same request again returns the same version: its folder is found by the request, its row by its content.
     """
-    folder, manifest = _version_folder(request, services, on_progress)
+    settings = services.settings
+    preparation = _check(request, services)
+    name_dir = settings.datasets_dir / "versions" / request.dataset_name
+    name_dir.mkdir(parents=True, exist_ok=True)
+    require_disk_space(
+        name_dir, SPACE_FACTOR * Path(preparation.imported.rows_path).stat().st_size, settings.min_free_disk_gb
+    )
+    remove_abandoned_folders(name_dir)
+    folder, manifest = prepare_version(preparation, name_dir, on_progress or LoggedProgress())
     with services.unit_of_work() as uow:
         return uow.datasets.add(
             name=request.dataset_name,
@@ -40,38 +57,54 @@ def prepare(request: PrepareRequest, services: Services, on_progress: OnProgress
             masked=manifest.masked,
             quality_score=manifest.quality_score,
             categories=manifest.categories,
-            metadata={
-                "import_id": request.import_id,
-                "request": request.model_dump(mode="json"),
-                "steps": [step.model_dump(mode="json") for step in manifest.steps],
-            },
+            metadata=_metadata(folder, manifest),
             sources=manifest.sources,
         )
 
 
-def _version_folder(
-    request: PrepareRequest, services: Services, on_progress: OnProgress | None
-) -> tuple[Path, VersionManifest]:
+def _metadata(folder: Path, manifest: VersionManifest) -> JsonObject:
+    return {
+        "import_id": manifest.request.import_id,
+        "commit": manifest.commit,
+        "request": manifest.request.model_dump(mode="json"),
+        "steps": [step.model_dump(mode="json") for step in manifest.steps],
+        "statistics": read_json(folder / "statistics.json") or {},
+    }
+
+
+def _check(request: PrepareRequest, services: Services) -> Preparation:
+    """The request with everything that it names, or the first thing that is wrong with it."""
     settings = services.settings
     imported = load_import(settings.datasets_dir / "imports", request.import_id)
+    policy = load_policy(
+        request.policy, relative_to=settings.repository_root, allowed_roots=settings.allowed_input_roots
+    )
     suites = read_test_suites(
         request.test_suites, relative_to=settings.repository_root, allowed_roots=settings.allowed_input_roots
     )
-    name_dir = settings.datasets_dir / "versions" / request.dataset_name
-    present = find_version(name_dir, request_key(request, imported, suites.sha256))
-    if present is not None:
-        return present
-    require_disk_space(name_dir, 2 * Path(imported.rows_path).stat().st_size, settings.min_free_disk_gb)
-    remove_abandoned_folders(name_dir)
-    preparation = prepare_rows(
-        read_imported_rows(imported), request, suites.questions, imported.total_rows, on_progress
+    return Preparation(
+        imported=imported,
+        request=request,
+        policy=policy,
+        request_key=request_key(request, imported, suites.sha256, policy),
+        test_questions=suites.questions,
+        test_suites=suites.sha256,
+        other_versions=_other_versions(policy, services),
+        pseudonym_key=_key(policy, request, services),
+        tokenizer=counting_tokenizer(request.tokenizer, settings),
     )
-    if not preparation.rows:
-        removed = count_by_reason(preparation.removed, imported.broken_rows)
-        raise InvalidDataError(
-            "No row is left after the preparation",
-            value=", ".join(f"{reason} {count}" for reason, count in removed.items()),
-            allowed="at least one row",
-            next_step="look at the removed rows' reasons; lower min_quality_score or min_answer_characters if they fit",
-        )
-    return write_version(name_dir, preparation, request=request, imported=imported, test_suites=suites.sha256)
+
+
+def _other_versions(policy: DataPolicy, services: Services) -> list[tuple[str, Path]]:
+    numbers = policy.duplicates.other_versions
+    if not numbers:
+        return []
+    with services.unit_of_work() as uow:
+        versions = [uow.datasets.get(number) for number in numbers]
+    return [(f"{version.name} {version.version}", Path(version.file_path)) for version in versions]
+
+
+def _key(policy: DataPolicy, request: PrepareRequest, services: Services) -> bytes:
+    if MaskingAction.PSEUDONYMISE not in policy.masking.actions.values():
+        return b""
+    return pseudonym_key(services.settings, request.dataset_name)

@@ -59,7 +59,7 @@ def describe(
         part = table.filter(pyarrow.array(side_of == split.value)) if len(sides) else table
         splits[split.value] = {
             "rows": part.num_rows,
-            "categories": _counts(part["category"]),
+            "categories": {**_counts(part["category"])},
             **{
                 name: quantiles(part[name].to_numpy())
                 for name in ("question_characters", "answer_characters", "turns", "quality_score", "toxicity")
@@ -70,7 +70,7 @@ def describe(
     return {
         "rows": table.num_rows,
         "splits": splits,
-        "categories": _counts(table["category"]),
+        "categories": {**_counts(table["category"])},
         "sources": len(sources),
         "largest_sources": dict(Counter(sources).most_common(LISTED)),
         "histograms": {
@@ -115,9 +115,9 @@ def quantiles(values: NDArray[Any]) -> JsonObject:
         return {}
     cuts = numpy.quantile(values, [0, 0.25, 0.5, 0.75, 0.95, 0.99, 1], method="nearest")
     names = ("min", "p25", "median", "p75", "p95", "p99", "max")
-    return {name: round(float(cut), 4) for name, cut in zip(names, cuts, strict=True)} | {
-        "mean": round(float(numpy.mean(values, dtype=numpy.float64)), 4)
-    }
+    told: JsonObject = {name: round(float(cut), 4) for name, cut in zip(names, cuts, strict=True)}
+    told["mean"] = round(float(numpy.mean(values, dtype=numpy.float64)), 4)
+    return told
 
 
 def histogram(values: NDArray[Any], low: float = 0, high: float | None = None) -> JsonObject:

@@ -87,7 +87,7 @@ def add_to_train(version: DatasetVersion, question: str, answer: str, category: 
         "category": category,
         "source": "",
         "quality_score": 0.9,
-        "row": "added:1",
+        "key": "added:1",
     }
     added = pyarrow.Table.from_pylist([row], schema=table.schema)
     pyarrow.parquet.write_table(pyarrow.concat_tables([table, added]), path)

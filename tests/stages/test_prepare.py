@@ -14,7 +14,7 @@ import pytest
 from contracts.datasets import DatasetVersion, ImportRequest, PrepareRequest
 from contracts.errors import CapacityError, InvalidDataError, InvalidRequestError, NotFoundError
 from data_prep.abandoned import remove_abandoned_folders
-from data_prep.versions.store import load_manifest
+from data_prep.versions.manifest import load_manifest
 from stages.import_dataset import import_dataset
 from stages.prepare import prepare
 from stages.services import Services
@@ -216,14 +216,11 @@ def test_the_real_chatbot_table_becomes_a_version(services, shared_data):
     manifest = load_manifest(Path(version.file_path))
     assert [step.step for step in manifest.steps] == [
         "normalise",
-        "length",
-        "repetition",
-        "foul_language",
-        "quality_score",
+        "quality",
         "mask_personal_data",
+        "leakage",
         "exact_duplicates",
         "near_duplicates",
-        "leakage",
     ]
     assert manifest.steps[-1].rows_out == version.total_samples
 
@@ -243,8 +240,8 @@ def die(what, done, total):
 
 imported = import_dataset(ImportRequest(dataset_name="demo", input_files=[file]), services, on_progress=die)
 if moment == "writing":
-    import data_prep.versions.store
-    data_prep.versions.store.describe = lambda rows: os.kill(os.getpid(), signal.SIGKILL)
+    import data_prep.preparation.preparing
+    data_prep.preparation.preparing.describe = lambda *rows: os.kill(os.getpid(), signal.SIGKILL)
 prepare(PrepareRequest(import_id=imported.import_id, dataset_name="demo"), services, on_progress=die)
 """
 

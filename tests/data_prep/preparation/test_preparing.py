@@ -1,0 +1,167 @@
+"""From an import to a version: the same whatever the chunks and workers, and after a kill."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from contracts.data_policy import DataPolicy, MaskingPolicy
+from contracts.enums import MaskingAction, PersonalDataKind, Split
+from data_prep.preparation.deciding import unique_keys
+from data_prep.versions.reading import read_sides, read_version_rows
+from tests.conftest import REPOSITORY_ROOT
+from tests.data_prep.preparation.conftest import line, many_lines
+
+
+def rows_of(folder: Path):
+    return [prepared for split in Split for prepared in read_version_rows(folder, split)]
+
+
+def lines_of(path: Path):
+    return [json.loads(text) for text in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_flaws_are_removed_copies_too_and_personal_data_is_masked(import_lines, prepare):
+    folder, manifest = prepare(import_lines(many_lines(), 10_000))
+
+    assert manifest.removed == {"exact_duplicate": 2, "too_short": 1}
+    assert manifest.masked == {"이름": 1, "전화번호": 1}
+    assert manifest.total_samples == 73
+    assert [step.step for step in manifest.steps] == [
+        "normalise",
+        "quality",
+        "mask_personal_data",
+        "leakage",
+        "exact_duplicates",
+        "near_duplicates",
+    ]
+    assert manifest.steps[-1].rows_out == 73
+    removed = {one["row"]: one for one in lines_of(folder / "removed.jsonl")}
+    assert removed["rows.jsonl:21"]["detail"] == "same as rows.jsonl:4"
+    assert "홍길동" not in "".join(path.read_text("utf-8") for path in folder.glob("*.json*"))
+
+
+def test_the_version_is_the_same_in_any_chunks_and_with_any_workers(import_lines, prepare):
+    whole = prepare(import_lines(many_lines(), 10_000), "whole")[1]
+    cut = prepare(import_lines(many_lines(), 7), "cut", workers=3)[1]
+
+    assert cut.content_hash == whole.content_hash
+    assert cut.steps == whole.steps
+    assert cut.commit == whole.commit
+
+
+def test_no_document_is_on_two_sides_unless_questions_are_the_unit(import_lines, prepare):
+    imported = import_lines(many_lines(), 10_000)
+
+    def divided(folder: Path) -> int:
+        sides: dict[str, set[Split]] = {}
+        for one in rows_of(folder):
+            sides.setdefault(one.row.source, set()).add(one.split)
+        return sum(len(found) > 1 for source, found in sides.items() if source)
+
+    assert divided(prepare(imported, "documents")[0]) == 0
+    assert divided(prepare(imported, "questions", split_unit="question")[0]) > 0
+
+
+def test_a_row_keeps_its_side_and_its_key_when_the_dataset_grows(import_lines, prepare):
+    first = prepare(import_lines(many_lines(), 10_000))[0]
+    grown = [line("새로 생긴 규정인가요?", "그렇습니다. 올해부터 시행합니다.", source="새 규정.md"), *many_lines()]
+    second, manifest = prepare(import_lines(grown, 10_000, "grown"))
+
+    before, after = read_sides(first), read_sides(second)
+    assert len(after) == len(before) + 1
+    assert {key: after[key] for key in before} == before
+    assert len(manifest.parents) == 1
+
+
+def test_a_kind_that_drops_rows_takes_them_out(import_lines, prepare):
+    policy = DataPolicy(masking=MaskingPolicy(actions={PersonalDataKind.PHONE_NUMBER: MaskingAction.DROP_ROW}))
+
+    manifest = prepare(import_lines(many_lines(), 10_000), policy=policy)[1]
+
+    assert manifest.removed["personal_data"] == 1
+    assert manifest.masked == {}
+
+
+def test_a_pseudonym_is_the_same_in_every_row_and_another_with_another_key(import_lines, prepare):
+    policy = DataPolicy(masking=MaskingPolicy(actions={PersonalDataKind.PHONE_NUMBER: MaskingAction.PSEUDONYMISE}))
+    lines = [
+        line("연락처가 어떻게 되나요?", "휴대전화 010-1234-5678로 연락하시면 됩니다."),
+        line("어디로 전화합니까?", "밤에도 010-1234-5678로 전화하시면 안내해 드립니다."),
+    ]
+    imported = import_lines(lines, 1)
+
+    def answers(folder: str, key: bytes) -> list[str]:
+        return sorted(
+            one.row.answer for one in rows_of(prepare(imported, folder, policy=policy, key=key, workers=2)[0])
+        )
+
+    one, two = answers("one", b"1" * 32), answers("two", b"2" * 32)
+    pseudonyms = {text[text.index("[") : text.index("]") + 1] for text in one}
+    assert len(pseudonyms) == 1
+    assert pseudonyms != {"[전화번호]"}
+    assert one != two
+
+
+def test_rows_with_one_id_get_keys_of_their_own():
+    keys = unique_keys(["a", "b", "a", "a"])
+
+    assert keys[:2] == ["a", "b"]
+    assert len(set(keys)) == 4
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from contracts.data_policy import DataPolicy
+from contracts.datasets import PrepareRequest
+from data_prep.imports.importing import load_import
+from data_prep.preparation import cleaning
+from data_prep.preparation.preparing import Preparation, prepare_version
+from data_prep.versions.manifest import request_key
+
+imports, import_id, target, moment = sys.argv[1:]
+imported = load_import(Path(imports), import_id)
+request = PrepareRequest(
+    import_id=import_id, dataset_name="demo", train_ratio=0.8, val_ratio=0.1, test_ratio=0.1)
+policy = DataPolicy()
+chunks = 0
+
+def tell(what, done, total):
+    global chunks
+    chunks += what.startswith("cleaning")
+    if (moment == "cleaning" and chunks == 4) or (moment != "cleaning" and what.startswith(moment)):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+prepare_version(Preparation(imported=imported, request=request, policy=policy, workers=1,
+    request_key=request_key(request, imported, {}, policy)), Path(target), tell)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", ["cleaning", "writing the version"])
+def test_a_killed_preparation_goes_on_and_gives_the_same_version(import_lines, prepare, tmp_path, moment):
+    imported = import_lines(many_lines(), 10)
+    expected = prepare(imported, "undisturbed")[1]
+    target = tmp_path / "killed" / "demo"
+    arguments = [str(Path(imported.rows_path).parents[1]), imported.import_id, str(target), moment]
+
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, *arguments],
+        cwd=REPOSITORY_ROOT,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY_ROOT)},
+        check=False,
+    )
+
+    assert killed.returncode == -signal.SIGKILL
+    work = next(target.glob("*.work"))
+    done = {path: path.stat().st_mtime_ns for path in work.glob("chunk-*/done.json")}
+    assert len(done) == (3 if moment == "cleaning" else 8)
+    assert not list(target.glob("[0-9a-f]*"))
+    manifest = prepare(imported, "killed")[1]
+    assert manifest.commit == expected.commit
+    assert not work.exists()
