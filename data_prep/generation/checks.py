@@ -18,7 +18,7 @@ _PLACEHOLDERS = frozenset({"질문", "답변", "요약문", "근거구절", "que
 _COPY_CHARACTERS = 18
 """A run of this many letters of the instructions is no accident: a sample's own words meet none."""
 _WHOLE_PASSAGE_SHARE = 0.7
-_WHOLE_PASSAGE_CHARACTERS = 150
+_WHOLE_PASSAGE_CHARACTERS = 120
 """Shorter passages may be answered with all they say."""
 
 

@@ -103,7 +103,7 @@ def faithful_samples(body: Body) -> list[dict[str, Any]]:
     """One sample of the shape that the prompt asks for."""
     sentences = [one.strip() for one in re.split(r"(?<=다)\.\s", passage_of(body)) if len(one.strip()) > 10]
     evidence = sentences[0].splitlines()[-1].strip("# ")
-    subject = " ".join(evidence.split()[:3])
+    subject = " ".join(evidence.split()[:6])
     answer = f"{evidence.rstrip('.')}."
     prompt = body["messages"][-1]["content"]
     if '"summary"' in prompt:

@@ -1,5 +1,7 @@
 """Answers that were paid for survive."""
 
+from typing import Any
+
 import pytest
 
 from contracts.errors import ConflictError, InvalidDataError
@@ -56,6 +58,13 @@ def test_only_the_owner_reads_answers(tmp_path):
 
 
 def test_another_seed_model_or_prompt_is_another_question():
-    asked = {"prompt_sha256": "a", "model": "m", "temperature": 0.3, "max_tokens": 10, "seed": 0, "attempt": 0}
+    asked: dict[str, Any] = {
+        "prompt_sha256": "a",
+        "model": "m",
+        "temperature": 0.3,
+        "max_tokens": 10,
+        "seed": 0,
+        "attempt": 0,
+    }
     other = [asked, *({**asked, name: value} for name, value in [("model", "n"), ("seed", 1), ("prompt_sha256", "b")])]
     assert len({asked_key(**one) for one in other}) == 4
