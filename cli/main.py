@@ -130,6 +130,12 @@ def demo(context: typer.Context) -> None:
     _forward("cli.demo", "demo", context.args)
 
 
+@app.command(context_settings=Forwarded, help=_help("bench"))
+def bench(context: typer.Context) -> None:
+    """Measure this machine."""
+    _part("cli.bench").app(context.args, prog_name="tuneway bench")
+
+
 @app.command(context_settings=Forwarded, help=_help("summary"))
 def summary(context: typer.Context) -> None:
     """Show what a pipeline run made: data, accuracy, verdict, model, endpoint."""

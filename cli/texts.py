@@ -259,6 +259,26 @@ TEXTS: dict[str, tuple[str, str]] = {
     "doctor.vllm_runs": ("vLLM 구동", "vLLM starts"),
     # other commands
     "stage.done": ("{name} 단계 완료", "The stage {name} is done"),
+    # bench
+    "help.bench": ("이 기계에서 성능을 잽니다", "Measure this machine"),
+    "help.bench_data": (
+        "만든 표본을 처음부터 끝까지 정제하고 시간, 메모리, 찾아낸 것을 알려 줍니다",
+        "Prepare generated rows from end to end; tell time, memory and what was found",
+    ),
+    "help.bench_rows": ("표본 수", "How many rows"),
+    "help.bench_workers": (
+        "작업 프로세스 수. 비워 두면 코어 수만큼",
+        "Worker processes; as many as cores unless given",
+    ),
+    "bench.line": ("{name}: {value}", "{name}: {value}"),
+    "bench.rows": ("행", "rows"),
+    "bench.workers": ("작업 프로세스", "workers"),
+    "bench.seconds": ("걸린 시간(초)", "seconds"),
+    "bench.rows_per_second": ("초당 행", "rows a second"),
+    "bench.peak_mib": ("최대 메모리(MiB)", "peak memory (MiB)"),
+    "bench.planted_copies": ("심어 둔 중복", "planted copies"),
+    "bench.found_copies": ("찾은 비율", "found"),
+    "bench.wrong_copies": ("잘못 지운 비율", "removed wrongly"),
     "part.missing": ("이 설치에는 {name} 명령이 없습니다", "This installation has no command {name}"),
     **RUN_TEXTS,
 }

@@ -76,3 +76,26 @@ def test_a_model_server_is_measured_with_its_memory():
     (server,) = result["measured"]
     assert server["idle_mib"] > 10
     assert server["load"][0]["requests_per_second"] > 0
+
+
+@pytest.mark.slow
+def test_what_was_planted_is_found_and_nothing_else_is_called_a_copy():
+    result, _ = run_tiny("data_preparation")
+
+    assert result["rows"] == 400
+    assert result["planted_copies"] > 0
+    assert result["found_copies"] == 1
+    assert result["wrong_copies"] == 0
+    assert min(result["personal_data"].values()) == 1
+    assert result["peak_mib"] > 0
+
+
+@pytest.mark.slow
+def test_the_command_line_measures_the_preparation_for_programs():
+    done = subprocess.run(
+        [sys.executable, "-m", "cli.main", "bench", "data", "--rows", "300", "--json"],
+        cwd=REPOSITORY_ROOT, capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["rows"] == 300
