@@ -75,7 +75,7 @@ class Fingerprints:
         """What `save` wrote; mapped into memory unless `mmap` is False. Raises InvalidDataError for another file."""
         try:
             records = np.load(path, mmap_mode="r" if mmap else None, allow_pickle=False)
-        except ValueError as error:
+        except (ValueError, EOFError) as error:
             raise _unreadable(path) from error
         if records.dtype != _DTYPE:
             raise _unreadable(path)
