@@ -6,8 +6,6 @@ import sys
 
 import pytest
 
-from benchmarks.preparation import similar_pairs
-from data_prep.duplicates.near import jaccard, shingles
 from tests.conftest import REPOSITORY_ROOT
 
 
@@ -25,23 +23,6 @@ def run_tiny(name: str):
     return json.loads(completed.stdout), row
 
 
-def test_the_exact_answer_has_every_pair_that_comparing_all_with_all_has():
-    texts = [
-        f"{word} 신청은 {place}에서 합니다{end}"
-        for word in ("환급", "할인")
-        for place in "가나"
-        for end in ("", ".", "요")
-    ]
-    sets = [shingles(text) for text in texts]
-
-    pairs = {
-        (a, b) for b in range(len(sets)) for a in range(b) if jaccard(sets[a], sets[b]) >= 0.6
-    }  # fmt: skip
-
-    assert 0 < len(pairs) < len(sets) * (len(sets) - 1) / 2
-    assert similar_pairs(sets, 0.6) == pairs
-
-
 @pytest.mark.slow
 def test_every_answer_that_went_through_the_router_is_counted_and_stored():
     result, row = run_tiny("router")
@@ -49,15 +30,6 @@ def test_every_answer_that_went_through_the_router_is_counted_and_stored():
     assert result["answers_stored"] == result["routed_requests"] > 0
     assert result["measured"][0]["router_cpu_ms"] > 0
     assert row.count("|") == 10
-
-
-@pytest.mark.slow
-def test_the_preparation_finds_no_pair_that_is_none():
-    result, _ = run_tiny("preparation")
-
-    found = result["near_duplicates"]["here"]
-    assert found["wrong_pairs"] == 0
-    assert found["near_duplicates"] <= result["near_duplicates"]["of_these_near_duplicates"]
 
 
 @pytest.mark.slow
