@@ -124,6 +124,12 @@ def pipeline(context: typer.Context) -> None:
     _part("cli.pipeline").app(context.args, prog_name="tuneway pipeline")
 
 
+@app.command(context_settings=Forwarded, help=_help("dataset"))
+def dataset(context: typer.Context) -> None:
+    """Bring training data in, clean it, and keep its versions."""
+    _part("cli.dataset").app(context.args, prog_name="tuneway dataset")
+
+
 @app.command(context_settings=Forwarded, help=_help("demo"))
 def demo(context: typer.Context) -> None:
     """Run the whole pipeline on the demo input, from documents to a served model."""

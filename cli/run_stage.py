@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, TypeVar
 
 from pydantic import ValidationError
 
@@ -18,6 +18,8 @@ from contracts.errors import InvalidRequestError
 from contracts.record import Record
 from settings import Settings
 from stages.catalog import STAGES, Stage
+
+AnyRecord = TypeVar("AnyRecord", bound=Record)
 
 
 def stage_named(name: str) -> Stage:
@@ -55,7 +57,7 @@ def read_request(stage: Stage, path: Path) -> Record:
     return validated(stage.request, value)
 
 
-def validated(model: type[Record], value: object) -> Record:
+def validated(model: type[AnyRecord], value: object) -> AnyRecord:
     """The value as a record; a ValidationError becomes one error that names every wrong field."""
     try:
         return model.model_validate(value)

@@ -1,5 +1,6 @@
 """Every text the command line shows, in Korean and English."""
 
+from cli.dataset_texts import DATASET_TEXTS
 from cli.run_texts import RUN_TEXTS
 
 TEXTS: dict[str, tuple[str, str]] = {
@@ -281,6 +282,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "bench.wrong_copies": ("잘못 지운 비율", "removed wrongly"),
     "part.missing": ("이 설치에는 {name} 명령이 없습니다", "This installation has no command {name}"),
     **RUN_TEXTS,
+    **DATASET_TEXTS,
 }
 
 

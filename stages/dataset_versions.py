@@ -11,11 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from contracts.enums import DatasetStatus
 from contracts.errors import InvalidRequestError, NotFoundError, TunewayError
 from contracts.record import Record
+from data_prep.statistics.report import REPORT_FILE, write_report
 from data_prep.versions import cutting, garbage, merging
 from data_prep.versions.history import walk
 from data_prep.versions.manifest import MAIN, VersionManifest, load_manifest
+from data_prep.versions.names import STATISTICS_FILE
 from data_prep.versions.references import (
     branches,
     commit_folder,
@@ -27,6 +30,7 @@ from data_prep.versions.references import (
     resolve,
     tags,
 )
+from storage.files import read_json
 
 if TYPE_CHECKING:
     from contracts.datasets import DatasetVersion
@@ -89,7 +93,7 @@ def open_version(given: str, services: Services) -> OpenVersion:
     if not reference and name.isdecimal() and not (versions_dir(services) / name).is_dir():
         with services.unit_of_work() as uow:
             return _opened(Path(uow.datasets.get(int(name)).file_path))
-    name_dir = _name_dir(name, services)
+    name_dir = dataset_folder(name, services)
     try:
         commit = resolve(name_dir, reference or MAIN)
     except NotFoundError:
@@ -149,7 +153,7 @@ def merge_versions(
     name: str, branch: str, theirs: str, services: Services, message: str = ""
 ) -> tuple[Merge, DatasetVersion]:
     """Bring the rows of `theirs` (branch, tag or commit) into the branch, and register the version that it then has."""
-    name_dir = _name_dir(name, services)
+    name_dir = dataset_folder(name, services)
     other = open_version(f"{name}@{theirs}", services)
     before = head(name_dir, branch)
     merged = merging.merge(name_dir, branch, other.manifest.commit, message=message)
@@ -168,7 +172,7 @@ def split_again(
     seed: int | None = None,
 ) -> DatasetVersion:
     """Cut the branch's newest version in other ratios and register the result."""
-    name_dir = _name_dir(name, services)
+    name_dir = dataset_folder(name, services)
     folder, manifest = cutting.cut_again(name_dir, branch, ratios, unit=unit, seed=seed)
     with services.unit_of_work() as uow:
         return register_version(folder, uow, parents=manifest.parents)
@@ -176,7 +180,7 @@ def split_again(
 
 def collect_garbage(name: str, services: Services, *, dry_run: bool) -> Garbage:
     """Remove what no branch, tag or row of the database refers to. Nothing where the database does not answer."""
-    name_dir = _name_dir(name, services)
+    name_dir = dataset_folder(name, services)
     with services.unit_of_work() as uow:
         needed = [Path(path) for path in uow.datasets.needed_folders(name)]
     return garbage.collect_garbage(name_dir, needed_folders=needed, dry_run=dry_run)
@@ -218,7 +222,41 @@ def register_version(
     )
 
 
-def _name_dir(name: str, services: Services) -> Path:
+def archive_version(given: str, services: Services) -> DatasetVersion:
+    """Say that the version is needed no more: garbage collection may take it once no branch or tag leads to it."""
+    version = open_version(given, services)
+    with services.unit_of_work() as uow:
+        for row in uow.datasets.of_name(version.manifest.name):
+            if Path(row.file_path).resolve() == version.folder.resolve():
+                uow.datasets.set_status(row.dataset_id, DatasetStatus.ARCHIVED)
+                return row
+    raise NotFoundError(
+        "The database has no row of this version",
+        value=given,
+        next_step="see `tuneway dataset log`: versions with a number can be archived",
+    )
+
+
+def version_statistics(given: str, services: Services) -> JsonObject:
+    """The version's statistics. Raises NotFoundError where it has none."""
+    version = open_version(given, services)
+    found = read_json(version.folder / STATISTICS_FILE)
+    if found is None:
+        raise NotFoundError(
+            "The version has no statistics", value=given, next_step="prepare the dataset again with the same request"
+        )
+    return found
+
+
+def version_report(given: str, services: Services) -> Path:
+    """The version's report, written where it is not there yet."""
+    version = open_version(given, services)
+    path = version.folder / REPORT_FILE
+    return path if path.is_file() else write_report(version.folder, services.settings.language)
+
+
+def dataset_folder(name: str, services: Services) -> Path:
+    """Where the dataset's versions are. Raises NotFoundError with the names that there are."""
     name_dir = versions_dir(services) / name
     if not name or "/" in name or name.startswith("."):
         raise InvalidRequestError(

@@ -11,6 +11,7 @@ from contracts.errors import NotFoundError
 from data_prep.normalisation import comparable
 from data_prep.preparation.steps import StepRecord
 from data_prep.rows import messages_from_json
+from data_prep.versions.describing import DescribedWriter
 from data_prep.versions.manifest import Recipe, VersionManifest, code_revision
 from data_prep.versions.names import CONTENT_FILES, INDEX_FILE
 from data_prep.versions.reading import read_in_source_order, read_sides
@@ -66,8 +67,10 @@ def cut_again(
     categories, groups, _ = _columns(name_dir, before, request.split_unit)
     sides = iter(assign_sides(categories, groups, ratios, request.seed))
     with VersionWriter(name_dir, branch) as writer:
+        described = DescribedWriter(writer, len(groups))
         for table, _ in read_in_source_order(commit_folder(name_dir, ends_at)):
-            writer.add_table(table, [next(sides) for _ in range(table.num_rows)])
+            described.add_table(table, [next(sides) for _ in range(table.num_rows)])
+        described.write_statistics()
         for name in CONTENT_FILES:
             present = commit_folder(name_dir, ends_at) / name
             if name != INDEX_FILE and present.is_file():

@@ -13,6 +13,7 @@ from contracts.enums import RemovalReason, Split, SplitUnit
 from contracts.errors import ConflictError, InvalidDataError
 from contracts.record import Record
 from data_prep.preparation.steps import StepRecord
+from data_prep.versions.describing import DescribedWriter
 from data_prep.versions.difference import RowDigest, digests, shared_parts
 from data_prep.versions.history import is_ancestor, merge_base
 from data_prep.versions.locks import changing_references
@@ -77,7 +78,9 @@ def merge(
     )
     plan.refuse_conflicts(name_dir.name, branch, theirs)
     with VersionWriter(name_dir, branch) as writer:
-        moved = _write(name_dir, writer, our, their, plan)
+        described = DescribedWriter(writer, our.total_samples + len(plan.added) - len(plan.removed))
+        moved = _write(name_dir, described, our, their, plan)
+        described.write_statistics()
         removed = _join_lines(REMOVED_FILE, name_dir, (our, their), writer.path(REMOVED_FILE), "reason")
         masked = _join_lines(MASKED_FILE, name_dir, (our, their), writer.path(MASKED_FILE), "kind")
         broken = our.removed.get(RemovalReason.BROKEN_ROW.value, 0) + their.removed.get(
@@ -174,7 +177,7 @@ def _fast_forward(name_dir: Path, branch: str, ours: str, theirs: str) -> Merge:
     return Merge(commit=theirs, fast_forward=True)
 
 
-def _write(name_dir: Path, writer: VersionWriter, our: VersionManifest, their: VersionManifest, plan: _Plan) -> int:
+def _write(name_dir: Path, writer: DescribedWriter, our: VersionManifest, their: VersionManifest, plan: _Plan) -> int:
     """Ours in its order, with theirs' content where that changed, then what theirs added. Returns rows moved."""
     replacing = _rows_with(name_dir, their, plan.changed)
     side_of_source: dict[str, Split] = {}
@@ -201,7 +204,7 @@ def _write(name_dir: Path, writer: VersionWriter, our: VersionManifest, their: V
 
 
 def _add(
-    writer: VersionWriter, table: pyarrow.Table, sides: list[Split], kept: "numpy.typing.NDArray[numpy.bool_]"
+    writer: DescribedWriter, table: pyarrow.Table, sides: list[Split], kept: "numpy.typing.NDArray[numpy.bool_]"
 ) -> None:
     if kept.all():
         writer.add_table(table, sides)
