@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -60,11 +61,11 @@ def chunk_document(
     that there is, and the next passage begins up to `overlap` characters earlier. Tables are whole, also where they are
     longer, up to TABLE_FACTOR times. Headings that nothing follows are in no passage.
     """
-    if max_characters < 50 or not 0 <= overlap <= max_characters // 2 or not 0 <= min_characters <= max_characters:
+    if max_characters < 50 or not 0 <= overlap <= max_characters // 2 or min_characters < 0:
         raise InvalidRequestError(
             "The document cannot be cut like this",
             value=f"max_characters {max_characters}, overlap {overlap}, min_characters {min_characters}",
-            allowed="max_characters from 50; overlap up to half of it; min_characters up to it",
+            allowed="max_characters from 50; overlap from 0 to half of it; min_characters from 0",
             next_step=f"take the defaults: {MAX_CHARACTERS}, {OVERLAP} and {MIN_CHARACTERS}",
         )
     chunks: list[Chunk] = []
@@ -81,7 +82,7 @@ def chunk_document(
                     text,
                     section.path,
                     section.article,
-                    _page_at(document, section, span.start),
+                    _page_at(document, span.start),
                     span.header,
                 )
             )
@@ -152,14 +153,13 @@ def _end(document: Document, index: int) -> int:
     return document.starts[index] + len(document.blocks[index].text)
 
 
-def _page_at(document: Document, section: _Section, position: int) -> int | None:
-    begun = [index for index in section.blocks if document.starts[index] <= position]
-    return document.blocks[begun[-1] if begun else section.blocks[0]].page
+def _page_at(document: Document, position: int) -> int | None:
+    return document.blocks[bisect_right(document.starts, position) - 1].page
 
 
 def _spans(document: Document, section: _Section, max_characters: int, overlap: int) -> Iterator[_Span]:
     """The section's passages, greedily as long as may be."""
-    pieces = list(_pieces(document, section, max_characters))
+    pieces = list(_pieces(document, section, max_characters, max_characters - overlap))
     start: int | None = None
     end = 0
     for index, piece in enumerate(pieces):
@@ -202,10 +202,10 @@ def _overlap_start(text: str, before: _Span, start: int, room: int) -> int:
     return start
 
 
-def _pieces(document: Document, section: _Section, max_characters: int) -> Iterator[_Span]:
+def _pieces(document: Document, section: _Section, max_characters: int, part_characters: int) -> Iterator[_Span]:
     """What a passage is put together from: blocks, and parts of blocks that are too long.
 
-    Headings are of one piece with the block that they stand above.
+    Headings are of one piece with the block that they stand above. Parts leave room for what the passage repeats.
     """
     start: int | None = None
     for index in section.blocks:
@@ -220,7 +220,7 @@ def _pieces(document: Document, section: _Section, max_characters: int) -> Itera
         elif end - start <= max_characters:
             yield _Span(start, end)
         else:
-            yield from _cut(document.text, start, end, max_characters)
+            yield from _cut(document.text, start, end, part_characters)
         start = None
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from data_prep.documents.chunks import Block, BlockKind
 from data_prep.documents.spans import Cell, grid
@@ -70,12 +71,11 @@ def _in_a_cell(block: Block) -> str:
 def joined_list_items(blocks: Sequence[Block]) -> list[Block]:
     """The blocks, with items of a list that follow one another as the lines of one paragraph."""
     joined: list[Block] = []
-    for block in blocks:
-        last = joined[-1] if joined else None
-        if last is not None and _is_item(last) and _is_item(block):
-            joined[-1] = Block(BlockKind.PARAGRAPH, f"{last.text}\n{block.text}", page=last.page)
+    for are_items, group in groupby(blocks, key=_is_item):
+        if are_items:
+            joined.append(Block(BlockKind.PARAGRAPH, "\n".join(block.text for block in group)))
         else:
-            joined.append(block)
+            joined.extend(group)
     return joined
 
 

@@ -5,12 +5,12 @@ import re
 from data_prep.documents.chunks import Block, BlockKind
 from data_prep.documents.texts import clean, one_line, table_text
 
-_HEADING = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*$")
+_HEADING = re.compile(r" {0,3}(#{1,6})(?=[ \t]|$)(.*)$")
+_MAX_HEADING_CHARACTERS = 300
 _UNDERLINE = re.compile(r" {0,3}(=+|-{2,})[ \t]*$")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 _RULE = re.compile(r" {0,3}([-*_])(?:[ \t]*\1){2,}[ \t]*$")
 _TABLE_RULE = re.compile(r" {0,3}\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$")
-_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(?=[\w-]+[ \t]*:)(?:.*\n)*?(?:---|\.\.\.)[ \t]*(?:\n|\Z)")
 _CELL_END = re.compile(r"(?<!\\)\|")
 _EMPHASIS = re.compile(r"\*\*(?=\S)(.+?)(?<=\S)\*\*|__(?=\S)(.+?)(?<=\S)__")
@@ -18,9 +18,23 @@ _EMPHASIS = re.compile(r"\*\*(?=\S)(.+?)(?<=\S)\*\*|__(?=\S)(.+?)(?<=\S)__")
 
 def markdown_blocks(text: str) -> list[Block]:
     """The blocks of a Markdown text. Front matter, comments and rules are left out."""
-    text = _COMMENT.sub("", _FRONT_MATTER.sub("", text.replace("\r\n", "\n").replace("\r", "\n").lstrip("\ufeff")))
-    reader = _Reader(text.split("\n"))
+    text = text.replace("\r\n", "\n").replace("\r", "\n").lstrip("\ufeff")
+    reader = _Reader(_without_comments(_FRONT_MATTER.sub("", text)).split("\n"))
     return reader.blocks()
+
+
+def _without_comments(text: str) -> str:
+    parts, position = [], 0
+    while (start := text.find("<!--", position)) >= 0 and (end := text.find("-->", start + 4)) >= 0:
+        parts.append(text[position:start])
+        position = end + 3
+    return "".join([*parts, text[position:]])
+
+
+def _without_closing_marks(heading: str) -> str:
+    """`제목` of `제목 ##`."""
+    bare = heading.rstrip("#")
+    return bare.rstrip() if bare != bare.rstrip() or not bare else heading
 
 
 class _Reader:
@@ -45,7 +59,7 @@ class _Reader:
         heading = _HEADING.match(line)
         if heading is not None:
             self._end_paragraph()
-            self._add_heading(heading[2] or "", len(heading[1]))
+            self._add_heading(_without_closing_marks(heading[2].strip()), len(heading[1]))
             return index + 1
         following = self._lines[index + 1] if index + 1 < len(self._lines) else ""
         if "|" in line and "|" in following and _TABLE_RULE.match(following):
@@ -84,6 +98,9 @@ class _Reader:
         self._paragraph = []
 
     def _add_heading(self, text: str, level: int) -> None:
+        if len(text) > _MAX_HEADING_CHARACTERS:
+            self._add(BlockKind.PARAGRAPH, clean(text))
+            return
         self._add(BlockKind.HEADING, one_line(_EMPHASIS.sub(lambda found: found[1] or found[2], text)), level)
 
     def _add(self, kind: BlockKind, text: str, level: int = 0) -> None:

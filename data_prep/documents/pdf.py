@@ -1,13 +1,15 @@
 """PDF to blocks: lines put together to paragraphs, ruled tables, headings by the size of their letters.
 
 Left out are what repeats at the top and the bottom of pages, page numbers and turned text (watermarks). A PDF knows no
-words at line ends: where a line breaks inside a word is decided by the words that occur elsewhere in the document.
+words at line ends: where a line breaks inside a word is decided by the words that occur elsewhere in the document, and
+by whether what follows can begin a word.
 """
 
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -37,6 +39,9 @@ _DIGITS = re.compile(r"\d+")
 _PAGE_NUMBER = re.compile(
     r"[-–—~<\[(\s]*(?:(?:page|p\.|쪽|페이지|제)\s*)?\d{1,4}(?:\s*(?:/|of|-|중)\s*\d{1,4})?(?:\s*(?:쪽|페이지|면|page))?[-–—~>\])\s]*$",
     re.IGNORECASE,
+)
+_PARTICLES = frozenset(
+    ["의", "은", "는", "가", "을", "를", "과", "와", "로", "으로", "에", "에서", "에게", "부터", "까지"]
 )
 _LETTER_ITEM = re.compile(r"[가-하][.)]\s")
 
@@ -387,9 +392,39 @@ def _joiner(lines: Sequence[_Line]) -> Callable[[_Line, _Line], str]:
             return ""
         if keeps_spaces and not (words[last] and words[first]):
             return ""
-        return " "
+        return "" if _is_one_word(last, first) else " "
 
     return join
+
+
+def _is_one_word(last: str, first: str) -> bool:
+    """The two are one word cut apart: what begins the second cannot begin a word (a particle, an ending), or belongs
+    to a morpheme that began in the first.
+    """
+    if first in _PARTICLES or (last == "제" and first[0].isdigit()):
+        return True
+    if not (_is_hangul(first[0]) and (_is_hangul(last[-1]) or last[-1].isdigit())):
+        return False
+    for morpheme in _tagger().parse(last[-12:] + first[:12]):
+        start, end = morpheme.span
+        joint = len(last[-12:])
+        if start < joint < end:
+            return True
+        if start == joint:
+            tag = morpheme.pos.split("+")[0]
+            return tag[0] in "JE" or tag[:2] == "XS" or tag == "VCP" or (tag == "NNBC" and last[-1].isdigit())
+    return False
+
+
+def _is_hangul(letter: str) -> bool:
+    return "가" <= letter <= "힣"
+
+
+@cache
+def _tagger() -> Any:
+    import mecab
+
+    return mecab.MeCab()
 
 
 def _add_table(blocks: list[Block], table: _Table, join: Callable[[_Line, _Line], str]) -> None:

@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -22,6 +23,8 @@ from data_prep.documents.texts import clean
 BATCH_POINTS = 256
 ATTEMPTS = 4
 FIRST_WAIT_SECONDS = 0.5
+MAX_WAIT_SECONDS = 60.0
+"""However long a server asks to wait."""
 
 _TEXT_FIELDS = ("text", "page_content", "content", "document", "chunk", "chunk_text", "body", "passage", "본문", "내용")
 _DOCUMENT_FIELDS = (
@@ -58,8 +61,23 @@ def read_qdrant(source: QdrantSource, api_key: str = "") -> Iterator[Chunk]:
 def _client(source: QdrantSource, api_key: str) -> Any:
     from qdrant_client import QdrantClient
 
+    with warnings.catch_warnings():
+        # a key over http is usual inside an organisation's network, and many points only make the local mode slow
+        warnings.simplefilter("ignore", UserWarning)
+        return _opened(QdrantClient, source, api_key)
+
+
+def _opened(client: Any, source: QdrantSource, api_key: str) -> Any:
     if source.url is not None:
-        return QdrantClient(url=source.url, api_key=api_key or None, timeout=30, check_compatibility=False)
+        try:
+            return client(url=source.url, api_key=api_key or None, timeout=30, check_compatibility=False)
+        except Exception as error:  # what the parts of an address give that is none
+            raise InvalidRequestError(
+                "The address of the Qdrant server cannot be used",
+                value=f"{source.url}: {type(error).__name__}",
+                allowed="http://HOST:6333 or https://HOST:6333, and a key of letters and digits",
+                next_step="correct the address, or the key",
+            ) from error
     assert source.path is not None
     if not (Path(source.path) / "meta.json").is_file():
         # the client would make an empty database there
@@ -70,7 +88,7 @@ def _client(source: QdrantSource, api_key: str) -> Any:
             next_step="correct the path, or give the address of the server as url",
         )
     try:
-        return QdrantClient(path=source.path)
+        return client(path=source.path)
     except RuntimeError as error:
         if _LOCKED in str(error):
             raise UnavailableError(
@@ -152,6 +170,7 @@ def _page(client: Any, source: QdrantSource, offset: Any) -> tuple[Sequence[Any]
 
 def _asked(source: QdrantSource, ask: Callable[[], Any]) -> Any:
     """The answer, after some patience; errors of the client as ours."""
+    from qdrant_client.common.client_exceptions import QdrantException, ResourceExhaustedResponse
     from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
     wait = FIRST_WAIT_SECONDS
@@ -170,8 +189,13 @@ def _asked(source: QdrantSource, ask: Callable[[], Any]) -> Any:
                 raise _refused(source, f"HTTP {error.status_code} {error.reason_phrase}") from error
             problem: Exception = error
         except ResponseHandlingException as error:
+            if isinstance(error.source, ValueError):  # an answer in another form
+                raise _refused(source, str(error.source)) from error
             problem = error
-        except ValueError as error:  # an answer that is no JSON of Qdrant's
+        except ResourceExhaustedResponse as error:
+            problem = error
+            wait = max(wait, min(float(error.retry_after_s), MAX_WAIT_SECONDS))
+        except (ValueError, QdrantException) as error:  # an answer that is no JSON, a wait that is no number
             raise _refused(source, f"{type(error).__name__}: {error}") from error
         if attempt < ATTEMPTS:
             time.sleep(wait)

@@ -35,7 +35,8 @@ _META_ENCODING = re.compile(rb"""charset\s*=\s*["']?\s*([A-Za-z0-9_\-:]{2,40})""
 _KOREAN_ENCODINGS = frozenset(
     {"euc-kr", "euckr", "ks_c_5601-1987", "ks_c_5601", "ksc5601", "cp949", "ms949", "uhc", "x-windows-949"}
 )
-_BINARY_SHARE = 0.1
+_BINARY_SHARE = 0.02
+"""More letters than this that fit no encoding: it is not text with a few spoilt bytes."""
 
 
 def read_document(path: Path, name: str | None = None) -> Document:

@@ -42,8 +42,7 @@ _ROMAN = re.compile(r"(?:[ⅠⅡⅢⅣⅤⅥⅦⅧⅨⅩⅪⅫ]+|(?:I{1,3}|IV|VI
 _SIGN = re.compile(r"[■□◆◇▣▶●]\s*\S")
 _NUMBERED = re.compile(r"\d{1,2}(?:\.\d{1,2}){0,3}[.)]?\s+\S")
 _LETTERED = re.compile(r"[가나다라마바사아자차카타파하][.]\s+\S")
-_SENTENCE_END = re.compile(r"(?:[.!?。:;,]|다|요|오|음|함|임|됨)[\"'”’)\]]*\s*(?:[<〈\[][^\n]*)?$")
-_FULL_SENTENCE_END = re.compile(
+_SENTENCE_END = re.compile(
     r"(?:다|요|오|까|함|음|임|됨)?[.!?。][\"'”’)\]]*$|(?:습니다|한다|된다|있다|없다|이다|하여야|한다)$"
 )
 _ITEM = re.compile(r"\s*(?:[①-⑳㉑-㉟]|\d{1,3}[.)]\s|[가-하][.)]\s|[-*•·○◦▪※]\s|\[[ xX]?\]\s)")
@@ -67,7 +66,7 @@ def article_name(text: str) -> str:
 
 def ends_a_sentence(text: str) -> bool:
     """The line ends as sentences do: it is no heading."""
-    return _FULL_SENTENCE_END.search(text.rstrip()) is not None
+    return _SENTENCE_END.search(text.rstrip()) is not None
 
 
 def begins_an_item(line: str) -> bool:

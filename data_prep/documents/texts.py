@@ -11,7 +11,7 @@ _INVISIBLE = re.compile(
 _LINE_ENDS = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
 _SPACES = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000\t]")
 _REPEATED_SPACES = re.compile(r"(?<=\S) {2,}")
-_SPACES_AT_LINE_ENDS = re.compile(r" +(?=\n|$)")
+_SPACES_AT_LINE_ENDS = re.compile(r"(?<! ) +(?=\n|$)")
 _EMPTY_LINES = re.compile(r"\n{3,}")
 
 TABLE_RULE = "|---"
