@@ -166,6 +166,9 @@ def _fill_keys(
     """Content keys (by the rule of `exact.content_key`) and numbers."""
     raw = memoryview(points.tobytes())
     ends = (np.cumsum(lengths) * points.itemsize).tolist()
+    counted = np.concatenate(([0], np.cumsum((points >= ord("0")) & (points <= ord("9")))))
+    after = np.cumsum(lengths)
+    has_digits = (counted[after] > counted[after - lengths]).tolist()
     content, numbers = bytearray(), bytearray()
     at, begin = 0, 0
     for row in turns:
@@ -173,10 +176,10 @@ def _fill_keys(
         found: list[str] = []
         for message in row:
             end = ends[at]
+            digits = _DIGITS.findall(message.content) if has_digits[at] else []
             at += 1
             # punctuation alone ("!!!") compares as itself, not as nothing
             text = raw[begin:end] if end > begin else message.content.encode("utf-8", "surrogatepass")
-            digits = _DIGITS.findall(message.content)
             # without punctuation 3.5 and 35 would be one number
             digest.update(f"{message.role}\0{len(text)}\0{' '.join(digits)}\0".encode("utf-8", "surrogatepass"))
             digest.update(text)

@@ -20,7 +20,7 @@ MAX_SHINGLE_CHARACTERS = 12
 _SEED = 1
 """Of the permutations: datasketch's default."""
 _COLUMN_BITS = 52
-_TEXTS_SORTED_AT_ONCE = 1 << (64 - _COLUMN_BITS)
+TEXTS_SORTED_AT_ONCE = 1 << (64 - _COLUMN_BITS)
 _SHINGLES_COMPARED_AT_ONCE = 2_000_000
 _WORD_MASK = (1 << 64) - 1
 
@@ -112,6 +112,17 @@ def minhash_signatures(hashes: NDArray[np.uint64], counts: NDArray[np.int64]) ->
     return np.ascontiguousarray(signatures.T)
 
 
+def distinct_shingles(texts: Sequence[str], characters: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """52 bits of the hash of each distinct shingle, ascending, text after text, and how many each of 4,096 texts has."""
+    points, lengths = compared_characters(texts)
+    hashes, counts = hash_shingles(points, lengths, characters)
+    owners = np.repeat(np.arange(len(counts), dtype=np.uint64), counts)
+    keys = np.sort((owners << np.uint64(_COLUMN_BITS)) | (hashes >> np.uint64(64 - _COLUMN_BITS)))
+    keys = keys[np.concatenate(([True], keys[1:] != keys[:-1]))]
+    sizes = np.bincount((keys >> np.uint64(_COLUMN_BITS)).astype(np.int64), minlength=len(counts))
+    return (keys & np.uint64((1 << _COLUMN_BITS) - 1)).astype(np.int64), sizes.astype(np.int64)
+
+
 class ShingleSets:
     """The shingle sets of texts, numbered as they are added, for exact Jaccard similarities of many pairs.
 
@@ -129,14 +140,10 @@ class ShingleSets:
 
     def add(self, texts: Sequence[str]) -> None:
         """Add texts."""
-        for start in range(0, len(texts), _TEXTS_SORTED_AT_ONCE):
-            points, lengths = compared_characters(texts[start : start + _TEXTS_SORTED_AT_ONCE])
-            hashes, counts = hash_shingles(points, lengths, self._characters)
-            owners = np.repeat(np.arange(len(counts), dtype=np.uint64), counts)
-            keys = np.sort((owners << np.uint64(_COLUMN_BITS)) | (hashes >> np.uint64(64 - _COLUMN_BITS)))
-            keys = keys[np.concatenate(([True], keys[1:] != keys[:-1]))]
-            self._sizes.append(np.bincount((keys >> np.uint64(_COLUMN_BITS)).astype(np.int64), minlength=len(counts)))
-            self._columns.append((keys & np.uint64((1 << _COLUMN_BITS) - 1)).astype(np.int64))
+        for start in range(0, len(texts), TEXTS_SORTED_AT_ONCE):
+            columns, sizes = distinct_shingles(texts[start : start + TEXTS_SORTED_AT_ONCE], self._characters)
+            self._columns.append(columns)
+            self._sizes.append(sizes)
         self._matrix = None
 
     def jaccard(self, first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.float64]:
