@@ -123,6 +123,8 @@ class GenerationReport(Record):
     """Passages times templates: what there is to ask."""
     answered: int
     unanswered: int
+    without_samples: int
+    """Questions of which the generator said that their passage has nothing to ask about."""
     asked_now: int
     """Calls that this run paid for; the rest was answered before."""
     generated: int

@@ -189,7 +189,6 @@ def _buttons(services: Services, sample: SampleReview, ids: Sequence[int], words
             words("review.next"), key="review-next", icon=":material/chevron_right:", shortcut="right",
             disabled=position == len(ids) - 1, on_click=_go, args=(ids[min(position + 1, len(ids) - 1)],),
         )  # fmt: skip
-    st.caption(words("review.keys"))
 
 
 def _go(review_id: int) -> None:
@@ -293,13 +292,13 @@ def _source(sample: SampleReview, words: Words) -> None:
         place.append(str(known["article"]))
     if known.get("page"):
         place.append(words("review.page_number", n=known["page"]))
-    lines = [[escape(words("review.document")), escape(sample.document)]]
-    if place:
-        lines.append([escape(words("review.place")), escape(" › ".join(place))])
-    lines += [
-        [escape(words("review.grounding")), number(sample.grounding, 2)],
-        [escape(words("review.quality")), number(sample.quality, 2)],
+    facts = [
+        ("review.document", escape(sample.document)),
+        ("review.place", escape(" › ".join(place))),
+        ("review.grounding", number(sample.grounding, 2)),
+        ("review.quality", number(sample.quality, 2)),
     ]
+    lines = [[f'<span class="whole">{escape(words(label))}</span>', value] for label, value in facts if value]
     st.markdown(f"**{words('review.source')}**")
     parts.html(f'<div class="tw-passage tw-text" tabindex="0">{_marked(sample.passage, known)}</div>')
     parts.html(parts.rows(["", ""], lines))

@@ -194,7 +194,7 @@ class _Assembly:
         self._journal = journal
         self._asked = asked
         self._masked = masked
-        self._generated = self._unanswered = 0
+        self._generated = self._unanswered = self._without = 0
         self._input_tokens = self._output_tokens = 0
         self._estimated = False
         self._cost = 0.0
@@ -225,6 +225,7 @@ class _Assembly:
         if samples is None:
             self._without_samples(question, len(completions))
             return
+        self._without += not samples
         source = source_of(question.passage.matter)
         grounded: list[tuple[int, Candidate, float]] = []
         for position, given in enumerate(candidates_of(question.template, samples)):
@@ -382,7 +383,7 @@ class _Assembly:
             generation_id=self._generation,
             dataset_name=self._request.dataset_name,
             complete=not self._unanswered,
-            message=_message(total, self._unanswered, self._generated, len(self.samples), faults),
+            message=_message(total, self._unanswered, self._without, self._generated, len(self.samples), faults),
             samples_path=str(folder / SAMPLES_FILE),
             rejected_path=str(folder / REJECTED_FILE),
             model=self._request.model,
@@ -392,6 +393,7 @@ class _Assembly:
             questions=total,
             answered=total - self._unanswered,
             unanswered=self._unanswered,
+            without_samples=self._without,
             asked_now=self._asked.answered_now,
             generated=self._generated,
             accepted=len(self.samples),
@@ -424,7 +426,9 @@ FAULT_WORDS = {
 }
 
 
-def _message(total: int, unanswered: int, generated: int, accepted: int, faults: Counter[SampleFault]) -> str:
+def _message(
+    total: int, unanswered: int, without: int, generated: int, accepted: int, faults: Counter[SampleFault]
+) -> str:
     """The outcome as people read it."""
     sentences = [
         f"질문 {total:,}건 가운데 {total - unanswered:,}건에 답을 받았고, 표본 {generated:,}건 중 {accepted:,}건이 검사를 통과했습니다."
@@ -435,6 +439,8 @@ def _message(total: int, unanswered: int, generated: int, accepted: int, faults:
             + ", ".join(f"{FAULT_WORDS[fault]} {count:,}건" for fault, count in faults.most_common())
             + "."
         )
+    if without:
+        sentences.append(f"{without:,}건은 질문거리가 없다는 답이었습니다.")
     if unanswered:
         sentences.append("같은 요청으로 다시 실행하면 답을 받지 못한 질문만 다시 묻습니다.")
     if not accepted:

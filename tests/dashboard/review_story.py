@@ -81,6 +81,7 @@ def _write_report(services: Services, generation_id: str, generated: int, accept
         questions=4,
         answered=4,
         unanswered=0,
+        without_samples=0,
         asked_now=4,
         generated=generated,
         accepted=accepted,

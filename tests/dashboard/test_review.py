@@ -30,8 +30,8 @@ def opened(language="ko", generation=GENERATION):
     ("language", "expected"),
     [
         ("ko", ["검토 1 / 4건 (25 %)", "○ 검토 전 대화 1 / 3번째", "근거 본문", "처리 › 제7조(처리 기한) › 3쪽", "0.82",
-                "단축키: A 승인", "생성 모델 Qwen/Qwen3-32B", "본문에 없는 수치 3", "비용 84.80 KRW"]),
-        ("en", ["1 of 4 reviewed (25 %)", "○ Waiting Conversation 1 of 3", "Source passage", "Keys: A accept",
+                "생성 모델 Qwen/Qwen3-32B", "본문에 없는 수치 3", "비용 84.80 KRW"]),
+        ("en", ["1 of 4 reviewed (25 %)", "○ Waiting Conversation 1 of 3", "Source passage",
                 "A number that the passage does not have 3"]),
     ],
     ids=["ko", "en"],
