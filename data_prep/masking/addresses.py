@@ -37,13 +37,13 @@ _WITH_REGION = re.compile(rf"{_ZIP}{_BEFORE}(?P<region>{_REGION}){_VILLAGE}(?P<n
 _NAME_ALONE = re.compile(r"(?<![가-힣])(?:[가-힣]{2,4}(?:시|군|구)\s)?(?P<name>[가-힣][가-힣0-9·]{0,9})$")
 
 _NO_ROAD = re.compile(
-    r"(?:고속도|국도|지방도|국지도|차도|철도|순환도|화도|인도|도|으|새|바|서|별|그대|따|홀|스스|마음대|이대|절대|앞으|뒤|위|아래|함부|진|실제|전체|주|경|항|통|선|미|폐|진입|회|피|수|보)$"
+    r"(?:고속도|국도|지방도|국지도|차도|철도|순환도|화도|인도|도|으|새|바|서|별|그대|따|홀|스스|마음대|이대|절대|앞으|뒤|위|아래|함부|진|실제|전체|주|경|항|통|선|미|폐|진입|회|피|수|보|달러|카드|계좌|전화|이메일|문자|번호|단위|순서|차례|자리|가지|유로|최대|최소)$"
 )
 """Ends of words in `…로` that name no road with houses; `도로`, `경로`, `진로` among them."""
 _REAL_ROAD = re.compile(r"(?:대|[가-힣]{2,}[경선주통미진수보회])$")
 
 _UNIT = re.compile(
-    r"\s?(?:m(?![a-z])|미터|㎞|km|킬로|차로|차선|개(?:소|월|의|\s|$)|구간|호선|번(?!지|길)|월|억|만|천|천원|%|％|배|㎡|평(?:[^가-힣]|$)|톤|세대|가구|필지|단계|"
+    r"\s?(?:m(?![a-z])|미터|㎞|km|킬로|차로|차선|개(?:소|월|의|\s|$)|만|센트|달러|유로|엔(?![가-힣])|구간|호선|번(?!지|길)|월|억|만|천|천원|%|％|배|㎡|평(?:[^가-힣]|$)|톤|세대|가구|필지|단계|"
     r"주년|년|퍼센트|포인트|회(?!관)|건(?!물)|명|원(?!룸)|(?:일|시|분|초|점|위|대|조|항|호|살|세|층)(?=[에은는이가을를로도까부와과만씩의,.)\s]|$)(?!\s?\d))",
     re.IGNORECASE,
 )
@@ -54,7 +54,7 @@ _LAND_BEHIND = re.compile(
     r"(?:번지)?\s?(?:,\s?)?(?:일원|일대|외\s?[0-9]*\s?필지|필지|임야|[전답대](?=[\s,)]|$)|도로|하천|구거|잡종지|\([전답대]\)|지상|[0-9,.]+\s?㎡)"
 )
 _HOME = re.compile(
-    r"주소|거주|살(?:고|아|았|던|며|면서)|사는|산다|삽니다|자택|집은|집이|우리\s?집|저희\s?집|본가|배송|배달|택배|수령|받는|받을|받으실|우편|이사|전입|본적|등록\s?기준지|소재지|직장|근무지|"
+    r"주소|거주|(?<![가-힣])(?:살(?:고|아|았|던|며|면서)|사는)|산다|삽니다|자택|집은|집이|우리\s?집|저희\s?집|본가|배송|배달|택배|수령|받는|받을|받으실|우편|이사|전입|본적|등록\s?기준지|소재지|직장|근무지|"
     r"방문|찾아오|보내|발송|address|거소|연고지|숙소|출장\s?AS|설치\s?장소|고객|댁|사무실"
 )
 _ADDRESS_LABEL = re.compile(
@@ -76,6 +76,7 @@ _DETAIL = re.compile(
     rf"|(?:지하|지상|B|제)?\s?[0-9]{{1,3}}층(?:\s?[0-9]{{1,4}}호)?"
     rf"|{_FLAT}"
     rf"|제?\s?[0-9]{{1,4}}동(?![가-힣])"
+    rf"|[0-9]{{1,3}}통(?:\s?[0-9]{{1,3}}반)?"
     rf"|[0-9]{{1,4}}\s?동\s?[0-9]{{1,5}}(?:호)?(?![0-9])"
     rf"|[가-힣A-Za-z0-9]{{1,12}}(?:{_HOUSE})(?:\s?[0-9]{{1,3}}차)?(?:\s?[0-9]{{1,2}}단지)?(?![가-힣])"
     rf"|[가-힣A-Za-z0-9]{{1,12}}(?:{_HOUSE})(?=\s?(?:제?\s?[0-9A-Za-z]{{1,4}}동|[0-9]{{1,4}}호|[에으로을를은는의이가]))"
@@ -92,7 +93,7 @@ def address_recogniser() -> KoreanRecogniser:
         "KoreanAddresses",
         [PersonalDataKind.ADDRESS],
         [
-            r"[가-힣](?:로|길)\s?(?:[0-9]{1,4}\s?(?:번|[가-하])?길\s?)?(?:지하\s?)?[0-9]",
+            r"[가-힣0-9](?:로|길)\s?(?:[0-9]{1,4}\s?(?:번|[가-하])?길\s?)?(?:지하\s?)?[0-9]",
             r"[가-힣0-9](?:동|리|가|읍|면)\s?(?:산\s?)?[0-9]{1,4}\s?[-번 ,.]",
             r"[가-힣0-9](?:동|리|가)\s?(?:산\s?)?[0-9]{1,4}(?:[^0-9]|$)",
             r"[0-9]\s?동\s?[0-9]{2,5}\s?호",
@@ -159,21 +160,12 @@ def _judge_road(found: Candidate) -> Find | None:
     if alone is None or _is_no_road(alone["name"]) or len(alone["name"]) < 2:
         return None
     labelled = _ADDRESS_LABEL.search(window[: alone.start()]) is not None
-    home = (
-        _HOME.search(window[: alone.start()]) is not None
-        or _HOME_BEHIND.match(text[details : details + 24]) is not None
-    )
+    behind = _HOME_BEHIND.match(text[details : details + 24]) is not None
+    home = behind or _HOME.search(window[: alone.start()]) is not None
     detailed = details > end and re.search(r"층|호|동", text[end:details]) is not None
-    if (
-        labelled
-        or (home and (detailed or found.match["branch"] or _ROADLIKE.search(alone["name"])))
-        or (detailed and _ROADLIKE.search(alone["name"] + ("대로" if False else "")))
-    ):
+    if labelled or behind or detailed or (home and found.match["branch"]):
         return _address(offset + alone.start(), details, 0.7)
     return None
-
-
-_ROADLIKE = re.compile(r"[가-힣]{2}")
 
 
 def _is_no_road(name: str) -> bool:

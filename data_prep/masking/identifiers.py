@@ -94,7 +94,7 @@ def _judge_resident_pair(found: Candidate) -> Find | None:
         return Find(kind, found.start, found.end, 0.98)
     if found.is_closely_labelled(Meaning.CORPORATION, Meaning.CODE, Meaning.ACCOUNT):
         return None
-    if _is_numbered_document(found):
+    if _is_numbered_document(found) or re.match(r"\s?\(?법인", found.after(4)):
         return None
     separator = found.value[6:-7].strip() if len(found.digits) == 13 else "-"
     if separator != "-" and not _possible_birth(digits):
@@ -289,6 +289,8 @@ def _judge_mobile(found: Candidate) -> Find | None:
     if separated:
         return _phone(found, 0.93)
     # the block 010 has eight digits behind it; and binary numbers have only two of them
+    if digits[:3] != "010" and found.is_closely_labelled(Meaning.CODE):
+        return None
     whole = len(digits) == 11 or (len(digits) == 10 and digits[:3] != "010") or found.is_closely_labelled(Meaning.PHONE)
     if not whole or set(digits) <= {"0", "1"} or _AMOUNT.match(found.after(4)):
         return None
@@ -320,6 +322,8 @@ def _judge_landline(found: Candidate) -> Find | None:
         return _phone(found, 0.95)
     if found.is_closely_labelled(Meaning.CODE, Meaning.ACCOUNT, Meaning.VERSION) or _AMOUNT.match(found.after(4)):
         return None
+    if re.fullmatch(r"[0-9]{6}-[0-9]{4}", value) and _possible_day(value[:6]):
+        return None  # a day and a time
     if value.isdigit():
         area = 2 if digits.startswith("02") else 4 if digits.startswith("050") else 3
         # subscribers' numbers begin with 2 to 9
@@ -460,6 +464,8 @@ def _cards() -> KoreanRecogniser:
         [PersonalDataKind.CARD_NUMBER],
         [
             rf"[0-9{MASK}]{{4}}[-./\s]{{0,3}}[0-9{MASK}]{{4}}[-./\s]{{0,3}}[0-9{MASK}]{{4}}[-./\s]{{0,3}}[0-9{MASK}]{{2,4}}",
+            rf"3[04-9][0-9{MASK}]{{2}}[-./\s]{{1,3}}[0-9{MASK}]{{6}}[-./\s]{{1,3}}[0-9{MASK}]{{4}}",
+            r"[0-9]{6}[-./\s]{1,3}[0-9]{10}",
         ],
         [
             form(rf"{NOT_JOINED}{part}{gap}{part}{gap}{part}{gap}{part}(?![0-9{MASK}])(?!-[0-9])", _judge_grouped_card),
@@ -566,7 +572,8 @@ def _accounts() -> KoreanRecogniser:
                 _judge_account,
             ),
             form(
-                rf"{NOT_JOINED}(?P<value>[0-9]{{2,6}}(?:[. ][0-9]{{2,7}}){{2,4}})(?![0-9])(?![-.][0-9])", _judge_account
+                rf"{NOT_JOINED}(?P<value>[0-9]{{2,6}}(?:(?: [0-9]{{1,7}}){{2,4}}|(?:\.[0-9]{{1,7}}){{2,4}}))(?![0-9])(?![-.][0-9])",
+                _judge_account,
             ),
             form(rf"{NOT_INSIDE}[0-9]{{10,16}}{NOT_GOING_ON}", _judge_bare_account),
         ],
@@ -607,7 +614,7 @@ def _judge_account(found: Candidate) -> Find | None:
         Meaning.PHONE, Meaning.BUSINESS, Meaning.LICENCE, Meaning.CARD, Meaning.CORPORATION, Meaning.RESIDENT
     ):
         return None
-    if _BANKS_BEHIND.match(found.after(12)) or _SHORT_BANK_BEHIND.match(found.after(8)):
+    if _BANKS_BEHIND.match(found.after(12)) or (not spaced and _SHORT_BANK_BEHIND.match(found.after(8))):
         return _account(found, 0.7)
     return _account(found, 0.5) if not spaced and _OWN_SHAPES.fullmatch(found.value.replace(" ", "")) else None
 
@@ -754,8 +761,11 @@ def _judge_labelled_licence(found: Candidate) -> Find | None:
 # ---- car plates
 
 _PLATE_LETTERS = "가나다라마거너더러머버서어저고노도로모보소오조구누두루무부수우주바사아자허하호배육해공국합"
-_COUNTERS = "조호주도부소구보수로고배하두무자공국해"
+_COUNTERS = "조호주도부로고배두구"
 """Letters of plates that also stand behind a number as a unit, an article or a particle."""
+_PERHAPS_COUNTERS = "소보수하무자공국해나다라마사아"
+_YEAR = re.compile("(?:19|20)[0-9]{2}")
+_CAR_BEHIND = re.compile(r"\s?(?:차량|차주|차 |번호판|승용차|화물차|운전|호 차)")
 _COURT = re.compile(r"대법원|법원|판결|선고|결정|헌재|헌법재판소|사건|상고|항소|재심")
 _PLATE_REGION = rf"(?:{REGIONS})(?:시|도)?"
 
@@ -808,15 +818,18 @@ def _judge_plate(found: Candidate) -> Find | None:
         return None
     if parts["region"]:
         return Find(PersonalDataKind.CAR_PLATE, found.start, found.end, 0.9)
-    if found.is_closely_labelled(Meaning.CODE) or ("*" in parts["last"] and not labelled):
+    coded = found.label is not None and found.label.meaning is Meaning.CODE and found.label.is_adjacent
+    if coded or ("*" in parts["last"] and not labelled):
         return None
-    spaced = bool(parts["gap"] or parts["space"])
-    if labelled and found.is_closely_labelled(Meaning.PLATE):
+    if (labelled and found.is_closely_labelled(Meaning.PLATE)) or _CAR_BEHIND.match(found.after(8)):
         return Find(PersonalDataKind.CAR_PLATE, found.start, found.end, 0.88)
-    if spaced and (parts["letter"] in _COUNTERS or re.match("(?:19|20)[0-9]{2}", parts["last"])):
-        # `12호 2026`, `30도 1000`
+    # `12호 2026`, `30도 1000`; a unit is never written apart from its number and from the next one
+    counted = parts["letter"] in _COUNTERS and bool(parts["gap"]) != bool(parts["space"])
+    if counted or (
+        parts["gap"] == "" and parts["space"] and parts["letter"] in _PERHAPS_COUNTERS and _YEAR.match(parts["last"])
+    ):
         return None
-    if parts["letter"] == "조" or (parts["gap"] and not parts["space"] and parts["letter"] in _COUNTERS):
+    if parts["letter"] == "조" and (parts["gap"] or parts["space"]):
         return None
     return Find(PersonalDataKind.CAR_PLATE, found.start, found.end, 0.75)
 
@@ -863,9 +876,14 @@ _VERSION_BEHIND = re.compile(
 )
 
 
+_CONNECTION_BEHIND = re.compile(
+    r"\s?(?:에서|로|으로|에|의)?\s?(?:로그인|접속|접근|연결|차단|시도|서버|호스트|PC|:[0-9]{2,5})", re.IGNORECASE
+)
+
+
 def _judge_ipv4(found: Candidate) -> Find | None:
     parts = [int(part) for part in found.value.split(".")]
-    if max(parts) > 255 or parts[0] == 0 or parts[0] == 127 or parts[:2] == [255, 255]:
+    if max(parts) > 255 or parts[0] == 0 or parts == [127, 0, 0, 1] or parts[:2] == [255, 255]:
         return None  # no host, the machine itself, a mask
     if found.is_closely_labelled(Meaning.IP) or found.latin_before == "ip":
         return Find(PersonalDataKind.IP_ADDRESS, found.start, found.end, 0.95)
@@ -873,7 +891,7 @@ def _judge_ipv4(found: Candidate) -> Find | None:
         return None
     if found.is_closely_labelled(Meaning.VERSION, Meaning.CODE) or _VERSION_BEHIND.match(found.after(10)):
         return None
-    if found.is_labelled(Meaning.IP):
+    if found.is_labelled(Meaning.IP) or _CONNECTION_BEHIND.match(found.after(16)):
         return Find(PersonalDataKind.IP_ADDRESS, found.start, found.end, 0.85)
     if found.is_labelled(Meaning.VERSION):
         return None

@@ -74,7 +74,7 @@ _WORDS: dict[Meaning, str] = {
         "도서_번호 쿠폰_번호 쿠폰 예약_번호 승인_번호 거래_번호 거래_id 결제_번호 고객_번호 고객_코드 회원_번호 증권_번호 계약_번호 영수증_번호 영수증 발급_번호 발행_번호 허가_번호 허가 인증_번호 인증 고시 공고 특허 출원 "
         "대출_번호 청구_번호 청구서 민원_번호 신고_번호 티켓_번호 티켓 트랜잭션 로그 타임스탬프 시각 일시 기준시 요청_id 세션 식별자 아이템 로트 단말기_번호 장비_번호 장비 설비 계기_번호 계량기 기기_번호 기기 시험_번호 수험_번호 응시_번호 수험 "
         "학번 사번 고지서_번호 고지서 전자_납부_번호 납부_번호 가맹점_번호 노선_번호 노선 문의_번호 배치 파일 이미지 해시 규격 도면_번호 도면 공사_번호 과제_번호 사업_번호 입찰 "
-        "isbn issn s/n sn serial order tracking invoice model product item sku lot timestamp epoch unix kc인증 kc 특허_번호 등록_특허 id uuid no.코드"
+        "isbn issn s/n sn serial order tracking invoice model product item sku lot timestamp epoch unix created_at updated_at created updated time ts date 생성_시각 수정_시각 kc인증 kc 특허_번호 등록_특허 id uuid no.코드"
     ),
 }
 
