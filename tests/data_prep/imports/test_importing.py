@@ -7,46 +7,11 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from contracts.datasets import ColumnMapping, ImportedDataset, ImportRequest
+from contracts.datasets import ColumnMapping, ImportRequest
 from contracts.errors import CapacityError, InvalidDataError, InvalidRequestError, TunewayError
-from contracts.record import JsonObject
 from data_prep.imports.importing import import_files, load_import, read_imported_rows
 from data_prep.imports.reading import MAX_ROW_CHARACTERS
-
-
-class Inbox:
-    """An allowed folder with files, and imports made from it."""
-
-    def __init__(self, root: Path) -> None:
-        self.folder = root / "inbox"
-        self.folder.mkdir()
-        self.imports = root / "imports"
-
-    def put(self, name: str, content: str | bytes, encoding: str = "utf-8") -> str:
-        path = self.folder / name
-        path.write_bytes(content if isinstance(content, bytes) else content.encode(encoding))
-        return str(path)
-
-    def bring_in(self, *files: str, **request) -> ImportedDataset:
-        return import_files(
-            ImportRequest(dataset_name="demo", input_files=list(files), **request),
-            imports_dir=self.imports,
-            relative_to=self.folder,
-            allowed_roots=[self.folder],
-            min_free_disk_gb=0.1,
-        )
-
-    def turns(self, imported: ImportedDataset) -> list[tuple[str, str]]:
-        return [(row.question, row.answer) for row in read_imported_rows(imported)]
-
-    def quarantine(self, imported: ImportedDataset) -> list[JsonObject]:
-        return [json.loads(line) for line in Path(imported.quarantine_path).read_text("utf-8").splitlines()]
-
-
-@pytest.fixture
-def inbox(tmp_path) -> Inbox:
-    return Inbox(tmp_path)
-
+from tests.data_prep.imports.conftest import Inbox
 
 PAIR = ("휴무일이 언제인가요?", "매주 일요일입니다.")
 
