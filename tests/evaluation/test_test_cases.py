@@ -128,3 +128,21 @@ def test_the_system_prompt_of_most_rows_is_found(tmp_path):
     none = _talk("질문", "답")
     assert most_common_system_prompt(_split(tmp_path, (some, {}), (some, {}), (none, {}))) == "규정 안내 담당자입니다."
     assert most_common_system_prompt(_split(tmp_path, (some, {}), (none, {}), (none, {}))) is None
+
+
+def test_a_split_of_several_parts_reads_as_one(tmp_path):
+    folder = tmp_path / "parts" / "test.parquet"
+    folder.mkdir(parents=True)
+    for number, question in enumerate(("첫째?", "둘째?", "셋째?")):
+        part = _split(tmp_path, (_talk(question, f"{number}번", system="안내 담당자"), {}))
+        part.rename(folder / f"{number:05d}.parquet")
+
+    suite = read_test_split(folder)
+
+    assert [(case.question, case.accepted_answers) for case in suite.cases] == [
+        ("첫째?", ["0번"]), ("둘째?", ["1번"]), ("셋째?", ["2번"]),
+    ]  # fmt: skip
+    assert most_common_system_prompt(folder) == "안내 담당자"
+    before = suite.sha256
+    (folder / "00002.parquet").unlink()
+    assert read_test_split(folder).sha256 != before

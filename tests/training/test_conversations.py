@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from contracts.errors import InvalidRequestError
+from contracts.errors import InvalidDataError, InvalidRequestError
 from tests.training.tiny_model import CHAT_TEMPLATE, UNMARKED_TEMPLATE, make_tokenizer
-from training.conversations import IGNORED, check_assistant_mask, tokenize_rows, training_template
+from training.conversations import IGNORED, check_assistant_mask, read_conversations, tokenize_rows, training_template
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -82,3 +82,24 @@ def test_rows_are_cut_at_the_maximum_and_dropped_when_nothing_is_left_to_learn(t
     assert (cut.cut, cut.dropped, [len(ids) for ids in cut.input_ids]) == (2, 0, [length - 2] * 2)
     nothing = tokenize_rows(tokenizer, CHAT_TEMPLATE, [TALK], 10)
     assert (nothing.cut, nothing.dropped, nothing.input_ids) == (1, 1, [])
+
+
+def test_the_conversations_of_several_parts_are_read_in_order(tmp_path):
+    import json
+
+    import pyarrow
+    import pyarrow.parquet
+
+    folder = tmp_path / "train.parquet"
+    folder.mkdir()
+    for number in range(3):
+        talk = [{"role": "user", "content": f"{number}?"}, {"role": "assistant", "content": f"{number}번"}]
+        table = pyarrow.table({"messages": [json.dumps(talk)]})
+        pyarrow.parquet.write_table(table, folder / f"{number:05d}.parquet")
+
+    assert [talk[0]["content"] for talk in read_conversations(folder)] == ["0?", "1?", "2?"]
+
+
+def test_a_split_that_is_gone_is_named(tmp_path):
+    with pytest.raises(InvalidDataError, match="missing"):
+        read_conversations(tmp_path / "train.parquet")
