@@ -354,6 +354,7 @@ def _report_figures(report: GenerationReport, words: Words) -> list[tuple[str, s
     return [
         (words("review.documents"), number(len(report.documents))),
         (words("review.passages"), number(report.chunks)),
+        (words("review.without_samples"), number(report.without_samples)),
         (words("review.generated"), number(report.generated)),
         (words("review.accepted_samples"), number(report.accepted)),
         (words("review.grounding"), number(report.mean_grounding, 2) if report.accepted else NOTHING),
