@@ -54,6 +54,12 @@ RUN_TEXTS: dict[str, tuple[str, str]] = {
     "removal.low_quality": ("품질 점수 미달", "low quality score"),
     "removal.foul_language": ("욕설", "foul language"),
     "removal.leaks_test_case": ("평가 문항 유출", "leaks a test case"),
+    "removal.personal_data": ("개인정보", "personal data"),
+    "removal.toxic": ("유해한 표현", "toxic"),
+    "removal.wrong_language": ("한국어가 아님", "not Korean"),
+    "removal.refusal": ("답변 거절", "refuses to answer"),
+    "removal.truncated": ("끊긴 답변", "breaks off"),
+    "removal.other_version": ("다른 버전에 있음", "in another version"),
     # demo
     "demo.base_model": (
         "작은 기반 모델을 처음부터 학습합니다 (처음 한 번, 몇 분)",
