@@ -34,13 +34,16 @@ _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 
 def html_blocks(text: str) -> list[Block]:
     """The blocks of an HTML text, however broken."""
-    from lxml import html
+    from lxml import etree, html
 
     # bytes, for a text with an encoding declaration is refused; what the declaration says is no longer true
     data = text.replace("\0", "").encode("utf-8", "replace")
     if not data.strip():
         return []
-    root = html.document_fromstring(data, parser=html.HTMLParser(encoding="utf-8", remove_comments=True))
+    try:
+        root = html.document_fromstring(data, parser=html.HTMLParser(encoding="utf-8", remove_comments=True))
+    except etree.ParserError:  # nothing but comments
+        return []
     reader = _Reader()
     reader.read(root)
     return reader.blocks

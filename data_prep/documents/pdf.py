@@ -118,7 +118,7 @@ def _pages(path: Path, name: str) -> Iterator[_Page]:
 
 def _page(page: Any, number: int) -> _Page:
     content = _Page(number, float(page.height), float(page.width), has_picture=bool(page.images))
-    upright = page.filter(lambda item: item["object_type"] != "char" or item.get("upright", True)).dedupe_chars()
+    upright = page.filter(_is_upright_and_new())
     found = _tables(upright) if 0 < len(upright.edges) <= _MAX_EDGES else []
     boxes = [table.bbox for table, _ in found]
 
@@ -132,6 +132,26 @@ def _page(page: Any, number: int) -> _Page:
     tables = [_Table(rows, table.bbox[1], table.bbox[3], number) for table, rows in found]
     content.items = _merged(lines, tables)
     return content
+
+
+def _is_upright_and_new() -> Callable[[Any], bool]:
+    """Tells of each object of a page whether it is kept: turned letters are watermarks, and some programs print a letter
+    twice in one place to make it bold.
+    """
+    seen: set[tuple[str, int, int]] = set()
+
+    def is_kept(item: Any) -> bool:
+        if item["object_type"] != "char":
+            return True
+        x, y, text = round(item["x0"]), round(item["top"]), item["text"]
+        across, along = item["matrix"][:2]
+        is_turned = abs(along) > 0.1 * abs(across) or not item["upright"]
+        if is_turned or any((text, x + dx, y + dy) in seen for dx in (0, -1, 1) for dy in (0, -1, 1)):
+            return False
+        seen.add((text, x, y))
+        return True
+
+    return is_kept
 
 
 def _tables(page: Any) -> list[tuple[Any, list[list[str]]]]:

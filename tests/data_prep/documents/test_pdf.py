@@ -7,7 +7,7 @@ import pytest
 from contracts.errors import TunewayError
 from data_prep.documents.chunking import chunk_document
 from data_prep.documents.reading import read_document
-from tests.data_prep.documents.writers import write_pdf
+from tests.data_prep.documents.writers import PDF_FONT, write_pdf
 
 PURPOSE = (
     "한빛고속도로공사가 관리하는 노선에서 차로를 막고 시행하는 작업의 승인 기준을 정하여 작업자와 통행 차량의 안전을 함께 지키는 "
@@ -131,3 +131,19 @@ def test_a_pdf_that_was_cut_off_is_told_or_read(tmp_path: Path) -> None:
             read_document(cut)
         except TunewayError as error:
             assert error.next_step
+
+
+def test_letters_printed_twice_and_turned_letters_are_not_text(tmp_path: Path) -> None:
+    from reportlab.pdfbase import pdfmetrics
+    from reportlab.pdfbase.cidfonts import UnicodeCIDFont
+    from reportlab.pdfgen.canvas import Canvas
+
+    pdfmetrics.registerFont(UnicodeCIDFont(PDF_FONT))
+    canvas = Canvas(str(tmp_path / "a.pdf"))
+    canvas.setFont(PDF_FONT, 12)
+    for shift in (0, 0.4):
+        canvas.drawString(80 + shift, 600, "굵은 글씨로 쓴 각각의 문장입니다.")
+    canvas.rotate(45)
+    canvas.drawString(500, 100, "대외비")
+    canvas.save()
+    assert read_document(tmp_path / "a.pdf").text == "굵은 글씨로 쓴 각각의 문장입니다."
