@@ -276,3 +276,49 @@ def test_a_version_is_cut_again_in_other_ratios(services):
     assert told["version"]["total_samples"] == 200
     assert abs(told["version"]["train_samples"] - 100) < 30
     assert told["report"]["sides"]["test"]["wanted"] == 0.25
+
+
+@pytest.mark.slow
+def test_a_file_becomes_two_versions_on_two_branches_that_are_merged(services):
+    """The whole way, with the real preparation."""
+    inbox = services.settings.data_dir / "inbox"
+    inbox.mkdir(parents=True)
+    subjects = (
+        "미납 통행료 분할 납부",
+        "휴게소 유실물 인계",
+        "포트홀 긴급 복구",
+        "하도급 승인 심사",
+        "교량 신축이음 보수",
+    )
+    forms = ("{} 업무는 어느 부서가 담당하나요?", "{} 담당 부서를 알려 주세요.", "{} 건으로 어디에 문의하면 됩니까?")
+    lines = [
+        json.dumps(
+            {"question": form.format(subject), "answer": f"{subject} 담당 부서에서 처리합니다."}, ensure_ascii=False
+        )
+        for subject in subjects
+        for form in forms
+    ]
+    variables = {"DATA_DIR": str(services.settings.data_dir), "DATABASE_URL": services.settings.resolved_database_url}
+
+    def command(*arguments):
+        return as_json(tuneway("dataset", *arguments, "--json", MIN_FREE_DISK_GB="0.1", **variables))
+
+    def prepare(name, count, *options):
+        (inbox / name).write_text("\n".join(lines[:count]) + "\n", encoding="utf-8")
+        imported = command("import", "tolls", str(inbox / name))
+        return command(
+            "prepare", imported["import_id"], "--train", "0.8", "--val", "0.1", "--unit", "question", *options
+        )
+
+    first = prepare("rows.jsonl", 12)
+    prepare("more.jsonl", 15, "--branch", "more")
+    difference = command("diff", "tolls@main", "tolls@more")
+    merged = command("merge", "tolls", "more")
+
+    assert first["total_samples"] == 12
+    assert (difference["added"], difference["removed"], difference["changed"]) == (3, 0, 0)
+    assert merged["merge"]["added"] == 3
+    assert merged["version"]["total_samples"] == 15
+    assert command("verify", "tolls")["damaged"] == []
+    assert command("stats", "tolls")["rows"] == 15
+    assert Path(command("report", "tolls")["path"]).is_file()
