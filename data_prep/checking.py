@@ -14,7 +14,7 @@ from contracts.datasets import QualityCheck, QualityRequest
 from contracts.enums import QualityCheckType, RemovalReason, Split
 from contracts.record import JsonObject, Record
 from data_prep.duplicates.finding import find_duplicates
-from data_prep.duplicates.leakage import check_leakage
+from data_prep.duplicates.leakage import TestQuestionIndex
 from data_prep.masking.masker import Masker
 from data_prep.preparation.comparing import fingerprints_of, version_rows
 from data_prep.rows import OnProgress, Row, messages_from_json, texts_of
@@ -125,6 +125,7 @@ def open_reading(plan_path: Path) -> Task:
     """The work of one process; see data_prep.workers."""
     plan = _Plan.model_validate_json(plan_path.read_text(encoding="utf-8"))
     masker = Masker(plan.policy.masking)
+    test_questions = TestQuestionIndex(plan.test_questions)
     rows = version_rows(Path(plan.folder))
 
     def read(file: int) -> JsonObject:
@@ -132,8 +133,8 @@ def open_reading(plan_path: Path) -> Task:
         split = rows.files[file].relative_to(plan.folder).parts[0].partition(".")[0]
         personal: list[JsonObject] = []
         leaks: list[JsonObject] = []
-        for value in table.to_pylist():
-            row = _row(value)
+        stored = [_row(value) for value in table.to_pylist()]
+        for row, removal in zip(stored, test_questions.check(stored), strict=True):
             places = texts_of(row)
             for (where, _), data in zip(places, masker.find([text for _, text in places]), strict=True):
                 personal += [
@@ -145,7 +146,6 @@ def open_reading(plan_path: Path) -> Task:
                     }
                     for datum in data
                 ]
-            removal = check_leakage(row, plan.test_questions)
             if removal is not None:
                 leaks.append(
                     {

@@ -15,7 +15,7 @@ from contracts.datasets import PrepareRequest
 from contracts.enums import RemovalReason
 from contracts.record import JsonObject, Record
 from data_prep.duplicates.fingerprints import Fingerprints, fingerprint_rows
-from data_prep.duplicates.leakage import check_leakage
+from data_prep.duplicates.leakage import TestQuestionIndex
 from data_prep.imports.importing import read_imported_chunk
 from data_prep.masking.masker import MaskedTexts, Masker
 from data_prep.normalisation import comparable, normalise_row
@@ -105,6 +105,7 @@ class _Cleaner:
         self._plan = plan
         request, policy = plan.request, plan.policy
         self._judge = QualityJudge(policy.quality, request.min_quality_score, request.min_answer_characters)
+        self._test_questions = TestQuestionIndex(plan.test_questions)
         self._masker = Masker(policy.masking, bytes.fromhex(plan.pseudonym_key))
 
     def clean(self, chunk: int) -> CleanedChunk:
@@ -126,8 +127,7 @@ class _Cleaner:
         dropped = [None if one.drop is None else Removal(RemovalReason.PERSONAL_DATA, one.drop.value) for one in masked]
         changed = sum(any(masked[index].found) for index in stays)
         stays = work.remove("mask_personal_data", clean, stays, dropped, changed=changed)
-        leaks = [check_leakage(row, self._plan.test_questions) for row in clean]
-        stays = work.remove("leakage", clean, stays, leaks)
+        stays = work.remove("leakage", clean, stays, self._test_questions.check(clean))
 
         with folder_written_whole(chunk_dir(work_dir, chunk)) as folder:
             kept = [clean[index] for index in stays]
