@@ -111,7 +111,8 @@ def decode(data: bytes, name: str) -> str:
 
 def _format_of(path: Path, name: str, start: bytes) -> str:
     """The format by content, else by ending."""
-    if b"%PDF-" in start[:1024]:
+    # some programs write a line before the mark; a text that speaks of it is no PDF
+    if start.startswith(b"%PDF-") or (path.suffix.lower() == ".pdf" and b"%PDF-" in start[:1024]):
         return "pdf"
     if start.startswith(_OLE):
         return _format_in_compound_file(path, name)

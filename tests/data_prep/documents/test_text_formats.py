@@ -110,3 +110,9 @@ def test_a_missing_document_is_not_found(tmp_path: Path) -> None:
         read_document(tmp_path / "none.txt")
     with pytest.raises(TunewayError, match="not a file"):
         read_document(tmp_path)
+
+
+def test_a_text_that_speaks_of_a_format_is_not_taken_for_it(tmp_path: Path) -> None:
+    assert blocks_of(tmp_path / "a.md", "PDF는 %PDF-1.7로 시작합니다.") == [
+        ("paragraph", 0, "PDF는 %PDF-1.7로 시작합니다.")
+    ]
