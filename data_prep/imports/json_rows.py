@@ -60,6 +60,8 @@ def _parsed_lines(lines: list[bytes], first_number: int) -> Batch:
         try:
             value = loads(line)
         except ValueError:
+            if not line or line.isspace():
+                continue
             value = _parsed_slowly(line, first_number + index)
             if value is None:
                 continue

@@ -163,7 +163,7 @@ COLUMNS = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.dictionaries(COLUMNS, JSON_VALUES, max_size=5))
 def test_any_object_is_a_row_or_has_a_reason_why_not(value):
     row = RowReader(ColumnMapping()).read(value)
@@ -194,15 +194,16 @@ def test_objects_nested_without_end_cost_their_own_row_only(inbox):
     assert array.total_rows >= 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "line",
     ["\n", "a\n", '"\n', '"""\n', 'a",b,"c\n', '"a"b\n', ",,,\n", '"', "{", "[", '{"a', "},{", " ", "\r"],
     ids=string.ascii_letters[:14],
 )
 @pytest.mark.parametrize("ending", [".csv", ".json", ".jsonl", ".txt"])
-def test_megabytes_of_one_mistake_take_no_longer_than_others(inbox, line, ending):
+def test_the_same_mistake_again_and_again(inbox, line, ending):
     start = {".csv": "question,answer\n가?,나.\n", ".json": "[", ".jsonl": "", ".txt": ""}[ending]
-    content = start + line * (1_500_000 // len(line))
+    content = start + line * (200_000 // len(line))
 
     survive(inbox, f"rows{ending}", content.encode())
 

@@ -5,8 +5,10 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import JsonValue
 
 from contracts.datasets import ColumnMapping
+from contracts.record import JsonObject
 from data_prep.imports.keys import key_of_questions
 from data_prep.imports.shapes import CONTINUE_TEMPLATE, canonical_row
 from data_prep.normalisation import comparable
@@ -68,8 +70,8 @@ def test_alpaca_rendered_into_one_text_is_taken_apart():
 
 
 def test_tool_turns_keep_their_calls_and_answers():
-    call = {"id": "c1", "type": "function", "function": {"name": "toll", "arguments": '{"exit": "서울"}'}}
-    value = {
+    call: JsonObject = {"id": "c1", "type": "function", "function": {"name": "toll", "arguments": '{"exit": "서울"}'}}
+    value: JsonObject = {
         "messages": [
             {"role": "user", "content": "통행료는?"},
             {"role": "assistant", "content": None, "tool_calls": [call]},
@@ -92,7 +94,7 @@ def test_tool_turns_keep_their_calls_and_answers():
 
 
 def test_sharegpt_calls_of_functions_become_tool_calls():
-    turns = [
+    turns: list[JsonValue] = [
         {"from": "human", "value": "통행료는?"},
         {"from": "function_call", "value": '{"name": "toll", "arguments": {"exit": "서울"}}'},
         {"from": "observation", "value": '{"won": 4800}'},
@@ -137,7 +139,7 @@ def test_turns_come_in_an_order_that_a_chat_can_have(roles, reason):
 
 def test_a_reason_never_quotes_the_row():
     secret = "900101-1234567"
-    rows: list[dict] = [
+    rows: list[JsonObject] = [
         {"messages": [{"role": secret, "content": "가"}]},
         {"messages": [{"role": "user", "content": secret}]},
         {"messages": secret},
@@ -180,7 +182,7 @@ def test_plain_text_with_a_template_is_the_answer():
 
 def test_a_mapping_names_context_system_and_identity():
     mapping = ColumnMapping(question="q2", answer="a2", context="passage", system="persona", id="no")
-    value = {"q2": "누구?", "a2": "나.", "passage": "긴 지문", "persona": "간결하게.", "no": 7}
+    value: JsonObject = {"q2": "누구?", "a2": "나.", "passage": "긴 지문", "persona": "간결하게.", "no": 7}
 
     row = canonical_row(value, mapping, "x:1")
 
