@@ -116,6 +116,8 @@ class GenerationReport(Record):
     rejected_path: str
     """JSONL file of the samples that were not taken, each with its fault."""
     model: str
+    policy: str = "default"
+    """The request's policy."""
     documents: list[SourceDocument]
     skipped: list[SkippedDocument]
     chunks: int

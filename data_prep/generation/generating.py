@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from contracts.data_policy import DataPolicy
-from contracts.enums import PersonalDataKind, QuestionTemplate, SampleFault
+from contracts.enums import MaskingAction, PersonalDataKind, QuestionTemplate, SampleFault
 from contracts.generation import GenerateRequest, GenerationReport
 from contracts.record import JsonObject
 from data_prep.documents.chunks import Chunk
@@ -38,7 +38,7 @@ from data_prep.generation.templates import (
     question_for,
     title_of,
 )
-from data_prep.masking.masker import mask
+from data_prep.masking.masker import Masker
 from data_prep.normalisation import comparable, normalise
 from data_prep.quality.judging import QualityJudge
 from data_prep.rows import Message, OnProgress, Row
@@ -125,8 +125,8 @@ def generate(
     started = time.monotonic()
     folder = generations_dir / request.dataset_name / generation_id(request, passages, policy)
     with Journal(generations_dir / request.dataset_name) as journal:
-        masked: Counter[str] = Counter()
-        shown = _masked_passages(passages.chunks, masked, on_progress)
+        masker = _CountingMasker(policy)
+        shown = _masked_passages(passages.chunks, masker, on_progress)
         total = len(shown) * len(request.templates)
         asked = ask_all(
             lambda: _questions(shown, request),
@@ -137,7 +137,7 @@ def generate(
             api_key=api_key,
             on_progress=on_progress,
         )
-        work = _Assembly(request, passages, policy, shown, folder.name, journal, asked, masked)
+        work = _Assembly(request, passages, policy, shown, folder.name, journal, asked, masker)
         work.write_samples(folder, total, on_progress)
         if on_samples is not None:
             on_samples(folder.name, work.samples)
@@ -146,22 +146,38 @@ def generate(
     return report
 
 
-def _masked_passages(chunks: Sequence[Chunk], masked: Counter[str], on_progress: OnProgress | None) -> list[Passage]:
+def masker_for(policy: DataPolicy) -> Masker:
+    """Masks by the policy. Pseudonyms are for the preparation, which has the dataset's key: here they are masked."""
+    actions = {
+        kind: action for kind, action in policy.masking.actions.items() if action is not MaskingAction.PSEUDONYMISE
+    }
+    return Masker(policy.masking.model_copy(update={"actions": actions}))
+
+
+class _CountingMasker:
+    """Masks and counts what it replaced, by kind."""
+
+    def __init__(self, policy: DataPolicy) -> None:
+        self.replaced: Counter[str] = Counter()
+        self._masker = masker_for(policy)
+
+    def mask(self, texts: Sequence[str]) -> tuple[str, ...]:
+        """The texts of one row without personal data."""
+        masked = self._masker.mask(texts)
+        self.replaced.update(datum.kind.value for found in masked.found for datum in found)
+        return masked.texts
+
+
+def _masked_passages(chunks: Sequence[Chunk], masker: _CountingMasker, on_progress: OnProgress | None) -> list[Passage]:
     """The passages as they may leave this installation: without personal data."""
     passages = []
     for number, chunk in enumerate(chunks):
         if on_progress is not None and number % 100 == 0:
             on_progress("masking the passages", number, len(chunks))
         texts = [chunk.text, title_of(chunk), chunk.article, chunk.table_header, *chunk.heading_path]
-        text, title, article, header, *headings = _mask_counted([_writable(one) for one in texts], masked)
+        text, title, article, header, *headings = masker.mask([_writable(one) for one in texts])
         passages.append(Passage(chunk, text, title, tuple(headings), article, header))
     return passages
-
-
-def _mask_counted(texts: Sequence[str], masked: Counter[str]) -> list[str]:
-    found = mask(texts)
-    masked.update(datum.kind.value for text in found for datum in text.found)
-    return [text.text for text in found]
 
 
 def _questions(passages: Sequence[Passage], request: GenerateRequest) -> Iterator[Question]:
@@ -182,7 +198,7 @@ class _Assembly:
         generation: str,
         journal: Journal,
         asked: Asked,
-        masked: Counter[str],
+        masker: _CountingMasker,
     ) -> None:
         self.samples: list[Sample] = []
         self._rejected: list[Rejected] = []
@@ -193,7 +209,7 @@ class _Assembly:
         self._judge = QualityJudge(policy.quality, request.min_quality_score, _MIN_ANSWER_CHARACTERS)
         self._journal = journal
         self._asked = asked
-        self._masked = masked
+        self._masker = masker
         self._generated = self._unanswered = self._without = 0
         self._input_tokens = self._output_tokens = 0
         self._estimated = False
@@ -270,7 +286,7 @@ class _Assembly:
         draw = random.Random(sample_id)  # noqa: S311 - the same sample in every run
         used, distractors = self._distractors(question, candidate, draw)
         messages = messages_of(question, candidate, request, distractors, draw)
-        contents = _mask_counted([message.content for message in messages], self._masked)
+        contents = self._masker.mask([message.content for message in messages])
         spoken = tuple(replace(message, content=text) for message, text in zip(messages, contents, strict=True))
         metadata: JsonObject = {
             "source": chunk.document,
@@ -361,7 +377,7 @@ class _Assembly:
         self.samples = [sample for index, sample in enumerate(self.samples) if index not in removed]
 
     def _rejected_line(self, one: Rejected) -> JsonObject:
-        texts = _mask_counted([text for turn in one.turns for text in turn], Counter())
+        texts = self._masker.mask([text for turn in one.turns for text in turn])
         return {
             "fault": one.fault.value,
             "detail": one.detail,
@@ -387,6 +403,7 @@ class _Assembly:
             samples_path=str(folder / SAMPLES_FILE),
             rejected_path=str(folder / REJECTED_FILE),
             model=self._request.model,
+            policy=self._request.policy,
             documents=list(self._passages.documents),
             skipped=list(self._passages.skipped),
             chunks=len(self._shown),
@@ -399,7 +416,7 @@ class _Assembly:
             accepted=len(self.samples),
             by_template={template: templates[template] for template in self._request.templates},
             rejected={fault: faults[fault] for fault in SampleFault if faults[fault]},
-            masked={kind.value: self._masked[kind.value] for kind in PersonalDataKind if self._masked[kind.value]},
+            masked={kind.value: count for kind in PersonalDataKind if (count := self._masker.replaced[kind.value])},
             mean_grounding=_mean([sample.grounding for sample in self.samples]),
             mean_quality=_mean([sample.quality for sample in self.samples]),
             input_tokens=self._input_tokens,

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from contracts.data_policy import DataPolicy
-from contracts.enums import QuestionTemplate, SampleFault
+from contracts.data_policy import DataPolicy, MaskingPolicy
+from contracts.enums import MaskingAction, PersonalDataKind, QuestionTemplate, SampleFault
 from contracts.errors import InvalidRequestError, UnavailableError
 from contracts.generation import GenerateRequest, GenerationReport, TokenPrice
 from data_prep.documents.reading import read_document
@@ -291,6 +291,26 @@ def test_personal_data_never_leaves_and_is_in_no_file(documents):
     assert report.masked["전화번호"] == 1
     folder = documents.parent / "generations"
     assert all(secret not in path.read_text("utf-8") for path in folder.rglob("*") if path.is_file())
+
+
+def test_what_the_policy_keeps_reaches_the_samples(documents):
+    number = "02-2345-6789"
+    (documents / "contact.md").write_text(
+        f"# 상황실 연락\n\n긴급 복구가 필요하면 상황실 {number}로 먼저 전화하고 상황을 알린 뒤 현장으로 출동하여야 한다.\n",
+        "utf-8",
+    )
+    masking = MaskingPolicy(
+        actions={PersonalDataKind.PHONE_NUMBER: MaskingAction.KEEP},
+        keep_reasons={PersonalDataKind.PHONE_NUMBER: "기관의 대표 번호"},
+    )
+    asked = request()
+    with endpoint(faithful) as server:
+        report = generate(
+            asked, passages_of(documents, asked), DataPolicy(masking=masking), documents.parent / "generations",
+            endpoint_url=server.url,
+        )  # fmt: skip
+    assert number in Path(report.samples_path).read_text("utf-8")
+    assert report.masked == {}
 
 
 def test_the_questions_go_out_together_up_to_the_number_given(documents):
