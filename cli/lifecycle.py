@@ -132,7 +132,7 @@ def make_folders(settings: Settings) -> None:
         settings.logs_dir,
         settings.airflow_home,
         settings.jobs_dir,
-        settings.data_dir / "inbox",
+        settings.drop_dir,
         settings.models_dir / "base",
     ):
         folder.mkdir(parents=True, exist_ok=True)

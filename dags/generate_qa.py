@@ -2,8 +2,8 @@
 
     validate_request ─▶ generate_qa ─▶ finish_run
 
-만든 표본은 대시보드의 '표본 검토'에 올라갑니다. 검토한 뒤 내보내면(`tuneway dataset curate`) 받은 파일 폴더에 놓이고,
-`watch_inbox`가 그 파일로 `prepare_dataset`을 시작합니다.
+만든 표본은 대시보드의 표본 검토 화면에 올라갑니다. 검토한 뒤 `tuneway dataset curate`로 파일을 만들고, 그 파일을
+`prepare_dataset`의 입력 파일로 넣으십시오.
 
 **실패하면**
 

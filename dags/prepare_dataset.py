@@ -2,6 +2,10 @@
 
     validate_request ─▶ import_dataset ─▶ prepare ─▶ check_quality ─▶ finish_run
 
+손으로, API로, 또는 파일로 시작합니다. `<data_dir>/inbox/auto`에 파일을 넣으면 이름 앞부분의 데이터셋으로 준비를 시작하고
+(`tolls__2026-11.csv`는 `tolls`), 파일은 `taken/<날짜>`로 옮깁니다. 다른 프로그램은 애셋 `input_files`에 이벤트를 보내면 됩니다. 이벤트의
+extra가 요청입니다: `{"dataset_name": "tolls", "input_files": ["…"]}`.
+
 **실패하면**
 
 - `validate_request`: 요청이 잘못되었습니다. 로그의 한 문장이 고칠 값을 알려 줍니다. 고쳐서 다시 실행하십시오.
@@ -16,6 +20,7 @@ from contracts.pipeline import FinetuneRequest
 from operators import preflight, requests
 from operators.assets import DATASET_VERSIONS
 from operators.defaults import TASK_DEFAULTS
+from operators.drop_folder import INPUT_FILES
 from operators.finish_run import FinishRunOperator
 from operators.params import form_params
 from operators.stage_operator import StageOperator
@@ -30,7 +35,7 @@ FIELDS = (
 @dag(
     dag_display_name="prepare_dataset (데이터셋 준비)",
     doc_md=__doc__,
-    schedule=None,
+    schedule=[INPUT_FILES],
     catchup=False,
     is_paused_upon_creation=False,
     tags=["finetune"],

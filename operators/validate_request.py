@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
+from operators.drop_folder import asked_values
 from operators.failures import airflow_failures
 from operators.params import parse_request
 from operators.run_records import RunRecords
@@ -48,7 +49,7 @@ class ValidateRequestOperator(BaseOperator):
         with airflow_failures():
             services = open_services()
             run = RunRecords.of(context)
-            request = parse_request(self.request, context["params"], self.fields)
+            request = parse_request(self.request, asked_values(context), self.fields)
             for check in self.checks:
                 check(request, services)
             as_json = request.model_dump(mode="json")

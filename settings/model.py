@@ -115,6 +115,11 @@ class Settings(BaseSettings):
         return self.data_dir / "datasets"
 
     @property
+    def drop_dir(self) -> Path:
+        """A file that is put here starts the preparation of the dataset that its name names."""
+        return self.data_dir / "inbox" / "auto"
+
+    @property
     def generations_dir(self) -> Path:
         """Samples made from documents; importable."""
         return self.datasets_dir / "generations"

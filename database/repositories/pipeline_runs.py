@@ -1,6 +1,6 @@
 """What each pipeline run has done so far."""
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, true, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -26,6 +26,17 @@ class PipelineRunRepository:
             .values(run_id=run_id, dag_id=dag_id, request=request)
             .on_conflict_do_update(index_elements=["run_id"], set_={"request": request, "finished_at": None})
         )
+
+    def input_files_among(self, paths: list[str]) -> set[str]:
+        """Those of the paths that some run was asked to import."""
+        files = func.jsonb_array_elements_text(PipelineRunRow.request["input_files"]).table_valued("value")
+        asked = (
+            select(files.c.value)
+            .select_from(PipelineRunRow)
+            .join(files, true())
+            .where(func.jsonb_typeof(PipelineRunRow.request["input_files"]) == "array", files.c.value.in_(paths))
+        )
+        return set(self._session.execute(asked).scalars())
 
     def stage_started(self, run_id: str, stage: StageName) -> None:
         """The stage works, again or for the first time."""

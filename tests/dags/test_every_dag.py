@@ -61,8 +61,9 @@ def test_it_says_what_to_do_when_it_fails(dag):
     assert dag.tags
 
 
-def test_it_starts_by_hand_or_by_api_only_and_is_never_born_paused(dag):
-    assert dag.schedule is None
+def test_it_starts_by_hand_by_api_or_by_dropped_files_and_is_never_born_paused(dag):
+    watched = {asset.name for asset in dag.schedule} if dag.schedule else set()
+    assert watched == ({"input_files"} if dag.dag_id == "prepare_dataset" else set())
     assert dag.is_paused_upon_creation is False
     assert dag.catchup is False
 

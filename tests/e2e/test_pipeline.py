@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import time
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -248,6 +249,23 @@ def test_real_documents_become_a_dataset_version_by_stage_commands(installation,
     assert version["total_samples"] + sum(version["removed"].values()) == 300
     assert version["total_samples"] > 200
     assert report["passed"], report
+
+
+def test_a_dropped_file_becomes_a_dataset_version(installation, demo):
+    drop_dir = installation.settings.drop_dir
+    incoming = drop_dir / ".incoming"
+    incoming.write_bytes((REPOSITORY_ROOT / "demo" / "data" / "consultations.csv").read_bytes())
+    incoming.rename(drop_dir / "dropped__2026-11.csv")
+
+    found: list[tuple[Any, ...]] = []
+    deadline = time.monotonic() + 400
+    while not found and time.monotonic() < deadline:
+        time.sleep(2)
+        found = rows(installation, "SELECT total_samples, file_path FROM training_datasets WHERE name = 'dropped'")
+    ((total_samples, folder),) = found
+    assert total_samples > 50
+    assert (Path(folder) / "report.html").is_file()
+    assert not list(drop_dir.glob("*.csv"))
 
 
 def test_a_finished_job_is_judged_again_on_a_slice(installation, demo, tmp_path):
