@@ -475,7 +475,9 @@ def _amount(rng: random.Random) -> str:
 
 
 def _code(rng: random.Random) -> str:
-    d = lambda count: _digits(rng, count)  # noqa: E731
+    def d(count: int) -> str:
+        return _digits(rng, count)
+
     letters = "".join(rng.choices("ABCDEFGHJKLMNPQRSTUVWXYZ", k=3))
     return rng.choice(
         (f"제품번호 {letters}-{d(4)}-{d(4)}", f"모델명 SM-{letters[0]}{d(3)}N", f"품번 {letters}{d(8)}", f"시리얼 번호 {d(6)}-{d(7)}", f"ISBN 978-89-{d(4)}-{d(3)}-{d(1)}", f"주문번호 {d(13)}", f"운송장번호 {d(4)}-{d(4)}-{d(4)}", f"송장 {d(12)}", f"접수번호 {rng.randint(2015, 2026)}-{d(5)}-{d(4)}", f"바코드 880{d(10)}", f"쿠폰번호 {d(4)}-{d(4)}-{d(4)}-{d(4)}",

@@ -60,6 +60,8 @@ class QualityPolicy(Record):
     """Take out answers that break off in the middle of a sentence."""
     language_model: str | None = None
     """Folder of a local causal model whose perplexity judges fluency; None for the character n-gram model that ships."""
+    toxicity_model: str | None = None
+    """Folder of a larger local text classifier (transformers) for toxicity; None for the model that ships."""
 
 
 class DataPolicy(Record):

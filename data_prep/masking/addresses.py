@@ -84,6 +84,7 @@ _DETAIL = re.compile(
     rf"|[0-9]{{1,4}}-[0-9]{{1,5}}(?:호)?(?![0-9-])"
     rf")"
 )
+_HOUSE_BEFORE = re.compile(rf"[가-힣A-Za-z0-9]{{1,12}}(?:{_HOUSE})\s?(?:[0-9]{{1,2}}(?:차|단지)\s?)?$")
 _ENGLISH_REST = r"(?:,?\s?[A-Za-z0-9-]+-(?:beon-gil|gil|dong|ri|myeon|eup|gu|gun|si|do)(?![A-Za-z])|,?\s?(?:Seoul|Busan|Daegu|Incheon|Gwangju|Daejeon|Ulsan|Sejong|Jeju)(?![A-Za-z])|,?\s?(?:Republic of Korea|South Korea|Korea))"
 
 
@@ -110,7 +111,7 @@ def address_recogniser() -> KoreanRecogniser:
                 _judge_lot,
             ),
             form(
-                rf"(?P<value>(?:[가-힣A-Za-z0-9]{{1,12}}(?:{_HOUSE})\s?(?:[0-9]{{1,2}}(?:차|단지)\s?)?)?(?<![0-9가-힣])(?:제\s?)?[0-9]{{2,4}}\s?동\s?[0-9]{{2,5}}\s?호)(?!선|점)",
+                r"(?<![0-9가-힣])(?:제\s?)?[0-9]{2,4}\s?동\s?[0-9]{2,5}\s?호(?!선|점)",
                 _judge_flat,
             ),
             form(
@@ -122,6 +123,7 @@ def address_recogniser() -> KoreanRecogniser:
                 lambda found: _address(found.start, found.end, 0.7),
             ),
         ],
+        core="[0-9]",
     )
 
 
@@ -209,8 +211,9 @@ def _judge_lot(found: Candidate) -> Find | None:
 
 def _judge_flat(found: Candidate) -> Find | None:
     """A flat in a building, with the building's name or where the words around speak of living."""
-    named = re.match(r"[가-힣A-Za-z]", found.value.removeprefix("제")) is not None
-    around = found.before(30) + "\n" + found.after(20)
-    if named or _HOME.search(around):
+    house = _HOUSE_BEFORE.search(found.before(24))
+    if house is not None:
+        return _address(found.start - len(house[0]), found.end, 0.75)
+    if _HOME.search(found.before(30) + "\n" + found.after(20)):
         return _address(found.start, found.end, 0.75)
     return None

@@ -24,15 +24,20 @@ class Engine:
         from data_prep.masking.addresses import address_recogniser
         from data_prep.masking.identifiers import recognisers
         from data_prep.masking.prefilter import Prefilter
-        from data_prep.masking.recogniser import LANGUAGE
+        from data_prep.masking.recogniser import LANGUAGE, Windows
 
+        self._windows_of = Windows
         self.recognisers = [*recognisers(representative_numbers=representative_numbers), address_recogniser()]
         self.registry: Any = RecognizerRegistry(recognizers=list(self.recognisers), supported_languages=[LANGUAGE])
         self._prefilter = Prefilter(self.recognisers)
 
     def finds(self, shadow: str) -> list["Find"]:
         """Identifiers in a shadow; they may overlap."""
-        return [found for recogniser in self._prefilter.open_for(shadow) for found in recogniser.finds(shadow)]
+        through = self._prefilter.open_for(shadow)
+        if not through:
+            return []
+        windows = self._windows_of(shadow)
+        return [found for recogniser in through for found in recogniser.finds(shadow, windows)]
 
     @cached_property
     def analyzer(self) -> Any:

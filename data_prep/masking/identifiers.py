@@ -16,7 +16,7 @@ from itertools import cycle
 
 from contracts.enums import PersonalDataKind
 from data_prep.masking.labels import Meaning
-from data_prep.masking.recogniser import NOT_GOING_ON, NOT_INSIDE, Candidate, Find, KoreanRecogniser, form
+from data_prep.masking.recogniser import LONG_NUMBER, NOT_GOING_ON, NOT_INSIDE, Candidate, Find, KoreanRecogniser, form
 
 NOT_JOINED = r"(?<![0-9])(?<![0-9]-)"
 """Before a number with separators: a dot or a comma before it ends another number or a sentence."""
@@ -242,7 +242,13 @@ def _phone_numbers(*, representative_numbers: bool) -> KoreanRecogniser:
     if representative_numbers:
         gates.append(r"1[568][0-9]{2}[-. ]?[0-9]{4}")
         forms.append(form(rf"{NOT_JOINED}1[568][0-9]{{2}}\s?[-. ]\s?[0-9]{{4}}{NOT_GOING_ON}", _judge_representative))
-    return KoreanRecogniser("KoreanPhoneNumbers", [PersonalDataKind.PHONE_NUMBER], gates, forms)
+    return KoreanRecogniser(
+        "KoreanPhoneNumbers",
+        [PersonalDataKind.PHONE_NUMBER],
+        gates,
+        forms,
+        core=rf"{LONG_NUMBER}|[공영]일|01[016789][-.\s]",
+    )
 
 
 _PHONE_PREFIXES = frozenset(
@@ -431,6 +437,7 @@ def _emails() -> KoreanRecogniser:
                 _judge_email,
             ),
         ],
+        core="",
     )
 
 
@@ -794,6 +801,7 @@ def _plates() -> KoreanRecogniser:
                 _judge_plate_without_class,
             ),
         ],
+        core=rf"[0-9가-힣]\s?[{_PLATE_LETTERS}]\s?[0-9]{{2}}",
     )
 
 
@@ -867,6 +875,7 @@ def _ip_addresses() -> KoreanRecogniser:
                 _judge_ipv6,
             ),
         ],
+        core=r"[0-9](?:\s?\.\s?[0-9]{1,3}){3}|:[0-9a-fA-F]{0,4}:",
     )
 
 

@@ -20,6 +20,8 @@ NOT_INSIDE = r"(?<![0-9])(?<![0-9][-.])"
 """Before a number: not inside a longer one. Hangul may touch it, as particles and nouns do."""
 NOT_GOING_ON = r"(?![0-9])(?![-.][0-9])"
 """After a number."""
+LONG_NUMBER = r"[0-9*#](?:[^0-9\n]{0,3}?[0-9*xX#ㅇ]){6}"
+"""Seven digits, or signs that hide them, with at most three other characters between two of them."""
 
 
 class Candidate:
@@ -71,6 +73,7 @@ class Candidate:
         return "" if found is None else found[0].lower()
 
 
+_AROUND_CORE = 40
 _LATIN_BEFORE = re.compile(r"[A-Za-z_]+$")
 
 
@@ -100,14 +103,46 @@ def form(pattern: str, judge: Judgement) -> Form:
     return Form(re.compile(pattern, FLAGS), judge)
 
 
+class Windows:
+    """The stretches of a text in which forms can stand: they need not walk through the rest.
+
+    Look-behinds see what lies before a window.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._known: dict[re.Pattern[str], list[tuple[int, int]]] = {}
+
+    def around(self, core: re.Pattern[str] | None) -> list[tuple[int, int]]:
+        """Start and end of the windows around each core; the whole text without one."""
+        if core is None:
+            return [(0, len(self._text))]
+        windows = self._known.get(core)
+        if windows is None:
+            windows = self._known[core] = []
+            for match in core.finditer(self._text):
+                begin, end = max(0, match.start() - _AROUND_CORE), match.end() + _AROUND_CORE
+                if windows and begin <= windows[-1][1]:
+                    windows[-1] = windows[-1][0], end
+                else:
+                    windows.append((begin, end))
+        return windows
+
+
 class KoreanRecogniser(LocalRecognizer):  # type: ignore[misc]  # Presidio is imported untyped
     """Forms of one family of identifiers.
 
-    `gates` are RE2 patterns of which one occurs in every text in which the recogniser finds anything.
+    `gates` are RE2 patterns of which one occurs in every text in which the recogniser finds anything. Every find
+    touches a stretch of the form of `core`, and reaches at most 40 characters beyond it; empty: it may have any form.
     """
 
     def __init__(
-        self, name: str, kinds: Sequence[PersonalDataKind], gates: Sequence[str], forms: Sequence[Form]
+        self,
+        name: str,
+        kinds: Sequence[PersonalDataKind],
+        gates: Sequence[str],
+        forms: Sequence[Form],
+        core: str = LONG_NUMBER,
     ) -> None:
         super().__init__(
             supported_entities=[kind.name for kind in kinds],
@@ -118,17 +153,19 @@ class KoreanRecogniser(LocalRecognizer):  # type: ignore[misc]  # Presidio is im
         self.kinds = tuple(kinds)
         self.gates = tuple(gates)
         self.forms = tuple(forms)
+        self._core = re.compile(core) if core else None
 
     def load(self) -> None:
         """Nothing to load."""
 
-    def finds(self, text: str) -> Iterator[Find]:
-        """What is found in a shadow."""
-        for one in self.forms:
-            for match in one.pattern.finditer(text):
-                found = one.judge(Candidate(text, match))
-                if found is not None:
-                    yield found
+    def finds(self, text: str, windows: "Windows | None" = None) -> Iterator[Find]:
+        """What is found in a shadow. Recognisers that read the same one share its windows."""
+        for begin, end in (windows or Windows(text)).around(self._core):
+            for one in self.forms:
+                for match in one.pattern.finditer(text, begin, end):
+                    found = one.judge(Candidate(text, match))
+                    if found is not None:
+                        yield found
 
     def analyze(self, text: str, entities: Sequence[str], nlp_artifacts: Any = None) -> list[RecognizerResult]:
         """Presidio's way of asking."""
