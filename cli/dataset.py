@@ -8,15 +8,14 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
-from importlib import import_module, util
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cli.texts import translate
-from contracts.enums import Split, SplitUnit
-from contracts.errors import InvalidRequestError, NotFoundError, TunewayError
+from contracts.enums import MaskingAction, Split, SplitUnit
+from contracts.errors import InvalidRequestError, TunewayError
 from contracts.record import Record
 from settings import language, load_settings
 
@@ -489,22 +488,27 @@ def mask(
     path_in: Annotated[Path, typer.Option("--in", help=_help("opt_in"))],
     path_out: Annotated[Path, typer.Option("--out", help=_help("opt_out"))],
     policy: Annotated[str, typer.Option(help=_help("opt_policy"))] = "default",
+    name: Annotated[str, typer.Option(help=_help("opt_pseudonyms"))] = "mask",
     as_json: AsJson = False,
 ) -> None:
     """Add `masked` and `spans` to every line of a file."""
+    from data_prep.masking.files import mask_file
+    from data_prep.masking.masker import Masker
     from data_prep.policies import load_policy
+    from stages.pseudonyms import pseudonym_key
 
     with _told(as_json) as (screen, services):
-        from data_prep.masking.masker import Masker
-
-        mask_file = _part("data_prep.masking.files").mask_file
-        settings = services.settings
-        rules = load_policy(policy, relative_to=Path.cwd(), allowed_roots=[*settings.allowed_input_roots, Path.cwd()])
-        told = mask_file(path_in, path_out, Masker(rules.masking), _progress(screen))
+        rules = load_policy(
+            policy, relative_to=Path.cwd(), allowed_roots=[*services.settings.allowed_input_roots, Path.cwd()]
+        )
+        pseudonyms = MaskingAction.PSEUDONYMISE in rules.masking.actions.values()
+        key = pseudonym_key(services.settings, name) if pseudonyms else b""
+        told = mask_file(path_in, path_out, Masker(rules.masking, key), _progress(screen))
         if as_json:
-            _print_json({"path": str(path_out), **_as_json(told)})
+            _print_json({"path": str(path_out), **told.model_dump(mode="json")})
         else:
-            screen.done("dataset.masked_file", path=path_out)
+            counts = ", ".join(f"{kind} {count:,}" for kind, count in told.replaced.items())
+            screen.done("dataset.masked_file", path=path_out, rows=told.rows, counts=counts or "0")
 
 
 @app.command("generate-qa", help=_help("help_generate"))
@@ -625,17 +629,6 @@ def _tell_deleted(what: str, commit: str, screen: Screen, as_json: bool) -> None
         _print_json({"deleted": what, "commit": commit})
     else:
         screen.done("dataset.deleted", what=what, commit=commit[:12])
-
-
-def _part(module: str) -> Any:
-    """A module that an installation may lack."""
-    if util.find_spec(module) is None:
-        raise NotFoundError(translate("part.missing", language(), name=module.rpartition(".")[2]))
-    return import_module(module)
-
-
-def _as_json(told: object) -> dict[str, Any]:
-    return told.model_dump(mode="json") if isinstance(told, Record) else {}
 
 
 def _print_record(record: Record) -> None:

@@ -107,6 +107,10 @@ DATASET_TEXTS: dict[str, tuple[str, str]] = {
     "dataset.opt_report_out": ("보고서를 저장할 파일", "File to save the report to"),
     "dataset.opt_in": ("입력 JSONL 파일", "JSONL file to read"),
     "dataset.opt_out": ("출력 JSONL 파일", "JSONL file to write"),
+    "dataset.opt_pseudonyms": (
+        "이 데이터셋과 같은 가명을 씁니다 (정책이 가명 처리를 정한 경우).",
+        "Dataset whose pseudonyms are used, where the policy asks for pseudonyms.",
+    ),
     "dataset.opt_include_waiting": (
         "아직 검토하지 않은 샘플도 포함합니다.",
         "Take also samples that nobody has looked at.",
@@ -229,5 +233,8 @@ DATASET_TEXTS: dict[str, tuple[str, str]] = {
         "Wrote {rows:,} rows to {path} ({accepted:,} accepted, {edited:,} edited, {waiting:,} waiting, "
         "{rejected:,} rejected)",
     ),
-    "dataset.masked_file": ("{path}에 썼습니다", "Wrote {path}"),
+    "dataset.masked_file": (
+        "{rows:,}행을 {path}에 썼습니다. 가린 개인정보: {counts}",
+        "Wrote {rows:,} rows to {path}; masked: {counts}",
+    ),
 }

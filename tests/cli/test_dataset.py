@@ -213,6 +213,19 @@ def test_garbage_needs_the_database_to_know_what_is_needed(run, name_dir):
     assert "PostgreSQL does not answer" in ended.stderr
 
 
+def test_a_file_is_masked_line_by_line(run, tmp_path):
+    given = {"id": 1, "text": "홍길동의 주민등록번호는 123456-1234567입니다."}
+    (tmp_path / "in.jsonl").write_text(json.dumps(given, ensure_ascii=False) + "\n", encoding="utf-8")
+
+    told = as_json(run("mask", "--in", str(tmp_path / "in.jsonl"), "--out", str(tmp_path / "out.jsonl"), "--json"))
+
+    written = json.loads((tmp_path / "out.jsonl").read_text("utf-8"))
+    assert told["rows"] == 1
+    assert written | given == written
+    assert written["masked"] == "[이름]의 주민등록번호는 [주민등록번호]입니다."
+    assert [span["type"] for span in written["spans"]] == ["PERSON", "KR_RRN"]
+
+
 @pytest.mark.slow
 def test_a_merge_is_registered_with_its_parents(services):
     name_dir = services.settings.datasets_dir / "versions" / "tolls"
