@@ -1,6 +1,7 @@
 """A conversation as it travels through the preparation."""
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -124,9 +125,25 @@ def with_texts(row: Row, texts: Sequence[str]) -> Row:
     return replace(row, messages=tuple(messages), metadata=_replaced(row.metadata, remaining))
 
 
-def _strings(value: JsonValue, place: str) -> Iterator[tuple[str, str]]:
+_IDENTIFIER = re.compile(r"(?=[0-9a-f]*[a-f])[0-9a-f]{12,}")
+"""Hashes and ids made of them: nothing that a person wrote, and a row's lineage hangs on them."""
+_LONG_NUMBER = 10**8
+"""A number from here on may be a telephone or account number that lost its leading zero."""
+
+
+def _as_text(value: JsonValue) -> str | None:
+    """The value as a text that may hold personal data; None where it cannot."""
     if isinstance(value, str):
-        yield place, value
+        return None if _IDENTIFIER.fullmatch(value) else value
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= _LONG_NUMBER:
+        return str(value)
+    return None
+
+
+def _strings(value: JsonValue, place: str) -> Iterator[tuple[str, str]]:
+    text = _as_text(value)
+    if text is not None:
+        yield place, text
     elif isinstance(value, dict):
         for name, inner in value.items():
             yield from _strings(inner, f"{place}.{name}")
@@ -136,8 +153,10 @@ def _strings(value: JsonValue, place: str) -> Iterator[tuple[str, str]]:
 
 
 def _replaced(value: Any, texts: Iterator[str]) -> Any:
-    if isinstance(value, str):
-        return next(texts)
+    before = _as_text(value)
+    if before is not None:
+        after = next(texts)
+        return value if after == before else after
     if isinstance(value, dict):
         return {name: _replaced(inner, texts) for name, inner in value.items()}
     if isinstance(value, list):
