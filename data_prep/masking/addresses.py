@@ -34,6 +34,7 @@ _REGION = rf"(?=[{_FIRSTS}])(?:{_PROVINCE}(?:{_DISTRICT}|{_ANY_DISTRICT}|{_SHORT
 _BEFORE = r"(?:(?<![가-힣])|(?<=[은는이가도]))"
 
 _WITH_REGION = re.compile(rf"{_ZIP}{_BEFORE}(?P<region>{_REGION}){_VILLAGE}(?P<name>[가-힣A-Za-z0-9·.]{{0,12}})$")
+_REGION_BEFORE_FLAT = re.compile(rf"{_ZIP}{_BEFORE}{_REGION}{_VILLAGE}(?:[가-힣A-Za-z0-9]{{1,12}}[\s,]{{1,2}}){{0,4}}$")
 _NAME_ALONE = re.compile(r"(?<![가-힣])(?:[가-힣]{2,4}(?:시|군|구)\s)?(?P<name>[가-힣][가-힣0-9·]{0,9})$")
 
 _NO_ROAD = re.compile(
@@ -103,7 +104,7 @@ def address_recogniser() -> KoreanRecogniser:
         ],
         [
             form(
-                r"(?:로|길)(?P<branch>\s?[0-9]{1,4}\s?(?:번|[가나다라마바사아])?길)?\s?(?:지하\s?)?(?P<number>[0-9]{1,5}(?:\s?-\s?[0-9]{1,4})?)(?![0-9])(?![.,][0-9])(?!\s?-\s?[0-9])",
+                r"(?:로|길)(?P<branch>\s?[0-9]{1,4}\s?(?:번|[가나다라마바사아])?길)?\s?(?:지하\s?)?(?P<number>[0-9]{1,5}(?:\s?-\s?[0-9]{1,4})?)(?![0-9])(?!가(?:[\s0-9]|$))(?![.,][0-9])(?!\s?-\s?[0-9])",
                 _judge_road,
             ),
             form(
@@ -211,6 +212,9 @@ def _judge_lot(found: Candidate) -> Find | None:
 
 def _judge_flat(found: Candidate) -> Find | None:
     """A flat in a building, with the building's name or where the words around speak of living."""
+    region = _REGION_BEFORE_FLAT.search(found.before(_REACH))
+    if region is not None:
+        return _address(found.start - len(region[0]), found.end, 0.88)
     house = _HOUSE_BEFORE.search(found.before(24))
     if house is not None:
         return _address(found.start - len(house[0]), found.end, 0.75)

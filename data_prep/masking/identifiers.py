@@ -221,7 +221,7 @@ def _phone_numbers(*, representative_numbers: bool) -> KoreanRecogniser:
         form(rf"{NOT_JOINED}1[016789][-. ]?[0-9]{{4}}[-. ]?[0-9]{{4}}{NOT_GOING_ON}", _judge_mobile_without_zero),
         form(r"(?<![0-9+])\+(?!82)[1-9][0-9]{0,2}(?:[-. ]{0,2}\(?[0-9]{1,4}\)?){2,5}(?![0-9])", _judge_foreign_number),
         form(
-            rf"(?<![가-힣])[공영]일[공영일육칠팔구][-.\s]{{0,2}}(?:{_SPELLED}[-.\s]?){{6,7}}{_SPELLED}(?!{_SPELLED})",
+            rf"(?<![가-힣])[공영]일[공영일육칠팔구][-.\s에]{{0,2}}(?:{_SPELLED}[-.\s에]{{0,2}}){{6,7}}{_SPELLED}(?!{_SPELLED})",
             lambda found: Find(PersonalDataKind.PHONE_NUMBER, found.start, found.end, 0.9),
         ),
         form(
@@ -332,9 +332,9 @@ def _judge_landline(found: Candidate) -> Find | None:
         return None  # a day and a time
     if value.isdigit():
         area = 2 if digits.startswith("02") else 4 if digits.startswith("050") else 3
-        # subscribers' numbers begin with 2 to 9
+        # no subscriber's number begins with 0
         subscriber = digits[area:]
-        if subscriber[0] in "01" or not 7 <= len(subscriber) <= 8 or found.is_labelled(Meaning.CODE):
+        if subscriber[0] == "0" or not 7 <= len(subscriber) <= 8 or found.is_labelled(Meaning.CODE):
             return None
         return _phone(found, 0.55)
     if re.search(r"[-.)/·~]", value) is None and found.is_labelled(Meaning.CODE):
@@ -432,6 +432,10 @@ def _emails() -> KoreanRecogniser:
                 _judge_email,
             ),
             form(rf"{local}@{label}\.(?:{label}\.){{0,3}}(?:한국|com|net|kr|co\.kr)(?![a-z0-9])", _judge_email),
+            form(
+                rf"\"[^\"\s@]{{1,40}}\"@{ascii_label}(?:\.{ascii_label}){{0,4}}\.[a-z]{{2,24}}(?![a-z0-9@])",
+                _judge_email,
+            ),
             form(
                 rf"(?<![가-힣a-z0-9._%+-])[가-힣]{{2,10}}@{ascii_label}(?:\.{ascii_label}){{0,4}}\.[a-z]{{2,24}}(?![a-z0-9@])",
                 _judge_email,
@@ -697,12 +701,18 @@ def _passports() -> KoreanRecogniser:
     return KoreanRecogniser(
         "KoreanPassports",
         [PersonalDataKind.PASSPORT_NUMBER],
-        [r"(?i)[a-z]\s?-?[0-9]{3}\s?-?[a-z][0-9]{4}", r"(?i)[msrgdotpc][a-z]?\s?-?[0-9]{7,8}", r"[0-9]{7}"],
+        [
+            r"(?i)[a-z]\s?-?[0-9]{3}\s?-?[a-z][0-9]{4}",
+            r"(?i)[msrgdotpc][a-z]?\s?-?[0-9]{7,8}",
+            r"[0-9]{7}",
+            r"(?i)[msrgdot][ -]?[0-9]{4}[ -][0-9]{4}",
+        ],
         [
             form(rf"{not_in_word}[msrgdot][0-9]{{8}}{end}", _judge_passport),
             form(rf"{not_in_word}[msrgdot][0-9]{{3}}[a-z][0-9]{{4}}{end}", _judge_passport),
             form(rf"{not_in_word}[a-z]{{0,2}}[ -]?[0-9]{{7,9}}{end}", _judge_labelled_passport),
             form(rf"{not_in_word}[msrgdot][ -]?[0-9]{{3}}[ -]?[a-z][ -]?[0-9]{{4}}{end}", _judge_labelled_passport),
+            form(rf"{not_in_word}[msrgdot][ -]?[0-9]{{4}}[ -][0-9]{{4}}{end}", _judge_labelled_passport),
         ],
     )
 
@@ -824,7 +834,8 @@ def _judge_plate(found: Candidate) -> Find | None:
         return None
     if _NOT_A_PLATE_BEHIND.match(found.after(5)):
         return None
-    if parts["region"]:
+    one_gap = bool(parts["gap"]) != bool(parts["space"])
+    if parts["region"] and not (one_gap and parts["letter"] in _COUNTERS and not labelled):
         return Find(PersonalDataKind.CAR_PLATE, found.start, found.end, 0.9)
     coded = found.label is not None and found.label.meaning is Meaning.CODE and found.label.is_adjacent
     if coded or ("*" in parts["last"] and not labelled):
@@ -832,7 +843,7 @@ def _judge_plate(found: Candidate) -> Find | None:
     if (labelled and found.is_closely_labelled(Meaning.PLATE)) or _CAR_BEHIND.match(found.after(8)):
         return Find(PersonalDataKind.CAR_PLATE, found.start, found.end, 0.88)
     # `12호 2026`, `30도 1000`; a unit is never written apart from its number and from the next one
-    counted = parts["letter"] in _COUNTERS and bool(parts["gap"]) != bool(parts["space"])
+    counted = parts["letter"] in _COUNTERS and one_gap
     if counted or (
         parts["gap"] == "" and parts["space"] and parts["letter"] in _PERHAPS_COUNTERS and _YEAR.match(parts["last"])
     ):
