@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from dataclasses import replace
+from hashlib import blake2b
 
 from data_prep.rows import Row
 
@@ -32,3 +33,9 @@ def normalise_row(row: Row) -> Row:
 def comparable(text: str) -> str:
     """The text as it is compared: without case, spaces and punctuation. `담당하나요?` equals `담당 하나요`."""
     return _NOT_LETTERS.sub("", unicodedata.normalize("NFC", text).casefold())
+
+
+def question_key(question: str) -> int:
+    """Equal for questions that are the same but for spaces, case and punctuation; 64 bits."""
+    text = comparable(question) or question
+    return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")

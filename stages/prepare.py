@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from contracts.enums import MaskingAction, Split
+from contracts.enums import MaskingAction
 from data_prep.abandoned import remove_abandoned_folders
 from data_prep.duplicates.leakage import read_test_suites
 from data_prep.imports.importing import load_import
@@ -13,6 +13,8 @@ from data_prep.imports.input_files import require_disk_space
 from data_prep.policies import load_policy
 from data_prep.preparation.preparing import Preparation, prepare_version
 from data_prep.versions.manifest import request_key
+from data_prep.versions.names import STATISTICS_FILE
+from stages.dataset_versions import register_version
 from stages.progress import LoggedProgress
 from stages.pseudonyms import pseudonym_key
 from stages.tokenizers import counting_tokenizer
@@ -21,9 +23,7 @@ from storage.files import read_json
 if TYPE_CHECKING:
     from contracts.data_policy import DataPolicy
     from contracts.datasets import DatasetVersion, PrepareRequest
-    from contracts.record import JsonObject
     from data_prep.rows import OnProgress
-    from data_prep.versions.manifest import VersionManifest
     from stages.services import Services
 
 SPACE_FACTOR = 3
@@ -43,33 +43,9 @@ def prepare(request: PrepareRequest, services: Services, on_progress: OnProgress
         name_dir, SPACE_FACTOR * Path(preparation.imported.rows_path).stat().st_size, settings.min_free_disk_gb
     )
     remove_abandoned_folders(name_dir)
-    folder, manifest = prepare_version(preparation, name_dir, on_progress or LoggedProgress())
+    folder, _ = prepare_version(preparation, name_dir, on_progress or LoggedProgress())
     with services.unit_of_work() as uow:
-        return uow.datasets.add(
-            name=request.dataset_name,
-            content_hash=manifest.content_hash,
-            file_path=str(folder),
-            total_samples=manifest.total_samples,
-            train_samples=manifest.samples[Split.TRAIN],
-            val_samples=manifest.samples[Split.VALIDATION],
-            test_samples=manifest.samples[Split.TEST],
-            removed=manifest.removed,
-            masked=manifest.masked,
-            quality_score=manifest.quality_score,
-            categories=manifest.categories,
-            metadata=_metadata(folder, manifest),
-            sources=manifest.sources,
-        )
-
-
-def _metadata(folder: Path, manifest: VersionManifest) -> JsonObject:
-    return {
-        "import_id": manifest.request.import_id,
-        "commit": manifest.commit,
-        "request": manifest.request.model_dump(mode="json"),
-        "steps": [step.model_dump(mode="json") for step in manifest.steps],
-        "statistics": read_json(folder / "statistics.json") or {},
-    }
+        return register_version(folder, uow, metadata={"statistics": read_json(folder / STATISTICS_FILE) or {}})
 
 
 def _check(request: PrepareRequest, services: Services) -> Preparation:

@@ -3,7 +3,6 @@
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from hashlib import blake2b
 from pathlib import Path
 
 import numpy
@@ -18,7 +17,7 @@ from data_prep.duplicates.fingerprints import Fingerprints, fingerprint_rows
 from data_prep.duplicates.leakage import TestQuestionIndex
 from data_prep.imports.importing import read_imported_chunk
 from data_prep.masking.masker import MaskedTexts, Masker
-from data_prep.normalisation import comparable, normalise_row
+from data_prep.normalisation import normalise_row, question_key
 from data_prep.preparation.steps import StepRecord, step
 from data_prep.quality.judging import QualityJudge, RowQuality
 from data_prep.removal import Removal
@@ -32,6 +31,7 @@ ROWS_FILE, REMOVED_FILE, MASKED_FILE = "rows.parquet", "removed.jsonl", "masked.
 FINGERPRINTS_FILE, DONE_FILE = "fingerprints.npy", "done.json"
 CHUNK_SCHEMA = pyarrow.schema(
     [
+        ("number", pyarrow.int32()),
         ("messages", pyarrow.string()),
         ("metadata", pyarrow.string()),
         ("category", pyarrow.string()),
@@ -131,7 +131,7 @@ class _Cleaner:
 
         with folder_written_whole(chunk_dir(work_dir, chunk)) as folder:
             kept = [clean[index] for index in stays]
-            _write_rows(folder / ROWS_FILE, kept, [qualities[index] for index in stays])
+            _write_rows(folder / ROWS_FILE, stays, kept, [qualities[index] for index in stays])
             fingerprint_rows(kept, self._plan.policy.duplicates).save(folder / FINGERPRINTS_FILE)
             items = [item for index in stays for item in _masked_items(normalised[index], masked[index])]
             _write_lines(folder / MASKED_FILE, items)
@@ -174,7 +174,7 @@ class _Work:
                 stays.append(index)
                 continue
             reasons.append(verdict.reason)
-            self.removed_lines.append(removed_line(rows[index], verdict))
+            self.removed_lines.append({"number": index, **removed_line(rows[index], verdict)})
         self.steps.append(step(name, len(present), reasons, changed))
         return stays
 
@@ -193,12 +193,6 @@ def removed_line(row: Row, verdict: Removal) -> JsonObject:
     }
 
 
-def question_key(row: Row) -> int:
-    """Equal for rows with the same question, whatever its spaces and punctuation."""
-    text = comparable(row.question) or row.question
-    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big")
-
-
 def _masked_items(row: Row, masked: MaskedTexts) -> list[JsonObject]:
     places = [place for place, _ in texts_of(row)]
     return [
@@ -212,15 +206,16 @@ def _count(values: Iterable[str]) -> dict[str, int]:
     return dict(sorted(Counter(values).items()))
 
 
-def _write_rows(path: Path, rows: Sequence[Row], qualities: Sequence[RowQuality]) -> None:
+def _write_rows(path: Path, numbers: Sequence[int], rows: Sequence[Row], qualities: Sequence[RowQuality]) -> None:
     columns = {
+        "number": numbers,
         "messages": [messages_as_json(row.messages) for row in rows],
         "metadata": [json.dumps(row.metadata, ensure_ascii=False, sort_keys=True) for row in rows],
         "category": [row.category for row in rows],
         "source": [row.source for row in rows],
         "row": [row.row_id for row in rows],
         "key": [row.key for row in rows],
-        "question_key": [question_key(row) for row in rows],
+        "question_key": [question_key(row.question) for row in rows],
         "quality_score": [quality.score for quality in qualities],
         "toxicity": [quality.toxicity for quality in qualities],
         "parts": [json.dumps(quality.parts, sort_keys=True) for quality in qualities],

@@ -9,9 +9,9 @@ import pyarrow
 from numpy.typing import NDArray
 
 from contracts.datasets import PrepareRequest
-from contracts.enums import Split, SplitUnit
+from contracts.enums import Split
 from data_prep.preparation.cleaning import CleanedRows
-from data_prep.versions.splitting import Ratios, assign_sides
+from data_prep.versions.splitting import Ratios, assign_sides, group_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +35,8 @@ def identify(
     ]
     table = pyarrow.concat_tables(tables)
     keys = unique_keys(table["key"].to_pylist())
-    questions = table["question_key"].to_numpy()
-    if request.split_unit is SplitUnit.DOCUMENT:
-        sources = table["source"].to_pylist()
-        groups = [
-            f"document:{source}" if source else f"question:{question}"
-            for source, question in zip(sources, questions, strict=True)
-        ]
-    else:
-        groups = [f"question:{question}" for question in questions]
+    rows_of = zip(table["source"].to_pylist(), table["question_key"].to_pylist(), strict=True)
+    groups = [group_of(source, question, request.split_unit) for source, question in rows_of]
     ratios = Ratios(request.train_ratio, request.val_ratio, request.test_ratio)
     sides = assign_sides(table["category"].to_pylist(), groups, ratios, request.seed, _by_group(keys, groups, previous))
     return Identities(keys, sides)

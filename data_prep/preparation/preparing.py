@@ -140,7 +140,7 @@ def _prepare(
             next_step="look at the removed rows' reasons; lower min_quality_score or min_answer_characters if they fit",
         )
     identities = identify(rows, kept, request, _previous_sides(name_dir, request))
-    with VersionWriter(name_dir) as writer:
+    with VersionWriter(name_dir, request.branch) as writer:
         written = _write_rows(writer, rows, duplicates, identities, tell)
         told = describe(written.columns, identities.sides, written.sample, preparation.tokenizer)
         told |= {
@@ -170,7 +170,7 @@ def _prepare(
 
 def _previous_sides(name_dir: Path, request: PrepareRequest) -> dict[str, Split] | None:
     """The sides in the version before, where it was cut by the same rule."""
-    end = head(name_dir, MAIN)
+    end = head(name_dir, request.branch) or head(name_dir, MAIN)
     manifest = None if end is None else read_manifest(name_dir / end[:SHORT])
     if manifest is None:
         return None
@@ -355,15 +355,20 @@ def _find_duplicates(preparation: Preparation, rows: CleanedRows, tell: OnProgre
     )
 
 
-def _removed_lines(rows: CleanedRows, chunk: int, table: pyarrow.Table, found: _Found) -> Iterator[JsonObject]:
+def _removed_lines(rows: CleanedRows, chunk: int, table: pyarrow.Table, found: _Found) -> list[JsonObject]:
+    """Everything of the chunk that was taken out, in source order: so it is the same however the rows were cut."""
+    lines: list[JsonObject] = [json.loads(text) for text in _lines(rows.folder(chunk) / CHUNK_REMOVED_FILE)]
     start = rows.start(chunk)
-    for text in _lines(rows.folder(chunk) / CHUNK_REMOVED_FILE):
-        yield json.loads(text)
-    numbers = numpy.flatnonzero(found.reasons[start : start + table.num_rows])
-    for number, row in zip(numbers.tolist(), chunk_rows(table.take(pyarrow.array(numbers))), strict=True):
-        verdict = found.removal(start + number)
+    places = numpy.flatnonzero(found.reasons[start : start + table.num_rows])
+    taken = table.take(pyarrow.array(places))
+    for place, number, row in zip(places.tolist(), taken["number"].to_pylist(), chunk_rows(taken), strict=True):
+        verdict = found.removal(start + place)
         assert verdict is not None
-        yield removed_line(row, verdict)
+        lines.append({"number": number, **removed_line(row, verdict)})
+    lines.sort(key=lambda line: int(str(line["number"])))
+    for line in lines:
+        del line["number"]
+    return lines
 
 
 def _lines(path: Path) -> Iterator[str]:

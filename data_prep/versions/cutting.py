@@ -8,7 +8,7 @@ import pyarrow
 
 from contracts.enums import Split, SplitUnit
 from contracts.errors import NotFoundError
-from data_prep.normalisation import comparable
+from data_prep.normalisation import question_key
 from data_prep.preparation.steps import StepRecord
 from data_prep.rows import messages_from_json
 from data_prep.versions.describing import DescribedWriter
@@ -16,7 +16,7 @@ from data_prep.versions.manifest import Recipe, VersionManifest, code_revision
 from data_prep.versions.names import CONTENT_FILES, INDEX_FILE
 from data_prep.versions.reading import read_in_source_order, read_sides
 from data_prep.versions.references import commit_folder, head, load_commit
-from data_prep.versions.splitting import Ratios, SplitReport, assign_sides, report_split
+from data_prep.versions.splitting import Ratios, SplitReport, assign_sides, group_of, report_split
 from data_prep.versions.writing import VersionWriter
 
 
@@ -24,13 +24,6 @@ def ratios_of(manifest: VersionManifest) -> Ratios:
     """The ratios that the version was to have."""
     request = manifest.request
     return Ratios(request.train_ratio, request.val_ratio, request.test_ratio)
-
-
-def group_of(source: str, question: str, unit: SplitUnit) -> str:
-    """What must not be divided: the row's source document, or its question where it has none or the unit is that."""
-    if unit is SplitUnit.DOCUMENT and source:
-        return f"document:{source}"
-    return f"question:{comparable(question) or question}"
 
 
 def sides_before(name_dir: Path, branch: str, main: str = "main") -> dict[str, Split] | None:
@@ -113,7 +106,7 @@ def _columns(name_dir: Path, manifest: VersionManifest, unit: SplitUnit) -> tupl
 def _groups(table: pyarrow.Table, unit: SplitUnit) -> Iterator[str]:
     for source, messages in zip(table["source"].to_pylist(), table["messages"].to_pylist(), strict=True):
         if source and unit is SplitUnit.DOCUMENT:
-            yield group_of(source, "", unit)
+            yield group_of(source, 0, unit)
             continue
         questions = (message.content for message in messages_from_json(messages) if message.role == "user")
-        yield group_of(source, "\n".join(questions), unit)
+        yield group_of(source, question_key("\n".join(questions)), unit)

@@ -17,7 +17,7 @@ from hashlib import blake2b
 import numpy
 from numpy.typing import NDArray
 
-from contracts.enums import Split
+from contracts.enums import Split, SplitUnit
 from contracts.record import Record
 from data_prep.normalisation import comparable
 from data_prep.rows import Row
@@ -66,6 +66,15 @@ class SplitReport(Record):
             side.wanted == 0 or _LEAST * side.wanted <= side.share <= _MOST * side.wanted
             for side in self.sides.values()
         )
+
+
+def group_of(source: str, question: int, unit: SplitUnit) -> str:
+    """What must not be divided: the row's source document, or its question (`question_key`) where it has none or the
+    unit is that.
+    """
+    if unit is SplitUnit.DOCUMENT and source:
+        return f"document:{source}"
+    return f"question:{question}"
 
 
 def split_rows(rows: Sequence[Row], ratios: Ratios, seed: int) -> list[Split]:
