@@ -15,7 +15,7 @@ from typing import IO, Any
 from xml.parsers import expat
 
 from contracts.errors import InvalidDataError
-from data_prep.imports.batches import MAX_ROW_CHARACTERS, NOT_TEXT, Batch, BrokenRow
+from data_prep.imports.batches import MAX_ROW_CHARACTERS, Batch, BrokenRow
 from data_prep.imports.blocks import seekable
 from data_prep.imports.encoding import has_undecodable_bytes
 from data_prep.imports.input_files import InputFile
@@ -147,28 +147,29 @@ def _batches(
     named = [(index, name) for index, name in enumerate(columns) if name]
     for line, cells in sheet:
         last = line
-        if len(cells) > width and not any(cells[width:]):
-            del cells[width:]
         if len(cells) > width:
-            batch.broken.append(
-                BrokenRow(offset + line, f"{len(cells)} cells where the header names {width} columns", _shown(cells))
-            )
-            continue
-        if len(cells) < width:
+            if any(cells[width:]):
+                flaw = f"{len(cells)} cells where the header names {width} columns"
+                batch.broken.append(BrokenRow(offset + line, flaw, _shown(cells)))
+                continue
+            del cells[width:]
+        elif len(cells) < width:
             cells += [None] * (width - len(cells))
-        value = {name: cells[index] for index, name in named}
-        texts = [cell for cell in value.values() if cell.__class__ is str]
-        if not any(cell is not None and cell != "" for cell in value.values()):
+        characters = 0
+        empty = True
+        for cell in cells:
+            if cell is not None and cell != "":
+                empty = False
+                if cell.__class__ is str:
+                    characters += len(cell)
+        if empty:
             continue
-        if sum(map(len, texts)) > MAX_ROW_CHARACTERS:
-            batch.broken.append(
-                BrokenRow(offset + line, f"the row is longer than {MAX_ROW_CHARACTERS} characters", _shown(cells))
-            )
-        elif any(not text.isascii() and has_undecodable_bytes(text) for text in texts):
-            batch.broken.append(BrokenRow(offset + line, NOT_TEXT, _shown(cells)))
+        if characters > MAX_ROW_CHARACTERS:
+            flaw = f"the row is longer than {MAX_ROW_CHARACTERS} characters"
+            batch.broken.append(BrokenRow(offset + line, flaw, _shown(cells)))
         else:
             batch.lines.append(offset + line)
-            batch.values.append(value)
+            batch.values.append({name: cells[index] for index, name in named})
         if len(batch) >= 2000:
             yield batch, last
             batch = Batch()
@@ -369,33 +370,36 @@ def _rows_of(blocks: Iterator[bytes], texts: _SharedTexts, workbook: _Workbook) 
     column = -1
     keeps = False
     pieces: list[str] = []
+    kinds: dict[str, str] = {}
 
     def start(tag: str, attributes: dict[str, str]) -> None:
         nonlocal cells, line, kind, style, column, keeps
-        if tag == "c" or tag.endswith(":c"):
+        what = kinds.get(tag) or _kind_of(tag, kinds)
+        if what == "c":
             reference = attributes.get("r")
             column = _column(reference) if reference else column + 1
             kind, style = attributes.get("t", ""), attributes.get("s", "")
             pieces.clear()
-        elif tag in {"v", "t"} or tag.endswith((":v", ":t")):
+        elif what == "v":
             keeps = True
-        elif tag == "row" or tag.endswith(":row"):
+        elif what == "row":
             line = int(attributes.get("r") or line + 1)
             cells, column = [], -1
 
     def end(tag: str) -> None:
         nonlocal keeps
-        if tag in {"v", "t"} or tag.endswith((":v", ":t")):
+        what = kinds[tag]
+        if what == "v":
             keeps = False
-        elif tag == "c" or tag.endswith(":c"):
+        elif what == "c":
             if pieces:
-                value = _value("".join(pieces), kind, style, texts, workbook)
+                value = _value(pieces[0] if len(pieces) == 1 else "".join(pieces), kind, style, texts, workbook)
                 if column >= len(cells):
                     if column >= _MOST_COLUMNS:
                         raise _Damaged("too many columns")
                     cells.extend([None] * (column - len(cells) + 1))
                 cells[column] = value
-        elif tag == "row" or tag.endswith(":row"):
+        elif what == "row":
             ready.append((line, cells))
 
     def text(given: str) -> None:
@@ -412,18 +416,24 @@ def _rows_of(blocks: Iterator[bytes], texts: _SharedTexts, workbook: _Workbook) 
     yield from ready
 
 
+def _kind_of(tag: str, kinds: dict[str, str]) -> str:
+    """What an element of a sheet is: a row, a cell (`c`), a value (`v`, or `t` inside the cell), or something else."""
+    local = tag.rsplit(":", 1)[-1]
+    kinds[tag] = {"v": "v", "t": "v", "c": "c", "row": "row"}.get(local, "-")
+    return kinds[tag]
+
+
 _columns: dict[str, int] = {}
-_REFERENCE = re.compile(r"([A-Z]{1,3})\d*")
+_LETTERS = re.compile("[A-Z]{1,3}")
 
 
 def _column(reference: str) -> int:
     """0 for A7, 27 for AB1."""
-    found = _REFERENCE.match(reference)
-    if found is None:
-        raise _Damaged("a cell has no place")
-    letters = found[1]
+    letters = reference.rstrip("0123456789")
     number = _columns.get(letters)
     if number is None:
+        if not _LETTERS.fullmatch(letters):
+            raise _Damaged("a cell has no place")
         number = 0
         for letter in letters:
             number = number * 26 + ord(letter) - 64
