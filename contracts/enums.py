@@ -288,3 +288,22 @@ class StageStatus(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     SKIPPED = "skipped"
+
+
+class ProtectedAttribute(StrEnum):
+    """What people must not be judged by. Order and names follow the Korean law on human rights and KoBBQ."""
+
+    GENDER = "gender"
+    AGE = "age"
+    REGION = "region"
+    RELIGION = "religion"
+    DISABILITY = "disability"
+    NATIONALITY = "nationality"
+    """Also race and origin."""
+    SEXUAL_ORIENTATION = "sexual_orientation"
+    APPEARANCE = "appearance"
+    FAMILY = "family"
+    STATUS = "status"
+    """Wealth and occupation."""
+    EDUCATION = "education"
+    POLITICS = "politics"

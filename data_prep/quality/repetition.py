@@ -1,9 +1,13 @@
 """Text that says the same again and again."""
 
 import re
-from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy
 
 from contracts.enums import RemovalReason
+from data_prep.quality.code_points import code_points
 from data_prep.removal import Removal
 from data_prep.rows import Row
 
@@ -16,6 +20,8 @@ eight of one form reach 0.64."""
 _RUN = re.compile(r"(.{1,20}?)\1{3,}", re.DOTALL)
 _MIN_RUN_CHARACTERS = 6
 _PHRASE_WORDS = 3
+_UNIT_CHARACTERS = 20
+_GRAM = 4
 
 
 def share_of_runs(text: str) -> float:
@@ -36,22 +42,71 @@ def share_of_repeated_phrases(text: str) -> float:
     return _repeated_phrases(words) / sum(map(len, words)) if words else 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Repetition:
+    """Shares of an answer that only say again what stands before, each 0 to 1."""
+
+    runs: float
+    phrases: float
+
+    @property
+    def greater(self) -> float:
+        """The graver of the two."""
+        return max(self.runs, self.phrases)
+
+
+def measure_repetition(texts: Sequence[str]) -> list[Repetition]:
+    """Both shares of each text of a batch."""
+    words = [text.split() for text in texts]
+    squeezed = ["".join(found) for found in words]
+    return [
+        Repetition(
+            runs=share_of_runs(text) if may_run else 0.0,
+            phrases=_repeated_phrases(found) / len(short) if len(set(found)) < len(found) else 0.0,
+        )
+        for text, found, short, may_run in zip(texts, words, squeezed, _may_hold_runs(squeezed), strict=True)
+    ]
+
+
 def check_repetition(row: Row) -> Removal | None:
     """Only the answer counts: a user may well repeat a question."""
-    runs, phrases = share_of_runs(row.answer), share_of_repeated_phrases(row.answer)
-    if runs > MAX_RUNS:
-        return Removal(RemovalReason.REPETITION, f"{runs:.0%} of the answer is one unit again and again")
-    if phrases > MAX_REPEATED_PHRASES:
-        return Removal(RemovalReason.REPETITION, f"{phrases:.0%} of the answer has been said before")
+    return judge_repetition(measure_repetition([row.answer])[0])
+
+
+def judge_repetition(found: Repetition) -> Removal | None:
+    """The verdict on what was measured."""
+    if found.runs > MAX_RUNS:
+        return Removal(RemovalReason.REPETITION, f"{found.runs:.0%} of the answer is one unit again and again")
+    if found.phrases > MAX_REPEATED_PHRASES:
+        return Removal(RemovalReason.REPETITION, f"{found.phrases:.0%} of the answer has been said before")
     return None
 
 
 def _repeated_phrases(words: list[str]) -> int:
-    seen: Counter[tuple[str, ...]] = Counter()
-    repeated = [False] * len(words)
-    for start in range(len(words) - _PHRASE_WORDS + 1):
-        phrase = tuple(words[start : start + _PHRASE_WORDS])
-        seen[phrase] += 1
-        if seen[phrase] > 1:
-            repeated[start : start + _PHRASE_WORDS] = [True] * _PHRASE_WORDS
-    return sum(len(word) for word, is_repeated in zip(words, repeated, strict=True) if is_repeated)
+    seen: set[tuple[str, ...]] = set()
+    repeated: set[int] = set()
+    for start, phrase in enumerate(zip(words, words[1:], words[2:], strict=False)):
+        if phrase in seen:
+            repeated.update(range(start, start + _PHRASE_WORDS))
+        else:
+            seen.add(phrase)
+    return sum(len(words[place]) for place in repeated)
+
+
+def _may_hold_runs(squeezed: Sequence[str]) -> list[bool]:
+    """False where share_of_runs is 0 for certain.
+
+    In a run of four units, all but the first equal what stands one unit before: at least 3 places in a row (2 for a unit
+    of one character) begin four characters that come again at that distance. Every second place is looked at.
+    """
+    read = code_points(squeezed)
+    padded = numpy.concatenate([read.codes, numpy.zeros(_GRAM, dtype=numpy.uint32)]).astype(numpy.uint64)
+    grams = numpy.zeros(len(read.codes), dtype=numpy.uint64)
+    for offset in range(_GRAM):
+        grams = grams * numpy.uint64(0x100000001B3) + padded[offset : offset + len(grams)]
+    again = numpy.zeros(len(grams), dtype=bool)
+    for distance in range(1, _UNIT_CHARACTERS + 1):
+        later = grams[distance:]
+        again[: len(later) : 2] |= grams[: len(later) : 2] == later[::2]
+    found: list[bool] = numpy.logical_or.reduceat(again, read.starts).tolist() if len(squeezed) else []
+    return found

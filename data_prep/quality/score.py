@@ -1,32 +1,75 @@
-"""A quality score from 0 to 1 for a row, from what can be read off its text.
+"""One quality score from 0 to 1 for a row, from what can be read off its text.
 
-    score = legibility^0.3 · diversity^0.2 · completeness^0.2 · substance^0.2 · relevance^0.1
+    quality_score = min(measured, the score that came with the row, if one did)
+    measured      = legibility^.20 · repetition^.10 · diversity^.15 · completeness^.10 · substance^.15 · relevance^.08
+                  · fluency^.10 · grammar^.04 · formatting^.05 · language^.03
 
-A geometric mean: one grave defect sinks a row, several slight ones do not make it worthless.
+A weighted geometric mean: one grave defect sinks a row, several slight ones do not make it worthless. Each part is
+1 for a faultless answer; all are kept beside the score.
 
-legibility    share of the answer's characters that are not mojibake: U+FFFD, private use, lone jamo, and runs of `?`
-              inside words; squared, because a tenth of the characters spoilt is already unreadable
-diversity     distinct character pairs among all pairs, judged against what a text of this length can have
-completeness  1 if the answer ends as a sentence does (다, 요, 죠, 까, 음, 함, punctuation, a closing bracket), else 0.7
+legibility    (1 - s)³, s the share of the answer's characters that are spoilt: U+FFFD, private use, lone jamo (but
+              laughter and tears are none) and runs of `?` inside words
+repetition    1 - the greater share of the answer that is one unit again and again, or phrases said before
+              (data_prep.quality.repetition; each beyond the 0.2 that rightly occurs)
+diversity     distinct character pairs among all pairs, judged against the 120 that a text of any length shows
+completeness  1 when the answer ends as a sentence does; 0.7 without an ending; 0.4 when it breaks off
+              (data_prep.quality.completeness)
 substance     characters of the answer without spaces over 8, at most 1
-relevance     0 if the answer only repeats the question, else 1
+relevance     0 when the answer only repeats the question; 0.3 when it refuses; else 1, and for answers of 40
+              characters or more 0.8 + the share of the question's character pairs that the answer takes up, at most 1
+fluency       surprise of a character trigram model (data_prep.quality.fluency) or of the policy's language model
+grammar       1 - 5 · mistakes a word: particles that do not agree, misspellings (data_prep.quality.grammar)
+formatting    left-over markup, code blocks and brackets that do not close, repeated lines (data_prep.quality.formatting)
+language      1 - the share of letters in scripts that neither Korean prose nor the question has
+
+`korean` is kept with the parts and does not count: the share of Hangul among the answer's letters, which a policy
+may demand (`min_korean_share`).
 """
 
+import itertools
 import math
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+import numpy
+from numpy.typing import NDArray
 
 from contracts.enums import RemovalReason
 from data_prep.normalisation import comparable
+from data_prep.quality.completeness import completeness, is_refusal
+from data_prep.quality.fluency import load_fluency_model
+from data_prep.quality.formatting import formatting_score
+from data_prep.quality.grammar import grammar_score
+from data_prep.quality.language import Script, scripts_of
+from data_prep.quality.repetition import Repetition, measure_repetition
 from data_prep.removal import Removal
 from data_prep.rows import Row
 
-_SPOILT = re.compile("[\ufffd\ue000-\uf8ff\u3131-\u318e\u1100-\u11ff]|(?<=[가-힣])\\?{2,}(?=[가-힣])")
-_LAUGHTER = re.compile("[ㅋㅎㅠㅜ]+")
-_ENDING = re.compile(r"(?:[다요죠까음함임됨것오네라지][.!?~…]*|[.!?…:]|[)\]」』”\"'`|>])\s*$")
+WEIGHTS = {
+    "legibility": 0.20,
+    "repetition": 0.10,
+    "diversity": 0.15,
+    "completeness": 0.10,
+    "substance": 0.15,
+    "relevance": 0.08,
+    "fluency": 0.10,
+    "grammar": 0.04,
+    "formatting": 0.05,
+    "language": 0.03,
+}
+"""Exponents; they add up to 1."""
+
+Fluency = Callable[[Sequence[str]], NDArray[numpy.float64]]
+"""Judges each text's fluency, 0 to 1."""
+
+_QUESTION_MARKS = re.compile(r"(?<=[가-힣])\?{2,}(?=[가-힣])")
 _ENOUGH_CHARACTERS = 8
 _DISTINCT_PAIRS_FLOOR = 120
 """Korean prose of any length shows about this many distinct pairs before repetition of words sets in."""
+_LONG_ANSWER_CHARACTERS = 40
+_REFUSAL_RELEVANCE = 0.3
+_WEAKEST_PARTS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,24 +77,30 @@ class QualityScore:
     """The parts of a row's score, each 0 to 1."""
 
     legibility: float
+    repetition: float
     diversity: float
     completeness: float
     substance: float
     relevance: float
+    fluency: float
+    grammar: float
+    formatting: float
+    language: float
+    korean: float
     given: float | None
     """The score that came with the row."""
+    refuses: bool
+    repeated: Repetition
+
+    @property
+    def parts(self) -> dict[str, float]:
+        """Every part and `korean`, rounded to four decimals."""
+        return {name: round(float(getattr(self, name)), 4) for name in (*WEIGHTS, "korean")}
 
     @property
     def measured(self) -> float:
         """Weighted geometric mean of the parts."""
-        weighted = (
-            (self.legibility, 0.3),
-            (self.diversity, 0.2),
-            (self.completeness, 0.2),
-            (self.substance, 0.2),
-            (self.relevance, 0.1),
-        )
-        return math.prod(math.pow(part, weight) for part, weight in weighted)
+        return math.prod(math.pow(getattr(self, name), weight) for name, weight in WEIGHTS.items())
 
     @property
     def value(self) -> float:
@@ -61,25 +110,69 @@ class QualityScore:
 
 
 def score_quality(row: Row) -> QualityScore:
-    """Judge a normalised row."""
-    answer = row.answer
-    squeezed = "".join(answer.split())
-    spoilt = len("".join(_SPOILT.findall(_LAUGHTER.sub("", answer))))
-    legible = max(0.0, 1 - spoilt / max(len(squeezed), 1))
-    pairs = [squeezed[start : start + 2] for start in range(len(squeezed) - 1)]
-    return QualityScore(
-        legibility=legible**2,
-        diversity=min(1.0, len(set(pairs)) / min(len(pairs), _DISTINCT_PAIRS_FLOOR)) if pairs else 0.0,
-        completeness=1.0 if _ENDING.search(answer) else 0.7,
-        substance=min(1.0, len(squeezed) / _ENOUGH_CHARACTERS),
-        relevance=0.0 if comparable(answer) == comparable(row.question) else 1.0,
-        given=row.given_quality,
-    )
+    """Judge one normalised row."""
+    return score_rows([row])[0]
+
+
+def score_rows(rows: Sequence[Row], fluency: Fluency | None = None) -> list[QualityScore]:
+    """Judge a batch of normalised rows; None takes the fluency model that ships."""
+    if not rows:
+        return []
+    answers, questions = [row.answer for row in rows], [row.question for row in rows]
+    scripts = scripts_of(answers)
+    spoilt = scripts.counts[:, Script.SPOILT].tolist()
+    visible = scripts.visible.tolist()
+    foreign = scripts.foreign_share(scripts_of(questions)).tolist()
+    korean = scripts.korean_share.tolist()
+    fluent = (fluency or load_fluency_model().fluency)(answers).tolist()
+    repeated = measure_repetition(answers)
+    scores = []
+    for index, (row, answer, question) in enumerate(zip(rows, answers, questions, strict=True)):
+        words = answer.split()
+        squeezed = "".join(words)
+        pairs = set(itertools.pairwise(squeezed))
+        marks = sum(map(len, _QUESTION_MARKS.findall(answer))) if "??" in answer else 0
+        legible = max(0.0, 1 - (spoilt[index] + marks) / max(visible[index], 1))
+        refuses = is_refusal(answer)
+        count = len(squeezed) - 1
+        scores.append(
+            QualityScore(
+                legibility=legible**3,
+                repetition=1 - max(0.0, repeated[index].greater - 0.2) / 0.8,
+                diversity=min(1.0, len(pairs) / min(count, _DISTINCT_PAIRS_FLOOR)) if pairs else 0.0,
+                completeness=completeness(answer),
+                substance=min(1.0, len(squeezed) / _ENOUGH_CHARACTERS),
+                relevance=_relevance(question, answer, squeezed, pairs, refuses),
+                fluency=fluent[index],
+                grammar=grammar_score(answer, len(words)),
+                formatting=formatting_score(answer),
+                language=1 - foreign[index],
+                korean=korean[index],
+                given=row.given_quality,
+                refuses=refuses,
+                repeated=repeated[index],
+            )
+        )
+    return scores
 
 
 def check_quality_score(score: QualityScore, minimum: float) -> Removal | None:
-    """Rows below the request's minimum are taken out."""
+    """Rows below the request's minimum are taken out; the detail names the weakest parts."""
     if score.value >= minimum:
         return None
-    given = f", given {score.given:.2f}" if score.given is not None else ""
-    return Removal(RemovalReason.LOW_QUALITY, f"quality {score.value:.2f} (measured {score.measured:.2f}{given})")
+    weights = sorted(WEIGHTS, key=lambda name: math.pow(getattr(score, name), WEIGHTS[name]))
+    weakest = [f"{name} {getattr(score, name):.2f}" for name in weights[:_WEAKEST_PARTS] if getattr(score, name) < 1]
+    given = [f"given {score.given:.2f}"] if score.given is not None else []
+    detail = f"quality {score.value:.2f} (measured {score.measured:.2f}"
+    return Removal(RemovalReason.LOW_QUALITY, f"{', '.join([detail, *given, *weakest])})")
+
+
+def _relevance(question: str, answer: str, squeezed: str, pairs: set[tuple[str, str]], refuses: bool) -> float:
+    if len(answer) <= 2 * len(question) + 10 and comparable(answer) == comparable(question):
+        return 0.0
+    if refuses:
+        return _REFUSAL_RELEVANCE
+    if len(squeezed) < _LONG_ANSWER_CHARACTERS:
+        return 1.0
+    asked = {pair for word in question.split() for pair in itertools.pairwise(word)}
+    return min(1.0, 0.8 + len(asked & pairs) / len(asked)) if asked else 1.0

@@ -1,0 +1,211 @@
+"""How likely a text insults or hates: n-grams of characters and of their letters, hashed, weighed linearly.
+
+    x_i = idf_i · count_i / √(1000 + Σ count_j · idf_j²)      over the n-grams i of a window of the text
+    toxicity(window) = 1 / (1 + exp(-(w·x + b)))               toxicity(text) = the greatest of its windows
+
+The scale is set by harmless texts of other sets than the weights were fitted to: 2 % of them reach 0.5, 0.07 % reach
+0.7. The 1000 (some twenty n-grams' worth) keeps a text of one word near the middle.
+
+The n-grams are those of 1 to 4 characters and of 3 to 6 letters (jamo): the letters see through `시1발`-like spellings
+and inflection. A slot of the table is a hash, so that the weights hold no word of the texts they were trained on.
+A text is judged in windows of about 120 characters, because what was trained on are comments of that size and one
+insult in a long answer must not drown. The weights ship in `weights/toxicity.npz`; see `weights/NOTICE` and
+`python -m data_prep.quality.train`.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy
+from numpy.typing import NDArray
+
+from data_prep.quality.code_points import SEPARATOR, CodePointArray, code_points, is_syllable, portions
+
+WEIGHTS_FILE = Path(__file__).parent / "weights" / "toxicity.npz"
+BITS = 18
+SLOTS = 1 << BITS
+WINDOW_CHARACTERS = 120
+NORM_FLOOR = 1000.0
+CHARACTER_NGRAMS = (1, 2, 3, 4)
+LETTER_NGRAMS = (3, 4, 5, 6)
+HATE = ("none", "offensive", "hate")
+BIAS = ("none", "gender", "others")
+COLUMNS = ("toxicity", *(f"hate_{name}" for name in HATE), *(f"bias_{name}" for name in BIAS))
+"""What the weights tell apart: a probability of its own and two choices of three."""
+
+_PORTION_CHARACTERS = 50_000
+_SPACE = 0x20
+_FIRST_MEDIAL = 0x314F
+_INITIALS = numpy.array([ord(letter) for letter in "ㄱㄲㄴㄷㄸㄹㅁㅂㅃㅅㅆㅇㅈㅉㅊㅋㅌㅍㅎ"], dtype=numpy.uint32)
+_FINALS = numpy.array(
+    [0, *(ord(letter) for letter in "ㄱㄲㄳㄴㄵㄶㄷㄹㄺㄻㄼㄽㄾㄿㅀㅁㅂㅄㅅㅆㅇㅈㅊㅋㅌㅍㅎ")], dtype=numpy.uint32
+)
+_MULTIPLIER = numpy.uint32(0x9E3779B1)
+_CHARACTER_SALT, _LETTER_SALT = 1, 7
+
+Slots = NDArray[numpy.uint32]
+
+
+@dataclass(frozen=True, slots=True)
+class ToxicityModel:
+    """The weights, with the inverse document frequencies multiplied in."""
+
+    weights: NDArray[numpy.float32]
+    """(SLOTS, len(COLUMNS))"""
+    squares: NDArray[numpy.float32]
+    """Squared inverse document frequency of every slot."""
+    intercepts: NDArray[numpy.float32]
+
+    def logits(self, texts: Sequence[str], columns: slice = slice(0, 1)) -> NDArray[numpy.float32]:
+        """(texts, columns): for each column the greatest of the text's windows."""
+        chosen = [numpy.ascontiguousarray(column) for column in self.weights[:, columns].T]
+        return numpy.concatenate(
+            [
+                numpy.zeros((0, len(chosen)), numpy.float32),
+                *(
+                    self._logits_of(texts[start:end], chosen, self.intercepts[columns])
+                    for start, end in portions(texts, _PORTION_CHARACTERS)
+                ),
+            ]
+        )
+
+    def _logits_of(
+        self, texts: Sequence[str], weights: Sequence[NDArray[numpy.float32]], intercepts: NDArray[numpy.float32]
+    ) -> NDArray[numpy.float32]:
+        read = read_text_features(texts)
+        sums = numpy.zeros((len(weights), read.windows), dtype=numpy.float32)
+        norms = numpy.zeros(read.windows, dtype=numpy.float32)
+        for slots, is_gram, starts in read.grams():
+            norms += numpy.add.reduceat(self.squares[slots] * is_gram, starts)
+            for number, column in enumerate(weights):
+                sums[number] += numpy.add.reduceat(column[slots] * is_gram, starts)
+        logits = (sums / numpy.sqrt(norms + NORM_FLOOR)).T + intercepts
+        greatest: NDArray[numpy.float32] = numpy.maximum.reduceat(logits, read.first_windows, axis=0)
+        return greatest
+
+
+@cache
+def load_toxicity_model() -> ToxicityModel:
+    """The model that ships."""
+    with numpy.load(WEIGHTS_FILE, allow_pickle=False) as stored:
+        scales = stored["scales"].astype(numpy.float32)
+        return ToxicityModel(
+            weights=stored["weights"].astype(numpy.float32) * scales,
+            squares=stored["idf"].astype(numpy.float32) ** 2,
+            intercepts=stored["intercepts"].astype(numpy.float32),
+        )
+
+
+def toxicity_of(texts: Sequence[str]) -> NDArray[numpy.float32]:
+    """How likely each text insults or hates, 0 to 1. A text without a letter or digit has 0."""
+    if not texts:
+        return numpy.zeros(0, dtype=numpy.float32)
+    found = 1 / (1 + numpy.exp(-load_toxicity_model().logits(texts)[:, 0]))
+    return numpy.where([any(map(str.isalnum, text)) for text in texts], found, 0).astype(numpy.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Hostility:
+    """What a text is like, beyond the one probability."""
+
+    toxicity: float
+    hate: dict[str, float]
+    """Shares that add up to 1: none, offensive, hate."""
+    bias: dict[str, float]
+    """Shares that add up to 1: none, gender, others."""
+
+
+def hostility_of(texts: Sequence[str]) -> list[Hostility]:
+    """All that the model tells apart, of each text."""
+    if not texts:
+        return []
+    logits = load_toxicity_model().logits(texts, slice(0, len(COLUMNS))).astype(float)
+    toxicity = 1 / (1 + numpy.exp(-logits[:, 0]))
+    hate, bias = _shares(logits[:, 1:4]), _shares(logits[:, 4:7])
+    return [
+        Hostility(
+            toxicity=round(float(toxicity[row]), 4),
+            hate={name: round(float(share), 4) for name, share in zip(HATE, hate[row], strict=True)},
+            bias={name: round(float(share), 4) for name, share in zip(BIAS, bias[row], strict=True)},
+        )
+        for row in range(len(texts))
+    ]
+
+
+def _shares(logits: NDArray[numpy.float64]) -> NDArray[numpy.float64]:
+    powers = numpy.exp(logits - logits.max(axis=1, keepdims=True))
+    shares: NDArray[numpy.float64] = powers / powers.sum(axis=1, keepdims=True)
+    return shares
+
+
+@dataclass(frozen=True, slots=True)
+class TextFeatures:
+    """The letters and characters of some texts and the windows that they fall into."""
+
+    codes: CodePointArray
+    letters: CodePointArray
+    windows: int
+    first_windows: NDArray[numpy.int64]
+    """The first window of each text."""
+    window_starts: NDArray[numpy.int64]
+    """Where each window begins in `codes`."""
+    letter_starts: NDArray[numpy.int64]
+    """Where each window begins in `letters`."""
+
+    def grams(self) -> Iterator[tuple[Slots, NDArray[numpy.bool_], NDArray[numpy.int64]]]:
+        """For each kind of n-gram: the slot at every place, whether there is an n-gram, and the windows' starts."""
+        for slots, is_gram in _ngrams(self.codes, CHARACTER_NGRAMS, _CHARACTER_SALT):
+            yield slots, is_gram, self.window_starts
+        for slots, is_gram in _ngrams(self.letters, LETTER_NGRAMS, _LETTER_SALT):
+            yield slots, is_gram, self.letter_starts
+
+
+def read_text_features(texts: Sequence[str], window_characters: int = WINDOW_CHARACTERS) -> TextFeatures:
+    """Lower case, a space before and behind, and no character more than twice in a row."""
+    read = code_points([f" {text.lower()} " for text in texts])
+    codes = read.codes
+    once = numpy.ones(len(codes), dtype=bool)
+    once[2:] = (codes[2:] != codes[1:-1]) | (codes[1:-1] != codes[:-2])
+    owners = read.owners[once]
+    codes = codes[once]
+    lengths = numpy.bincount(owners, minlength=len(texts))
+    starts = numpy.cumsum(lengths) - lengths
+    per_text = numpy.maximum(1, lengths // window_characters)
+    first_windows = numpy.cumsum(per_text) - per_text
+    window_owner = numpy.repeat(numpy.arange(len(texts)), per_text)
+    inside = numpy.arange(len(window_owner)) - first_windows[window_owner]
+    window_starts = starts[window_owner] + inside * lengths[window_owner] // per_text[window_owner]
+    letters, places = _letters(codes)
+    return TextFeatures(codes, letters, len(window_owner), first_windows, window_starts, places[window_starts])
+
+
+def _letters(codes: CodePointArray) -> tuple[CodePointArray, NDArray[numpy.int64]]:
+    """Syllables taken apart, initial and final consonants alike; and where each code begins among the letters."""
+    syllable = is_syllable(codes)
+    number = numpy.where(syllable, codes - numpy.uint32(0xAC00), 0)
+    apart = numpy.zeros((len(codes), 3), dtype=numpy.uint32)
+    apart[:, 0] = numpy.where(syllable, _INITIALS[number // 588], codes)
+    apart[:, 1] = numpy.where(syllable, _FIRST_MEDIAL + number % 588 // 28, 0)
+    apart[:, 2] = numpy.where(syllable, _FINALS[number % 28], 0)
+    present = apart != 0
+    present[:, 0] = True
+    sizes = present.sum(axis=1)
+    return apart[present], numpy.cumsum(sizes) - sizes
+
+
+def _ngrams(codes: CodePointArray, sizes: Sequence[int], salt: int) -> Iterator[tuple[Slots, NDArray[numpy.bool_]]]:
+    """Slots as long as the codes; the last places, where no n-gram fits, are marked as none."""
+    count = len(codes)
+    padded = numpy.concatenate([codes, numpy.zeros(max(sizes), dtype=numpy.uint32)])
+    hashes = numpy.full(count, salt, dtype=numpy.uint32)
+    is_gram = numpy.ones(count, dtype=bool)
+    for size in range(1, max(sizes) + 1):
+        added = padded[size - 1 : size - 1 + count]
+        hashes = (hashes ^ added) * _MULTIPLIER
+        hashes ^= hashes >> numpy.uint32(15)
+        is_gram = is_gram & (added != SEPARATOR)
+        if size in sizes:
+            slots = (hashes * numpy.uint32(0x85EBCA6B + 2 * size * (salt + 1))) >> numpy.uint32(32 - BITS)
+            yield slots, is_gram & (codes != _SPACE) if size == 1 else is_gram
