@@ -92,7 +92,10 @@ def _judge_resident_pair(found: Candidate) -> Find | None:
         if found.is_labelled(Meaning.FOREIGNER) and found.is_closely_labelled(Meaning.FOREIGNER):
             kind = PersonalDataKind.FOREIGNER_NUMBER
         return Find(kind, found.start, found.end, 0.98)
-    if found.is_closely_labelled(Meaning.CORPORATION, Meaning.CODE, Meaning.ACCOUNT):
+    if found.is_a_code or found.is_closely_labelled(Meaning.CORPORATION):
+        return None
+    plausible = _possible_birth(digits) and 1930 <= _year_of_birth(digits) <= _YEAR_LIMIT
+    if not plausible and found.is_closely_labelled(Meaning.CODE, Meaning.ACCOUNT, Meaning.BANK):
         return None
     if _is_numbered_document(found) or re.match(r"\s?\(?법인", found.after(4)):
         return None
@@ -102,7 +105,7 @@ def _judge_resident_pair(found: Candidate) -> Find | None:
     if not _resident_checksum(digits) and _corporate_checksum(digits):
         # registry offices begin with the province, and 11, 14, 21, 22, 71 are kinds of corporations
         office, corporation = digits[:2], digits[4:6]
-        implausible = not _possible_birth(digits) or _century_of_birth(digits) < 1920
+        implausible = not _possible_birth(digits) or _year_of_birth(digits) < 1920
         if implausible or (
             office in {"11", "12", "13", "14", "15", "16", "17", "18", "19", "20", "21", "22"}
             and digits[2:4] in {"01", "11"}
@@ -121,13 +124,18 @@ def _judge_thirteen_digits(found: Candidate) -> Find | None:
         return Find(kind, found.start, found.end, 0.97)
     if found.latin_before or not _possible_birth(digits) or _AMOUNT.match(found.after(4)):
         return None
-    if found.is_closely_labelled(Meaning.CODE, Meaning.CORPORATION, Meaning.ACCOUNT, Meaning.BANK, Meaning.CARD):
+    if found.is_a_code or found.is_an_account or found.is_closely_labelled(Meaning.CORPORATION, Meaning.CARD):
         return None
     if _resident_checksum(digits):
         # a bar code of a Korean product that passes both checksums is the likelier reading only next to its label
         return Find(kind, found.start, found.end, 0.9)
-    year = _century_of_birth(digits)
-    if found.is_labelled(Meaning.CODE) or not 1930 <= year <= 2026 or digits.startswith("880") or digits[0] == "1":
+    year = _year_of_birth(digits)
+    if (
+        found.is_labelled(Meaning.CODE)
+        or not 1930 <= year <= _YEAR_LIMIT
+        or digits.startswith("880")
+        or digits[0] == "1"
+    ):
         return None
     return Find(kind, found.start, found.end, 0.5)
 
@@ -142,7 +150,7 @@ def _judge_hidden_resident(found: Candidate) -> Find | None:
         and not found.is_labelled(Meaning.RESIDENT, Meaning.FOREIGNER)
     ):
         return None
-    if found.is_closely_labelled(Meaning.CORPORATION, Meaning.CODE, Meaning.ACCOUNT, Meaning.CARD):
+    if found.is_a_code or found.is_closely_labelled(Meaning.CORPORATION, Meaning.CARD):
         return None
     kind = PersonalDataKind.RESIDENT_NUMBER
     if back[:1] in {"5", "6", "7", "8"} or found.is_closely_labelled(Meaning.FOREIGNER):
@@ -164,6 +172,10 @@ def _judge_resident_halves(found: Candidate) -> Find | None:
     return Find(_kind_of_resident(digits[6] if len(digits) > 6 else "1"), found.start, found.end, 0.9)
 
 
+_YEAR_LIMIT = 2030
+"""Nobody is born later, as far as these rules go."""
+
+
 def _possible_day(front: str) -> bool:
     return 1 <= int(front[2:4]) <= 12 and 1 <= int(front[4:6]) <= 31
 
@@ -172,7 +184,7 @@ def _possible_birth(digits: str) -> bool:
     return _possible_day(digits[:6])
 
 
-def _century_of_birth(digits: str) -> int:
+def _year_of_birth(digits: str) -> int:
     century = {"9": 1800, "0": 1800, "1": 1900, "2": 1900, "5": 1900, "6": 1900}.get(digits[6], 2000)
     return century + int(digits[:2])
 
@@ -295,7 +307,7 @@ def _judge_mobile(found: Candidate) -> Find | None:
     if separated:
         return _phone(found, 0.93)
     # the block 010 has eight digits behind it; and binary numbers have only two of them
-    if digits[:3] != "010" and found.is_closely_labelled(Meaning.CODE):
+    if digits[:3] != "010" and found.is_a_code:
         return None
     whole = len(digits) == 11 or (len(digits) == 10 and digits[:3] != "010") or found.is_closely_labelled(Meaning.PHONE)
     if not whole or set(digits) <= {"0", "1"} or _AMOUNT.match(found.after(4)):
@@ -313,9 +325,7 @@ def _judge_from_abroad(found: Candidate) -> Find | None:
         if len(found.digits) != 12 or not found.digits.startswith("8210") or found.is_labelled(Meaning.CODE):
             return None
         return _phone(found, 0.6)
-    if not found.value.lstrip("( ").startswith(("+", "00")) and found.is_closely_labelled(
-        Meaning.CODE, Meaning.ACCOUNT
-    ):
+    if not found.value.lstrip("( ").startswith(("+", "00")) and (found.is_a_code or found.is_an_account):
         return None
     return _phone(found, 0.92)
 
@@ -326,7 +336,9 @@ def _judge_landline(found: Candidate) -> Find | None:
         return None
     if found.is_closely_labelled(Meaning.PHONE):
         return _phone(found, 0.95)
-    if found.is_closely_labelled(Meaning.CODE, Meaning.ACCOUNT, Meaning.VERSION) or _AMOUNT.match(found.after(4)):
+    if found.is_a_code or _AMOUNT.match(found.after(4)):
+        return None
+    if found.is_an_account and len(digits) == 11 and not value.startswith("070"):
         return None
     if re.fullmatch(r"[0-9]{6}-[0-9]{4}", value) and _possible_day(value[:6]):
         return None  # a day and a time
@@ -334,11 +346,9 @@ def _judge_landline(found: Candidate) -> Find | None:
         area = 2 if digits.startswith("02") else 4 if digits.startswith("050") else 3
         # no subscriber's number begins with 0
         subscriber = digits[area:]
-        if subscriber[0] == "0" or not 7 <= len(subscriber) <= 8 or found.is_labelled(Meaning.CODE):
+        if subscriber[0] == "0" or not 7 <= len(subscriber) <= 8:
             return None
         return _phone(found, 0.55)
-    if re.search(r"[-.)/·~]", value) is None and found.is_labelled(Meaning.CODE):
-        return None
     return _phone(found, 0.9 if re.search(r"[-)]", value) else 0.7)
 
 
@@ -504,13 +514,13 @@ def _judge_grouped_card(found: Candidate) -> Find | None:
     if len(digits) < 4 or found.latin_before:
         return None
     if len(digits) < 15:
-        return None if found.is_closely_labelled(Meaning.CODE, Meaning.ACCOUNT) else _card(found, 0.9)
+        return None if found.is_a_code or found.is_an_account else _card(found, 0.9)
     if found.is_closely_labelled(Meaning.CARD):
         return _card(found, 0.96)
-    if found.is_closely_labelled(Meaning.CODE) or _AMOUNT.match(found.after(4)):
+    if found.is_a_code or _AMOUNT.match(found.after(4)):
         return None
     if luhn(digits) and _issued(digits):
-        return None if found.is_closely_labelled(Meaning.ACCOUNT, Meaning.BANK) else _card(found, 0.94)
+        return None if found.is_an_account else _card(found, 0.94)
     if found.is_labelled(Meaning.ACCOUNT, Meaning.BANK, Meaning.CODE, Meaning.VERSION) or not re.search(
         "[-./]", found.value
     ):
@@ -526,7 +536,7 @@ def _judge_digits_of_card(found: Candidate) -> Find | None:
         return _card(found, 0.9)
     if found.latin_before or not luhn(digits) or not _issued(digits) or _AMOUNT.match(found.after(4)):
         return None
-    if found.is_closely_labelled(Meaning.CODE, Meaning.ACCOUNT, Meaning.BANK) or found.is_labelled(Meaning.CODE):
+    if found.is_a_code or found.is_an_account:
         return None
     return _card(found, 0.9)
 
@@ -672,7 +682,7 @@ def _judge_business(found: Candidate) -> Find | None:
     if found.latin_before or _is_numbered_document(found):
         return None
     if not found.is_labelled(Meaning.BUSINESS):
-        if found.is_closely_labelled(Meaning.CODE, Meaning.ACCOUNT, Meaning.BANK, Meaning.PHONE):
+        if found.is_a_code or found.is_an_account:
             return None
         if _AMOUNT.match(found.after(4)):
             return None
@@ -725,7 +735,10 @@ def _passport(found: Candidate, score: float) -> Find:
 def _judge_passport(found: Candidate) -> Find | None:
     if found.is_labelled(Meaning.PASSPORT):
         return _passport(found, 0.95)
-    if found.is_labelled(Meaning.CODE, Meaning.VERSION) or found.value[0].islower() or found.value[0] not in "MSRGD":
+    coded = (
+        found.label is not None and found.label.meaning in {Meaning.CODE, Meaning.VERSION} and found.label.is_adjacent
+    )
+    if coded or found.is_a_code or found.value[0].islower() or found.value[0] not in "MSRGD":
         return None
     date = re.fullmatch(r"[A-Z]20[0-9]{2}[01][0-9][0-3][0-9]", found.value)
     return None if date else _passport(found, 0.8)
@@ -763,7 +776,7 @@ def _licences() -> KoreanRecogniser:
 
 
 def _judge_licence(found: Candidate) -> Find | None:
-    other = found.latin_before or found.is_closely_labelled(Meaning.CODE, Meaning.ACCOUNT, Meaning.BANK)
+    other = found.latin_before or found.is_a_code
     if other and not found.is_labelled(Meaning.LICENCE):
         return None
     return Find(PersonalDataKind.DRIVER_LICENCE_NUMBER, found.start, found.end, 0.92)
@@ -837,8 +850,7 @@ def _judge_plate(found: Candidate) -> Find | None:
     one_gap = bool(parts["gap"]) != bool(parts["space"])
     if parts["region"] and not (one_gap and parts["letter"] in _COUNTERS and not labelled):
         return Find(PersonalDataKind.CAR_PLATE, found.start, found.end, 0.9)
-    coded = found.label is not None and found.label.meaning is Meaning.CODE and found.label.is_adjacent
-    if coded or ("*" in parts["last"] and not labelled):
+    if found.is_a_code or ("*" in parts["last"] and not labelled):
         return None
     if (labelled and found.is_closely_labelled(Meaning.PLATE)) or _CAR_BEHIND.match(found.after(8)):
         return Find(PersonalDataKind.CAR_PLATE, found.start, found.end, 0.88)
@@ -909,7 +921,7 @@ def _judge_ipv4(found: Candidate) -> Find | None:
         return Find(PersonalDataKind.IP_ADDRESS, found.start, found.end, 0.95)
     if found.latin_before and found.latin_before not in {"ipv", "from", "to", "at", "host"}:
         return None
-    if found.is_closely_labelled(Meaning.VERSION, Meaning.CODE) or _VERSION_BEHIND.match(found.after(10)):
+    if found.is_closely_labelled(Meaning.VERSION) or found.is_a_code or _VERSION_BEHIND.match(found.after(10)):
         return None
     if found.is_labelled(Meaning.IP) or _CONNECTION_BEHIND.match(found.after(16)):
         return Find(PersonalDataKind.IP_ADDRESS, found.start, found.end, 0.85)

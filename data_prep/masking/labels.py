@@ -86,6 +86,8 @@ class Label:
     meaning: Meaning
     gap: str
     """What stands between the label and the number."""
+    word: str
+    """The label, in lower case and without spaces."""
 
     @property
     def is_close(self) -> bool:
@@ -97,7 +99,26 @@ class Label:
         """Nothing but punctuation or a particle in between."""
         return len(self.gap) <= 6 and _LINK.fullmatch(self.gap) is not None
 
+    @property
+    def names_a_number(self) -> bool:
+        """A code's label that stands for the number itself (`접수번호`), rather than for what is done (`접수`)."""
+        return self.meaning is Meaning.CODE and _NUMBER_WORD.search(self.word) is not None
 
+    @property
+    def names_an_account(self) -> bool:
+        """A bank or an account, rather than what is done with it (`환불`)."""
+        return self.meaning is Meaning.BANK or (
+            self.meaning is Meaning.ACCOUNT and _PAYMENT.fullmatch(self.word) is None
+        )
+
+
+_NUMBER_WORD = re.compile(
+    r"번호|코드|시리얼|송장|모델명|품번|바코드|학번|사번|식별자|세션|해시|타임스탬프|id$|no$|isbn|issn|^s/?n$|sku|lot|"
+    r"serial|tracking|timestamp|epoch|unix|_at$|특허|출원|고시|공고|uuid|쿠폰|상품권"
+)
+_PAYMENT = re.compile(
+    r"입금|송금|이체|예금주|예금|환불|환급|수취|지급받을|정산|급여|월급|계돈|후원|납입|자동이체|cms|증권"
+)
 _LINK = re.compile(r"(?:은|는|이|가|을|를|로|으로|도|번호|번호는|번호가)?[^0-9A-Za-z가-힣]{0,4}")
 _ENDS_SENTENCE = re.compile(r"[.!?。]\s|\n\s*\n|다\.|요\.")
 _REACH = 40
@@ -125,9 +146,10 @@ _SPACE = re.compile(r"\s+")
 
 def label_before(text: str, start: int, ignore: frozenset[Meaning] = frozenset()) -> Label | None:
     """The nearest label before the place, at most 40 characters away."""
-    nearest: tuple[Meaning, int] | None = None
+    nearest: tuple[Meaning, int, str] | None = None
     for match in _LABEL.finditer(text, max(0, start - _REACH), start):
-        meaning = _MEANINGS[_SPACE.sub("", match[0]).lower()]
+        word = _SPACE.sub("", match[0]).lower()
+        meaning = _MEANINGS[word]
         if meaning not in ignore:
-            nearest = meaning, match.end()
-    return None if nearest is None else Label(nearest[0], text[nearest[1] : start])
+            nearest = meaning, match.end(), word
+    return None if nearest is None else Label(nearest[0], text[nearest[1] : start], nearest[2])

@@ -58,6 +58,16 @@ class Candidate:
         """The nearest label is one of these and stands hardly more than a particle away."""
         return self.is_labelled(*meanings) and self.label is not None and self.label.is_close
 
+    @cached_property
+    def is_a_code(self) -> bool:
+        """A label close before it names another kind of number (`접수번호`, `ISBN`)."""
+        return self.label is not None and self.label.is_close and self.label.names_a_number
+
+    @cached_property
+    def is_an_account(self) -> bool:
+        """A bank or an account is named right before it."""
+        return self.label is not None and self.label.is_close and self.label.names_an_account
+
     def before(self, characters: int) -> str:
         """What stands before it."""
         return self.text[max(0, self.start - characters) : self.start]
