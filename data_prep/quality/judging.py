@@ -21,7 +21,7 @@ from data_prep.removal import Removal
 from data_prep.rows import Row
 
 FOUL_TOXICITY = 0.9
-"""A text with a word of the list has at least this: nine of ten are toxic to the annotators (docs/data/quality.md)."""
+"""A text with a word of the list has at least this: 96 of 100 such texts are foul to the annotators (docs/data/quality.md)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,14 @@
     x_i = idf_i · count_i / √(1000 + Σ count_j · idf_j²)      over the n-grams i of a window of the text
     toxicity(window) = 1 / (1 + exp(-(w·x + b)))               toxicity(text) = the greatest of its windows
 
-The scale is set by harmless texts of other sets than the weights were fitted to: 2 % of them reach 0.5, 0.07 % reach
-0.7. The 1000 (some twenty n-grams' worth) keeps a text of one word near the middle.
+The scale is set by harmless texts of other sets than the weights were fitted to: HALF_ALARMS of them reach 0.5 and
+FLAGGED_ALARMS reach 0.7 (data_prep.quality.train). The 1000 (some twenty n-grams' worth) keeps a text of one word near
+the middle.
 
 The n-grams are those of 1 to 4 characters and of 3 to 6 letters (jamo): the letters see through `시1발`-like spellings
 and inflection. A slot of the table is a hash, so that the weights hold no word of the texts they were trained on.
-A text is judged in windows of about 120 characters, because what was trained on are comments of that size and one
-insult in a long answer must not drown. The weights ship in `weights/toxicity.npz`; see `weights/NOTICE` and
+A text is judged in windows of about 45 characters that overlap by two thirds: in a window of 120, none of the 122 hateful
+comments of BEEP! dev was still found when it stood in the middle of an official text. The weights ship in `weights/toxicity.npz`; see `weights/NOTICE` and
 `python -m data_prep.quality.train`.
 """
 
@@ -26,7 +27,9 @@ from data_prep.quality.code_points import SEPARATOR, CodePointArray, code_points
 WEIGHTS_FILE = Path(__file__).parent / "weights" / "toxicity.npz"
 BITS = 18
 SLOTS = 1 << BITS
-WINDOW_CHARACTERS = 120
+CELL_CHARACTERS = 15
+WINDOW_CELLS = 3
+"""A window is three cells; the next one begins a cell later."""
 NORM_FLOOR = 1000.0
 CHARACTER_NGRAMS = (1, 2, 3, 4)
 LETTER_NGRAMS = (3, 4, 5, 6)
@@ -60,29 +63,43 @@ class ToxicityModel:
 
     def logits(self, texts: Sequence[str], columns: slice = slice(0, 1)) -> NDArray[numpy.float32]:
         """(texts, columns): for each column the greatest of the text's windows."""
-        chosen = [numpy.ascontiguousarray(column) for column in self.weights[:, columns].T]
-        return numpy.concatenate(
-            [
-                numpy.zeros((0, len(chosen)), numpy.float32),
-                *(
-                    self._logits_of(texts[start:end], chosen, self.intercepts[columns])
-                    for start, end in portions(texts, _PORTION_CHARACTERS)
-                ),
-            ]
-        )
+        return self._judge(texts, columns, whole=False)
 
-    def _logits_of(
-        self, texts: Sequence[str], weights: Sequence[NDArray[numpy.float32]], intercepts: NDArray[numpy.float32]
+    def whole_logits(self, texts: Sequence[str], columns: slice) -> NDArray[numpy.float32]:
+        """(texts, columns): each text as one window."""
+        return self._judge(texts, columns, whole=True)
+
+    def _judge(self, texts: Sequence[str], columns: slice, whole: bool) -> NDArray[numpy.float32]:
+        chosen = [numpy.ascontiguousarray(column) for column in self.weights[:, columns].T]
+        found = [
+            self._judge_portion(texts[start:end], chosen, self.intercepts[columns], whole)
+            for start, end in portions(texts, _PORTION_CHARACTERS)
+        ]
+        return numpy.concatenate([numpy.zeros((0, len(chosen)), numpy.float32), *found])
+
+    def _judge_portion(
+        self,
+        texts: Sequence[str],
+        weights: Sequence[NDArray[numpy.float32]],
+        intercepts: NDArray[numpy.float32],
+        whole: bool,
     ) -> NDArray[numpy.float32]:
         read = read_text_features(texts)
-        sums = numpy.zeros((len(weights), read.windows), dtype=numpy.float32)
-        norms = numpy.zeros(read.windows, dtype=numpy.float32)
+        sums = numpy.zeros((len(weights) + 1, read.cells))
         for slots, is_gram, starts in read.grams():
-            norms += numpy.add.reduceat(self.squares[slots] * is_gram, starts)
-            for number, column in enumerate(weights):
+            for number, column in enumerate((self.squares, *weights)):
                 sums[number] += numpy.add.reduceat(column[slots] * is_gram, starts)
-        logits = (sums / numpy.sqrt(norms + NORM_FLOOR)).T + intercepts
-        greatest: NDArray[numpy.float32] = numpy.maximum.reduceat(logits, read.first_windows, axis=0)
+        if whole:
+            within, first = numpy.add.reduceat(sums, read.first_cells, axis=1), numpy.arange(len(texts))
+        else:
+            # the windows that the text's end cuts short hold nothing that those before them do not hold
+            within, first = sums.copy(), read.first_cells
+            for further in range(1, WINDOW_CELLS):
+                within[:, :-further] += numpy.where(
+                    read.owners[further:] == read.owners[:-further], sums[:, further:], 0
+                )
+        logits = within[1:] / numpy.sqrt(within[0] + NORM_FLOOR) + intercepts[:, None]
+        greatest: NDArray[numpy.float32] = numpy.maximum.reduceat(logits, first, axis=1).T.astype(numpy.float32)
         return greatest
 
 
@@ -118,12 +135,12 @@ class Hostility:
 
 
 def hostility_of(texts: Sequence[str]) -> list[Hostility]:
-    """All that the model tells apart, of each text."""
+    """All that the model tells apart; the shares are those of the text as a whole."""
     if not texts:
         return []
-    logits = load_toxicity_model().logits(texts, slice(0, len(COLUMNS))).astype(float)
-    toxicity = 1 / (1 + numpy.exp(-logits[:, 0]))
-    hate, bias = _shares(logits[:, 1:4]), _shares(logits[:, 4:7])
+    choices = load_toxicity_model().whole_logits(texts, slice(1, len(COLUMNS))).astype(float)
+    hate, bias = _shares(choices[:, : len(HATE)]), _shares(choices[:, len(HATE) :])
+    toxicity = toxicity_of(texts)
     return [
         Hostility(
             toxicity=round(float(toxicity[row]), 4),
@@ -142,43 +159,48 @@ def _shares(logits: NDArray[numpy.float64]) -> NDArray[numpy.float64]:
 
 @dataclass(frozen=True, slots=True)
 class TextFeatures:
-    """The letters and characters of some texts and the windows that they fall into."""
+    """The letters and characters of some texts and the cells that they fall into."""
 
     codes: CodePointArray
     letters: CodePointArray
-    windows: int
-    first_windows: NDArray[numpy.int64]
-    """The first window of each text."""
-    window_starts: NDArray[numpy.int64]
-    """Where each window begins in `codes`."""
+    owners: NDArray[numpy.int64]
+    """The text of each cell."""
+    first_cells: NDArray[numpy.int64]
+    """The first cell of each text."""
+    cell_starts: NDArray[numpy.int64]
+    """Where each cell begins in `codes`."""
     letter_starts: NDArray[numpy.int64]
-    """Where each window begins in `letters`."""
+    """Where each cell begins in `letters`."""
+
+    @property
+    def cells(self) -> int:
+        """Cells of all texts."""
+        return len(self.owners)
 
     def grams(self) -> Iterator[tuple[Slots, NDArray[numpy.bool_], NDArray[numpy.int64]]]:
-        """For each kind of n-gram: the slot at every place, whether there is an n-gram, and the windows' starts."""
+        """For each kind of n-gram: the slot at every place, whether there is an n-gram, and the cells' starts."""
         for slots, is_gram in _ngrams(self.codes, CHARACTER_NGRAMS, _CHARACTER_SALT):
-            yield slots, is_gram, self.window_starts
+            yield slots, is_gram, self.cell_starts
         for slots, is_gram in _ngrams(self.letters, LETTER_NGRAMS, _LETTER_SALT):
             yield slots, is_gram, self.letter_starts
 
 
-def read_text_features(texts: Sequence[str], window_characters: int = WINDOW_CHARACTERS) -> TextFeatures:
+def read_text_features(texts: Sequence[str], cell_characters: int = CELL_CHARACTERS) -> TextFeatures:
     """Lower case, a space before and behind, and no character more than twice in a row."""
     read = code_points([f" {text.lower()} " for text in texts])
     codes = read.codes
     once = numpy.ones(len(codes), dtype=bool)
     once[2:] = (codes[2:] != codes[1:-1]) | (codes[1:-1] != codes[:-2])
-    owners = read.owners[once]
+    lengths = numpy.bincount(read.owners[once], minlength=len(texts))
     codes = codes[once]
-    lengths = numpy.bincount(owners, minlength=len(texts))
     starts = numpy.cumsum(lengths) - lengths
-    per_text = numpy.maximum(1, lengths // window_characters)
-    first_windows = numpy.cumsum(per_text) - per_text
-    window_owner = numpy.repeat(numpy.arange(len(texts)), per_text)
-    inside = numpy.arange(len(window_owner)) - first_windows[window_owner]
-    window_starts = starts[window_owner] + inside * lengths[window_owner] // per_text[window_owner]
+    per_text = numpy.maximum(1, lengths // cell_characters)
+    first_cells = numpy.cumsum(per_text) - per_text
+    owners = numpy.repeat(numpy.arange(len(texts)), per_text)
+    inside = numpy.arange(len(owners)) - first_cells[owners]
+    cell_starts = starts[owners] + inside * lengths[owners] // per_text[owners]
     letters, places = _letters(codes)
-    return TextFeatures(codes, letters, len(window_owner), first_windows, window_starts, places[window_starts])
+    return TextFeatures(codes, letters, owners, first_cells, cell_starts, places[cell_starts])
 
 
 def _letters(codes: CodePointArray) -> tuple[CodePointArray, NDArray[numpy.int64]]:

@@ -20,6 +20,7 @@ from data_prep.quality.code_points import code_points, is_syllable
 BEEP, CURSE, BENIGN = 0, 1, 2
 FOLDS = 3
 BENIGN_TEXTS = 12_000
+BENIGN_CHARACTERS = 120
 BENIGN_WEIGHT = 0.1
 CHOICE_BENIGN_WEIGHT = 0.05
 CURSE_WEIGHT = 1.0
@@ -50,6 +51,7 @@ def main() -> None:
 class _Examples:
     """The training texts of the toxicity model as counts, with what is known of each."""
 
+    texts: list[str]
     counts: Any
     """(texts, SLOTS), a scipy matrix in rows."""
     hostile: NDArray[numpy.bool_]
@@ -73,7 +75,11 @@ def train_toxicity(data: Path, path: Path) -> None:
     for fold in range(FOLDS):
         rest = examples.fold != fold
         weight, intercept = _fit_hostile(features[rest], examples, rest)
-        apart[~rest] = features[~rest] @ weight + intercept
+        model = toxicity.ToxicityModel(
+            (weight * idf).astype(numpy.float32)[:, None], idf**2, numpy.array([intercept], dtype=numpy.float32)
+        )
+        others = numpy.flatnonzero(~rest)
+        apart[others] = model.logits([examples.texts[index] for index in others])[:, 0]
     factor, addition = _calibration(apart[examples.origin == BENIGN])
 
     every = numpy.ones(features.shape[0], dtype=bool)
@@ -102,6 +108,7 @@ def _examples(data: Path) -> _Examples:
     texts = [*(comment.text for comment in comments), *(text for text, _ in curses), *benign]
     others = ["none"] * (len(curses) + len(benign))
     return _Examples(
+        texts=texts,
         counts=count_features(texts),
         hostile=numpy.array(
             [*(comment.hate != "none" for comment in comments), *(foul for _, foul in curses), *(False for _ in benign)]
@@ -147,7 +154,7 @@ def count_features(texts: Sequence[str]) -> Any:
     """(texts, SLOTS): how often each slot's n-grams stand in a text, whatever its length."""
     import scipy.sparse
 
-    read = toxicity.read_text_features(texts, window_characters=1 << 40)
+    read = toxicity.read_text_features(texts, cell_characters=1 << 40)
     slots, owners = [], []
     for found, is_gram, starts in read.grams():
         sizes = numpy.diff(numpy.append(starts, len(found)))
@@ -185,8 +192,8 @@ def _benign(data: Path) -> list[str]:
     for text in [*corpora.read_bills(data), *corpora.read_plain_sentences(data)]:
         if corpora.side_of(text) in BENIGN_TEST_SIDES:
             continue
-        start = int(random.integers(0, max(1, len(text) - toxicity.WINDOW_CHARACTERS)))
-        texts.append(text[start : start + toxicity.WINDOW_CHARACTERS])
+        start = int(random.integers(0, max(1, len(text) - BENIGN_CHARACTERS)))
+        texts.append(text[start : start + BENIGN_CHARACTERS])
     talk = [text for pair in corpora.read_chatbot(data) for text in pair]
     texts += [text for text in talk if corpora.side_of(text) not in BENIGN_TEST_SIDES]
     return [texts[index] for index in sorted(random.permutation(len(texts))[:BENIGN_TEXTS])]
