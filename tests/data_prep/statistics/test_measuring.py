@@ -1,5 +1,7 @@
 """Statistics of a version, on numbers that can be counted by hand."""
 
+from typing import Any
+
 import numpy
 import pyarrow
 
@@ -32,7 +34,7 @@ def table_of(rows: list[Row]) -> pyarrow.Table:
 def test_each_side_and_the_whole_are_counted():
     rows = rows_of("아홉 시입니다.", "열 시에 엽니다.", "쉽니다.")
 
-    told = describe(table_of(rows), [Split.TRAIN, Split.TRAIN, Split.TEST], rows, None)
+    told: Any = describe(table_of(rows), [Split.TRAIN, Split.TRAIN, Split.TEST], rows, None)
 
     assert told["rows"] == 3
     assert [told["splits"][split.value]["rows"] for split in Split] == [2, 0, 1]
@@ -46,7 +48,7 @@ def test_each_side_and_the_whole_are_counted():
 def test_words_and_tokens_are_those_of_the_sample():
     rows = rows_of("문을 엽니다.", "문을 닫습니다.")
 
-    told = describe(
+    told: Any = describe(
         table_of(rows), [Split.TRAIN] * 2, rows, Tokenizer("letters", lambda texts: [len(t) for t in texts])
     )
 
@@ -61,7 +63,9 @@ def test_words_and_tokens_are_those_of_the_sample():
 def test_without_a_tokenizer_no_token_is_told():
     rows = rows_of("엽니다.")
 
-    assert "tokens" not in describe(table_of(rows), [Split.TRAIN], rows, None)["sample"]
+    told: Any = describe(table_of(rows), [Split.TRAIN], rows, None)
+
+    assert "tokens" not in told["sample"]
 
 
 def test_a_sample_is_spread_over_all_rows():
@@ -76,7 +80,7 @@ def test_quantiles_are_values_that_occur():
 
 
 def test_a_histogram_counts_every_value_also_beyond_its_end():
-    told = histogram(numpy.array([0.05, 0.5, 1.0, 1.2]), 0, 1)
+    told: Any = histogram(numpy.array([0.05, 0.5, 1.0, 1.2]), 0, 1)
 
     assert sum(told["counts"]) == 4
     assert told["counts"][-1] == 2

@@ -6,13 +6,14 @@ import pytest
 
 from contracts.enums import PersonalDataKind, RemovalReason
 from contracts.errors import NotFoundError
+from contracts.record import JsonObject
 from data_prep.rows import Message, Row
 from data_prep.statistics import report
 from data_prep.statistics.examples import masked_example
 from data_prep.statistics.report import render_report, write_report
 
-HISTOGRAM = {"edges": [0, 0.5, 1], "counts": [1, 3]}
-STATISTICS = {
+HISTOGRAM: JsonObject = {"edges": [0, 0.5, 1], "counts": [1, 3]}
+STATISTICS: JsonObject = {
     "rows": 4,
     "splits": {"train": {"rows": 3}, "validation": {"rows": 0}, "test": {"rows": 1}},
     "categories": {"통행료": 3, "<b>안전</b>": 1},
@@ -30,7 +31,7 @@ STATISTICS = {
         "masked": {"이름": [{"row": "a.jsonl:3", "text": "담당자 [이름]에게"}]},
     },
 }
-MANIFEST = {
+MANIFEST: JsonObject = {
     "name": "demo",
     "content_hash": "abcdef0123456789",
     "samples": {"train": 3, "validation": 0, "test": 1},
@@ -88,8 +89,8 @@ def test_an_example_shows_the_place_and_never_more():
     example = masked_example(PersonalDataKind.PHONE_NUMBER, row)
 
     assert example is not None
-    assert example["text"].startswith("…가")
-    assert example["text"].endswith("[전화번호]로 연락 주세요")
+    assert str(example["text"]).startswith("…가")
+    assert str(example["text"]).endswith("[전화번호]로 연락 주세요")
     assert masked_example(PersonalDataKind.NAME, row) is None
 
 
