@@ -13,6 +13,7 @@ from storage.files import read_json, write_text_atomically
 
 LANGUAGES = ("ko", "en")
 REPORT_FILE = "report.html"
+SHOWN_CLUSTERS = 10
 
 _WORDS: dict[str, tuple[str, str]] = {
     "title": ("데이터셋 보고서", "Dataset report"),
@@ -115,7 +116,7 @@ table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:6px 8px;
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}th{color:var(--muted);font-weight:500}
 svg{width:100%;height:auto;display:block}svg text{fill:var(--muted);font-size:11px}.one{fill:var(--one)}.twof{fill:var(--two)}
 mark{background:none;color:var(--warn);font-weight:600}button{font:inherit;border:1px solid var(--line);background:var(--card);color:var(--ink);border-radius:8px;padding:6px 14px;cursor:pointer}
-body.ko .en,body.en .ko{display:none}.bar{display:grid;grid-template-columns:minmax(90px,220px) 1fr 90px;gap:8px;align-items:center;margin:3px 0}
+body.ko .en,body.en .ko{display:none}.bar{display:grid;grid-template-columns:minmax(90px,38%) 1fr auto;gap:8px;align-items:center;margin:3px 0}
 .bar i{display:block;height:14px;background:var(--one);border-radius:3px;min-width:2px}.bar span:first-child{overflow:hidden;text-overflow:ellipsis;white-space:nowrap}
 .bar span:last-child{text-align:right;font-variant-numeric:tabular-nums}code{font-size:13px;word-break:break-all}
 @media print{button{display:none}section{break-inside:avoid}}
@@ -339,7 +340,7 @@ def _splits(statistics: JsonObject) -> str:
 
 
 def _clusters(duplicates: object) -> str:
-    largest = _mapping(duplicates).get("largest") or []
+    largest = (_mapping(duplicates).get("largest") or [])[:SHOWN_CLUSTERS]
     lines = "".join(
         f"<tr><td><code>{_safe(one['kept'])}</code></td><td class=n>{int(one['rows']):,}</td>"
         f"<td class=n>{float(one['similarity']):.2f}</td></tr>"
