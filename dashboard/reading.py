@@ -799,6 +799,11 @@ def templates_to_review(services: Services, generation_id: str) -> list[Question
     return _ask(services, lambda uow: uow.reviews.templates(generation_id))
 
 
+def review_counts(services: Services, generation_id: str) -> ReviewCounts:
+    """How far the generation's review is. Raises NotFoundError."""
+    return _ask(services, lambda uow: uow.reviews.counts(generation_id))
+
+
 def sample_to_review(services: Services, review_id: int) -> SampleReview:
     """One sample with its passage and its verdict."""
     return _ask(services, lambda uow: uow.reviews.get(review_id))

@@ -14,6 +14,7 @@ from contracts.generation import CurateRequest
 from dashboard import parts, reading
 from dashboard.formats import NOTHING, moment, number, percent
 from dashboard.links import choose
+from dashboard.writing import decide_sample
 from stages.curate import curate
 
 if TYPE_CHECKING:
@@ -59,8 +60,7 @@ def show(services: Services, words: Words) -> None:
     story = by_id.get(generation_id)
     if story is None:
         # the address names one that is not listed: the same words as for every other missing item
-        with services.unit_of_work() as uow:
-            uow.reviews.counts(generation_id)
+        reading.review_counts(services, generation_id)
         return
     if story.counts is None:
         st.warning(words("review.nothing_passed"), icon=":material/report:")
@@ -206,15 +206,14 @@ def _decide(
 ) -> bool:
     """Record the verdict and go on to the next sample. False, with the trouble on the page, where it is not taken."""
     try:
-        with services.unit_of_work() as uow:
-            uow.reviews.decide(
-                sample.review_id,
-                verdict,
-                reviewer=str(st.session_state.get("reviewer") or "").strip() or NOBODY,
-                seen=sample.reviewed_at,
-                edited_messages=edited,
-                note=note,
-            )
+        decide_sample(
+            services,
+            sample,
+            verdict,
+            reviewer=str(st.session_state.get("reviewer") or "").strip() or NOBODY,
+            edited_messages=edited,
+            note=note,
+        )
     except ConflictError:
         st.session_state[_TROUBLE] = "review.conflict"
         return False
