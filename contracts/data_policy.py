@@ -21,8 +21,6 @@ class MaskingPolicy(Record):
     """Mask numbers such as 1588-1234 too. They belong to organisations, and people are meant to call them."""
     public_values: list[str] = []
     """Numbers, addresses and names that everybody may know (the organisation's own): left alone, however they are written."""
-    name_model: str | None = None
-    """Folder of a larger local token classifier (transformers) for names; None for the model that ships."""
 
     @model_validator(mode="after")
     def _reasons_for_what_is_kept(self) -> Self:
@@ -51,7 +49,7 @@ class QualityPolicy(Record):
 
     max_answer_characters: int = Field(default=20_000, ge=1)
     max_toxicity: float = Field(default=0.7, ge=0, le=1)
-    """Probability from which a row is removed as toxic."""
+    """Score, 0 to 1, from which a row is removed as toxic (a scale, no probability: docs/data/quality.md)."""
     min_korean_share: float = Field(default=0.0, ge=0, le=1)
     """Share of Hangul among the answer's letters; 0 lets other languages pass."""
     remove_refusals: bool = False

@@ -7,7 +7,6 @@ from functools import lru_cache
 from contracts.data_policy import MaskingPolicy
 from contracts.enums import MaskingAction, PersonalDataKind
 from contracts.errors import InvalidRequestError
-from data_prep.masking import names as _names
 from data_prep.masking.engine import engine
 from data_prep.masking.names import FoundName, find_names, occurrences
 from data_prep.masking.pseudonyms import canonical, pseudonym
@@ -158,15 +157,11 @@ class Masker:
                     text = text[: datum.start] + IDENTIFIED * (datum.end - datum.start) + text[datum.end :]
                 blotted.append(text)
             identifiers.append(finds_of_row)
-        named = iter(self._names_in(blotted))
+        named = iter([list(find_names(text)) for text in blotted])
         return [
             self._with_names(of_row, finds, [next(named) for _ in of_row])
             for of_row, finds in zip(shadows, identifiers, strict=True)
         ]
-
-    def _names_in(self, texts: Sequence[str]) -> list[list[FoundName]]:
-        found = getattr(_names, "find_names_in", None)
-        return found(texts) if found else [list(find_names(text)) for text in texts]
 
     def _with_names(
         self,
