@@ -51,7 +51,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "sources": ("원본 문서", "Source documents"),
     "words": ("자주 나오는 낱말", "Frequent words"),
     "words_distinct": ("낱말 {total:,}개, 서로 다른 낱말 {distinct:,}개", "{total:,} words, {distinct:,} distinct"),
-    "toxicity": ("유해 표현 확률", "Probability of toxic language"),
+    "toxicity": ("유해 표현 점수", "Toxicity score"),
     "duplicates": ("중복 묶음", "Clusters of duplicates"),
     "kept": ("남긴 행", "row kept"),
     "members": ("묶음의 행 수", "rows in the cluster"),
