@@ -16,7 +16,7 @@ import numpy as np
 
 from contracts.data_policy import DuplicatePolicy
 from contracts.enums import RemovalReason
-from data_prep.duplicates.finding import find_duplicates, find_pairs
+from data_prep.duplicates.finding import find_duplicates
 from data_prep.duplicates.fingerprints import fingerprint_rows
 from data_prep.duplicates.shingles import PERMUTATIONS
 from data_prep.normalisation import comparable
@@ -84,10 +84,3 @@ def find_near_duplicates(
 
 def _row_shingles(row: Row) -> frozenset[str]:
     return shingles("\n".join(message.content for message in row.messages if message.role != "system"))
-
-
-def _verified_pairs(rows: Sequence[Row], threshold: float, on_progress: OnProgress | None) -> list[tuple[int, int]]:
-    fingerprints = fingerprint_rows(rows, _POLICY)
-    return find_pairs(
-        [fingerprints], lambda indexes: [rows[index] for index in indexes], _POLICY, threshold, on_progress
-    )

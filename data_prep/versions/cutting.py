@@ -14,7 +14,7 @@ from data_prep.rows import messages_from_json
 from data_prep.versions.describing import DescribedWriter
 from data_prep.versions.manifest import Recipe, VersionManifest, code_revision
 from data_prep.versions.names import CONTENT_FILES, INDEX_FILE
-from data_prep.versions.reading import read_in_source_order, read_sides
+from data_prep.versions.reading import read_in_source_order
 from data_prep.versions.references import commit_folder, head, load_commit
 from data_prep.versions.splitting import Ratios, SplitReport, assign_sides, group_of, report_split
 from data_prep.versions.writing import VersionWriter
@@ -24,12 +24,6 @@ def ratios_of(manifest: VersionManifest) -> Ratios:
     """The ratios that the version was to have."""
     request = manifest.request
     return Ratios(request.train_ratio, request.val_ratio, request.test_ratio)
-
-
-def sides_before(name_dir: Path, branch: str, main: str = "main") -> dict[str, Split] | None:
-    """The side of each row, by its key, in the newest version of the branch, or of the main one for a new branch."""
-    commit = head(name_dir, branch) or head(name_dir, main)
-    return None if commit is None else read_sides(commit_folder(name_dir, commit))
 
 
 def report_version_split(name_dir: Path, manifest: VersionManifest) -> SplitReport:
