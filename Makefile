@@ -3,6 +3,8 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 PYTEST_ARGS ?=
+# Whole files to a process each, as many as there are cores. The end-to-end tests share one platform and measure it: one after another.
+SIDE_BY_SIDE := -n auto --maxprocesses 8 --dist loadfile
 export OMP_NUM_THREADS ?= 1
 
 .PHONY: help setup up down status demo test check lint clean distclean
@@ -32,10 +34,11 @@ lint: setup ## Format, lint, types, layers
 	@PYTHONPATH=. $(BIN)/lint-imports
 
 check: lint ## Everything that is fast
-	@$(BIN)/python -m pytest -m "not slow and not e2e" $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not slow and not e2e" $(PYTEST_ARGS)
 
 test: lint ## Everything
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not e2e" $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -m e2e $(PYTEST_ARGS)
 
 clean: ## Remove caches
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist
