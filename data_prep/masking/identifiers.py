@@ -628,7 +628,7 @@ def _judge_account(found: Candidate) -> Find | None:
         if found.value.count("-") == 1 and not found.is_closely_labelled(Meaning.ACCOUNT, Meaning.BANK):
             return None
         # a word such as 농협 does not make an account of a mobile number
-        if re.match(r"01[016789]\D", found.value) and characters <= 11:
+        if re.fullmatch(r"01[016789]\D{1,3}[0-9]{3,4}\D{1,3}[0-9]{4}", found.value):
             return None
         return _account(found, 0.88 if found.is_closely_labelled(Meaning.ACCOUNT) else 0.7)
     if found.is_labelled(Meaning.CODE) or found.is_closely_labelled(
@@ -796,6 +796,7 @@ _COUNTERS = "조호주도부로고배두구"
 _PERHAPS_COUNTERS = "소보수하무자공국해나다라마사아"
 _YEAR = re.compile("(?:19|20)[0-9]{2}")
 _CAR_BEHIND = re.compile(r"\s?(?:차량|차주|차 |번호판|승용차|화물차|운전|호 차)")
+_PLATE_COLUMN = re.compile(r"(?:차량|자동차|차)\s?(?:등록\s?)?번호[^\n]{0,60}\n")
 _COURT = re.compile(r"대법원|법원|판결|선고|결정|헌재|헌법재판소|사건|상고|항소|재심")
 _PLATE_REGION = rf"(?:{REGIONS})(?:시|도)?"
 
@@ -841,6 +842,8 @@ def _judge_plate(found: Candidate) -> Find | None:
     if parts is None or found.latin_before:
         return None
     labelled = found.is_labelled(Meaning.PLATE)
+    # the head of a table's column says it for all its cells
+    in_column = _PLATE_COLUMN.search(found.before(200)) is not None
     if re.search(r"제\s?$", found.before(2)) and not re.search(r"(?:어|이|문)제\s?$", found.before(3)):
         return None
     if _COURT.search(found.before(14)) or _COURT.search(found.after(10)):
@@ -852,10 +855,10 @@ def _judge_plate(found: Candidate) -> Find | None:
         return Find(PersonalDataKind.CAR_PLATE, found.start, found.end, 0.9)
     if found.is_a_code or ("*" in parts["last"] and not labelled):
         return None
-    if (labelled and found.is_closely_labelled(Meaning.PLATE)) or _CAR_BEHIND.match(found.after(8)):
+    if found.is_closely_labelled(Meaning.PLATE) or _CAR_BEHIND.match(found.after(8)):
         return Find(PersonalDataKind.CAR_PLATE, found.start, found.end, 0.88)
     # `12호 2026`, `30도 1000`; a unit is never written apart from its number and from the next one
-    counted = parts["letter"] in _COUNTERS and one_gap
+    counted = parts["letter"] in _COUNTERS and one_gap and not in_column
     if counted or (
         parts["gap"] == "" and parts["space"] and parts["letter"] in _PERHAPS_COUNTERS and _YEAR.match(parts["last"])
     ):

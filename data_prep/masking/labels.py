@@ -71,7 +71,7 @@ _WORDS: dict[Meaning, str] = {
     Meaning.CODE: (
         "주문_번호 주문_코드 주문서_번호 주문서 주문 송장_번호 운송장_번호 운송장 송장 택배_번호 등기_우편_번호 배송_번호 배송_조회 추적_번호 접수_번호 접수증 접수 관리_번호 관리_코드 문서_번호 문서 공문 사건_번호 사건 "
         "일련_번호 시리얼_번호 시리얼_넘버 시리얼 제조_번호 제품_번호 제품_코드 제품 상품_번호 상품_코드 상품권_번호 상품권 상품 모델_번호 모델명 모델 품번 품목_코드 품목 부품_번호 부품 코드 바코드 자재 자산_번호 자산 "
-        "도서_번호 쿠폰_번호 쿠폰 예약_번호 승인_번호 거래_번호 거래_id 결제_번호 고객_번호 고객_코드 회원_번호 증권_번호 계약_번호 영수증_번호 영수증 발급_번호 발행_번호 허가_번호 허가 인증_번호 인증 고시 공고 특허 출원 "
+        "도서_번호 쿠폰_번호 쿠폰 통행_번호 통행권_번호 통행권 예약_번호 승인_번호 거래_번호 거래_id 결제_번호 고객_번호 고객_코드 회원_번호 증권_번호 계약_번호 영수증_번호 영수증 발급_번호 발행_번호 허가_번호 허가 인증_번호 인증 고시 공고 특허 출원 "
         "대출_번호 청구_번호 청구서 민원_번호 신고_번호 티켓_번호 티켓 트랜잭션 로그 타임스탬프 시각 일시 기준시 요청_id 세션 식별자 아이템 로트 단말기_번호 장비_번호 장비 설비 계기_번호 계량기 기기_번호 기기 시험_번호 수험_번호 응시_번호 수험 "
         "학번 사번 고지서_번호 고지서 전자_납부_번호 납부_번호 가맹점_번호 노선_번호 노선 문의_번호 배치 파일 이미지 해시 규격 도면_번호 도면 공사_번호 과제_번호 사업_번호 입찰 "
         "isbn issn s/n sn serial order tracking invoice model product item sku lot timestamp epoch unix created_at updated_at created updated time ts date 생성_시각 수정_시각 kc인증 kc 특허_번호 등록_특허 id uuid no.코드"
@@ -122,10 +122,15 @@ _PAYMENT = re.compile(
 _LINK = re.compile(r"(?:은|는|이|가|을|를|로|으로|도|번호|번호는|번호가)?[^0-9A-Za-z가-힣]{0,4}")
 _ENDS_SENTENCE = re.compile(r"[.!?。]\s|\n\s*\n|다\.|요\.")
 _REACH = 40
+_SPREAD = re.compile("[가-힣_]{3,}")
 
 
 def _pattern(words: str) -> list[str]:
-    return [r"\s?".join(map(re.escape, word.split("_"))) for word in words.split()]
+    """The words; Korean ones of three syllables and more also with their syllables apart, as forms and scans set them."""
+    return [
+        r"\s?".join(map(re.escape, word.replace("_", "") if _SPREAD.fullmatch(word) else word.split("_")))
+        for word in words.split()
+    ]
 
 
 def _compiled() -> tuple[re.Pattern[str], dict[str, Meaning]]:

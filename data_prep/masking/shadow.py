@@ -27,6 +27,8 @@ _WRITTEN_OTHERWISE = re.compile(f"[{_WRITTEN}]")
 _NEEDS_MAP = re.compile(f"[{_INVISIBLE}{_COMBINING}{_OTHER_DIGITS}]")
 _UNUSUAL = re.compile(rf"[{_WRITTEN}{_INVISIBLE}{_COMBINING}{_OTHER_DIGITS}\[]")
 """One pass that most texts do not go beyond."""
+_APART = re.compile(r"[0-9](?<![0-9][0-9])(?: [0-9](?![0-9])| -){9,}")
+"""Digits one by one, as a scanner reads widely set print."""
 _CLUSTER = re.compile(rf"[{_INVISIBLE}]|[^{_INVISIBLE}]{_FOLLOWS}*", re.DOTALL)
 _HIDDEN = re.compile(f"[{_INVISIBLE}]")
 _TOKEN = re.compile(
@@ -52,11 +54,14 @@ class Shadow:
 def shadow_of(text: str) -> Shadow:
     """Full-width and other digits, dashes, spaces, dots and stars as ASCII, Hangul composed, invisible characters left out.
 
+    Digits that stand apart (`0 1 0 1 2 3 4 …`) stand together.
+
     What is already masked is blotted out, so that nothing is found in it and nothing reaches across it.
     """
-    if _UNUSUAL.search(text) is None:
+    apart = _APART.search(text) is not None
+    if not apart and _UNUSUAL.search(text) is None:
         return Shadow(text)
-    if _NEEDS_MAP.search(text):
+    if apart or _NEEDS_MAP.search(text):
         return _mapped(text)
     return Shadow(_one_way(text))
 
@@ -79,9 +84,10 @@ def _mapped(text: str) -> Shadow:
     characters: list[str] = []
     starts: list[int] = []
     ends: list[int] = []
+    gaps = {place for run in _APART.finditer(text) for place in range(run.start(), run.end()) if text[place] == " "}
     for cluster in _CLUSTER.finditer(text):
         written = cluster[0]
-        if _HIDDEN.match(written):
+        if _HIDDEN.match(written) or cluster.start() in gaps:
             continue
         for character in unicodedata.normalize("NFC", written):
             decimal = unicodedata.decimal(character, None)

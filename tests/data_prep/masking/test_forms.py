@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.personal_data import find_with_patterns, letters_found
+from benchmarks.personal_data_letters import look_alikes
 from benchmarks.personal_data_samples import MAKERS, negatives, positives
 from contracts.enums import PersonalDataKind
 from data_prep.masking.masker import Masker
@@ -11,7 +13,7 @@ from data_prep.masking.masker import Masker
 MASKER = Masker()
 CASES = Path(__file__).parent
 FORMS = [
-    tuple(line.replace("\\n", "\n").replace("\\u200b", "\u200b").split("|", 1))
+    tuple(line.replace("\\n", "\n").replace("\\t", "\t").replace("\\u200b", "\u200b").split("|", 1))
     for line in (CASES / "forms.txt").read_text(encoding="utf-8").splitlines()
     if not line.startswith("#")
 ]
@@ -59,3 +61,25 @@ def test_hardly_any_look_alike_is_masked(held_out):
     ]
 
     assert len(wrong) <= 0.005 * len(samples), wrong[:10]
+
+
+@pytest.mark.slow
+def test_recall_in_letters_reaches_its_bars():
+    measured = letters_found(find_with_patterns, 30, seed=3)
+
+    below = {
+        kind.name: measured[kind.code]
+        for kind in MAKERS
+        if measured[kind.code]["recall"] < (0.995 if kind.name in SURE else 0.9)
+        or measured[kind.code]["precision"] < 0.99
+    }
+    assert below == {}
+
+
+@pytest.mark.slow
+def test_hardly_any_letter_without_personal_data_is_masked():
+    quiet = list(look_alikes(50, seed=3))
+
+    wrong = [letter.text for letter in quiet if find_with_patterns(letter.text)]
+
+    assert len(wrong) <= 0.005 * len(quiet), wrong[:10]
