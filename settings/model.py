@@ -130,6 +130,11 @@ class Settings(BaseSettings):
         return self.data_dir / "models"
 
     @property
+    def recipes_dir(self) -> Path:
+        """The site's own recipes; sweeps leave theirs here."""
+        return self.data_dir / "recipes"
+
+    @property
     def logs_dir(self) -> Path:
         """One log a process."""
         return self.data_dir / "logs"

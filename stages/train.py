@@ -24,6 +24,7 @@ from storage.job_folder import JobFolder
 from storage.job_state import job_view, read_submission
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from contracts.datasets import DatasetVersion
@@ -54,7 +55,7 @@ def check_request(request: FinetuneRequest | TrainRequest, services: Services) -
     from training.recipe import resolve_recipe
 
     settings = services.settings
-    recipe = resolve_recipe(request.recipe, _hyperparameters(request), request.method)
+    recipe = resolve_recipe(request.recipe, _hyperparameters(request), request.method, settings.recipes_dir)
     model = find_base_model(request.base_model, settings.allowed_model_roots)
     if request.num_gpus > settings.gpu_slots:
         raise InvalidRequestError(
@@ -68,10 +69,17 @@ def check_request(request: FinetuneRequest | TrainRequest, services: Services) -
     _check_disk(settings, model, recipe)
 
 
-def create_job(request: TrainRequest, services: Services) -> JobSubmission:
+def create_job(
+    request: TrainRequest,
+    services: Services,
+    *,
+    recipe: Recipe | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> JobSubmission:
     """The job's row, folder and plan; the same request again gives the same job.
 
-    Everything that can be known to fail fails here, before a GPU is taken.
+    Everything that can be known to fail fails here, before a GPU is taken. A sweep's trial brings the recipe with its
+    own numbers in it, and tags for its run; otherwise the request's recipe is resolved.
     """
     from registry.tracking import JOB_TAG
     from training.base_model import find_base_model
@@ -81,7 +89,8 @@ def create_job(request: TrainRequest, services: Services) -> JobSubmission:
 
     check_request(request, services)
     settings = services.settings
-    recipe = resolve_recipe(request.recipe, request.hyperparameters, request.method)
+    if recipe is None:
+        recipe = resolve_recipe(request.recipe, request.hyperparameters, request.method, settings.recipes_dir)
     model = find_base_model(request.base_model, settings.allowed_model_roots)
     with services.unit_of_work() as uow:
         dataset = uow.datasets.get(request.dataset_id)
@@ -137,6 +146,7 @@ def create_job(request: TrainRequest, services: Services) -> JobSubmission:
                 "tuneway.recipe": request.recipe,
                 "tuneway.method": request.method.value,
                 "tuneway.code_revision": _code_revision(settings),
+                **(tags or {}),
             },
         )
         write_json_atomically(folder.plan, plan.model_dump(mode="json"))

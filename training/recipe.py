@@ -1,4 +1,7 @@
-"""How to train: a recipe is a YAML file under training/recipes, and a request may override some of its numbers."""
+"""How to train: a recipe is a YAML file under training/recipes or in the site's own folder (settings: recipes_dir).
+
+A request may override some of its numbers.
+"""
 
 import difflib
 from pathlib import Path
@@ -62,14 +65,15 @@ class Recipe(Record):
         return self
 
 
-def recipe_names() -> list[str]:
-    """The recipes there are."""
-    return sorted(path.stem for path in RECIPES_DIR.glob("*.yaml"))
+def recipe_names(site: Path | None = None) -> list[str]:
+    """The recipes there are: ours, and those in the site's folder."""
+    folders = [RECIPES_DIR] if site is None else [RECIPES_DIR, site]
+    return sorted({path.stem for folder in folders for path in folder.glob("*.yaml")})
 
 
-def load_recipe(name: str) -> Recipe:
-    """The recipe of that name. Raises InvalidRequestError naming the nearest one."""
-    names = recipe_names()
+def load_recipe(name: str, site: Path | None = None) -> Recipe:
+    """The recipe of that name; a site's recipe never hides one of ours. Raises InvalidRequestError naming the nearest."""
+    names = recipe_names(site)
     if name not in names:
         raise InvalidRequestError(
             "There is no such recipe",
@@ -77,7 +81,8 @@ def load_recipe(name: str) -> Recipe:
             allowed=", ".join(names),
             next_step=_did_you_mean(name, names) or "choose one of these",
         )
-    return read_recipe(RECIPES_DIR / f"{name}.yaml")
+    ours = RECIPES_DIR / f"{name}.yaml"
+    return read_recipe(ours if site is None or ours.exists() else site / ours.name)
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -102,14 +107,14 @@ def read_recipe(path: Path) -> Recipe:
         ) from error
 
 
-def resolve_recipe(name: str, hyperparameters: Hyperparameters, method: Method) -> Recipe:
+def resolve_recipe(name: str, hyperparameters: Hyperparameters, method: Method, site: Path | None = None) -> Recipe:
     """The recipe with the request's numbers and method in it.
 
     A lora recipe may run as qlora; a recipe of any other method keeps it, because its numbers suit no other.
     """
-    recipe = load_recipe(name)
+    recipe = load_recipe(name, site)
     if method is not recipe.method and not (recipe.method is Method.LORA and method is Method.QLORA):
-        fitting = [other for other in recipe_names() if _suits(load_recipe(other), method)]
+        fitting = [other for other in recipe_names(site) if _suits(load_recipe(other, site), method)]
         raise InvalidRequestError(
             "Recipe and method contradict each other",
             value=f"recipe {name} trains with {recipe.method}, the request says {method}",

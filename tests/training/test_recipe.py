@@ -26,6 +26,17 @@ def test_a_typo_in_a_recipes_name_is_answered_with_the_nearest_one():
     assert "qwen3-8b-lora" in caught.value.allowed
 
 
+def test_a_sites_own_recipe_is_found_and_never_hides_one_of_ours(tmp_path):
+    mine = "description: mine\nmethod: lora\nlearning_rate: 0.1\nwarmup_steps: 0\nnum_epochs: 1\nbatch_size: 1\n"
+    for name in ("tolls-best", "demo-lora"):
+        (tmp_path / f"{name}.yaml").write_text(f"{mine}max_seq_length: 64\n")
+    assert "tolls-best" in recipe_names(tmp_path)
+    assert resolve_recipe("tolls-best", Hyperparameters(), Method.LORA, tmp_path).learning_rate == 0.1
+    assert load_recipe("demo-lora", tmp_path) == load_recipe("demo-lora")
+    with pytest.raises(InvalidRequestError, match="did you mean tolls-best"):
+        load_recipe("tolls-bset", tmp_path)
+
+
 def test_an_unknown_key_in_a_recipe_is_refused_with_the_nearest_one(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text("description: x\nmethod: lora\nlearning_rat: 0.1\n")
