@@ -1,0 +1,29 @@
+"""LoRA (Hu et al., 2021): the model stays as it is; beside each linear layer two thin matrices are trained."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from training.methods.method import TrainingMethod
+
+if TYPE_CHECKING:
+    from training.recipe import Recipe
+
+
+class Lora(TrainingMethod):
+    """An adapter on every linear layer but the head."""
+
+    def adapter(self, recipe: Recipe) -> Any:
+        """The recipe's rank, scale and dropout."""
+        from peft import LoraConfig
+
+        return LoraConfig(
+            r=recipe.lora_rank,
+            lora_alpha=recipe.lora_alpha,
+            lora_dropout=recipe.lora_dropout,
+            target_modules="all-linear",
+            task_type="CAUSAL_LM",
+        )
+
+
+METHOD = Lora()

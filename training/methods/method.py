@@ -1,0 +1,24 @@
+"""What a method decides: how the base model is read, and which of its weights move."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from training.recipe import Recipe
+
+
+class TrainingMethod:
+    """A method; the answers here are those of one that reads the model as it is and moves every weight."""
+
+    def quantization(self, dtype: Any) -> Any:
+        """How the base model is read in fewer bits, for computation in `dtype`; None reads it as it is."""
+        del dtype
+
+    def adapter(self, recipe: Recipe) -> Any:
+        """PEFT's configuration of what is added to the model; None trains the model itself."""
+        del recipe
+
+    def prepare(self, model: Any) -> None:
+        """What is still to be done to the model, its adapter in place, before the optimiser sees it."""
+        del model

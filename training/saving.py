@@ -1,0 +1,53 @@
+"""Checkpoints of a run as its trainer writes them: whole or absent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from training.checkpoints import PREFIX, STAGING, CheckpointManifest, commit_checkpoint, remove_old_checkpoints
+
+if TYPE_CHECKING:
+    from storage.job_folder import JobFolder
+    from training.metrics import MetricsFile
+    from training.plan import TrainingPlan
+    from training.run_state import RunState
+
+
+class WholeCheckpoints:
+    """Stands before one of TRL's trainers among a class's bases; `save_to` says where before training begins."""
+
+    args: Any
+    state: Any
+    accelerator: Any
+
+    def save_to(self, plan: TrainingPlan, folder: JobFolder, run: RunState, metrics: MetricsFile | None) -> None:
+        """Checkpoints go to the job folder, with what the run carries; the trainer's own output is the staging."""
+        self._plan, self._folder, self._run_state, self._metrics_file = plan, folder, run, metrics
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        from transformers import Trainer
+
+        # Past TRL's own method: it would write a model card for the hub beside each checkpoint.
+        Trainer._save_checkpoint(self, model, trial)
+        self.accelerator.wait_for_everyone()
+        if self.args.process_index == 0:
+            step, run, checkpoints = self.state.global_step, self._run_state, self._folder.checkpoints
+            if self._metrics_file is not None:
+                self._metrics_file.flush_to_disk()
+            commit_checkpoint(
+                checkpoints / STAGING / f"{PREFIX}{step}",
+                checkpoints / f"{PREFIX}{step}",
+                CheckpointManifest(
+                    step=step,
+                    epoch=float(self.state.epoch or 0.0),
+                    metrics=run.metrics,
+                    train_seconds=run.train_seconds,
+                    best_eval_loss=run.best_eval_loss,
+                    best_step=run.best_step,
+                    evaluations_without_gain=run.evaluations_without_gain,
+                    ended=run.ended,
+                    files={},
+                ),
+            )
+            remove_old_checkpoints(checkpoints, self._plan.keep_checkpoints, run.best_step)
+        self.accelerator.wait_for_everyone()
