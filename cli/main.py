@@ -124,6 +124,12 @@ def pipeline(context: typer.Context) -> None:
     _part("cli.pipeline").app(context.args, prog_name="tuneway pipeline")
 
 
+@app.command(context_settings=Forwarded, help=_help("job"))
+def job(context: typer.Context) -> None:
+    """See, stop and resume training and evaluation jobs."""
+    _part("cli.job").app(context.args, prog_name="tuneway job")
+
+
 @app.command(context_settings=Forwarded, help=_help("dataset"))
 def dataset(context: typer.Context) -> None:
     """Bring training data in, clean it, and keep its versions."""

@@ -1,6 +1,7 @@
 """Every text the command line shows, in Korean and English."""
 
 from cli.dataset_texts import DATASET_TEXTS
+from cli.job_texts import JOB_TEXTS
 from cli.run_texts import RUN_TEXTS
 
 TEXTS: dict[str, tuple[str, str]] = {
@@ -283,6 +284,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "part.missing": ("이 설치에는 {name} 명령이 없습니다", "This installation has no command {name}"),
     **RUN_TEXTS,
     **DATASET_TEXTS,
+    **JOB_TEXTS,
 }
 
 

@@ -98,6 +98,12 @@ class JobLostError(JobFailedError):
     retryable = True
 
 
+class JobHungError(JobFailedError):
+    """A runner job's process lived but did nothing any more, also after it was started again."""
+
+    code = "job_hung"
+
+
 def error_from_record(record: JsonObject) -> TunewayError:
     """The error that `as_record` wrote, as its own class again."""
     classes = {cls.code: cls for cls in _all_subclasses(TunewayError)}

@@ -6,9 +6,10 @@ from pydantic import Field
 
 from contracts.enums import JobKind, JobState, JobStatus, Method
 from contracts.record import JsonObject, Record
-from contracts.training import JobProgress, TrainingReport
+from contracts.training import CheckpointRecord, JobProgress, TrainingReport
 
 JOB_KEY_PATTERN = r"^[a-z0-9][a-z0-9-]{0,62}$"
+CHECKPOINT_PATTERN = r"^checkpoint-\d{1,12}$"
 
 
 class JobSubmission(Record):
@@ -22,6 +23,8 @@ class JobSubmission(Record):
     num_gpus: int = Field(default=1, ge=1, le=8)
     attempt: int = Field(default=1, ge=1)
     """A higher attempt starts the job again (resuming from its last checkpoint) after the one before has ended."""
+    resume_from: str | None = Field(default=None, pattern=CHECKPOINT_PATTERN)
+    """The checkpoint to go on from instead of the last one; later ones are set aside."""
     owner: str = Field(default="", max_length=500)
     """Who handed it over, for the lease table and for people: dag/run/task/try."""
     finetuning_job_id: int | None = None
@@ -74,3 +77,26 @@ class FinetuningJob(Record):
     end_time: datetime | None
     error: JsonObject | None
     report: TrainingReport | None
+
+
+class JobListing(Record):
+    """One line of the list of jobs."""
+
+    name: str
+    """The name its request gave it; empty for kinds of jobs without names."""
+    view: JobView
+
+
+class JobDetail(Record):
+    """Everything the folder of a job tells."""
+
+    name: str
+    view: JobView
+    folder: str
+    log_path: str
+    checkpoints: list[CheckpointRecord]
+    set_aside: list[str]
+    """Checkpoints that the job has gone back behind: <attempt>/<checkpoint>."""
+    restarts: list[JsonObject]
+    """When and why the launcher started the newest attempt's process again: `at` and the parts of an error."""
+    has_result: bool

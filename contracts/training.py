@@ -51,9 +51,12 @@ class JobProgress(Record):
     loss: float | None = None
     eval_loss: float | None = None
     learning_rate: float | None = None
+    grad_norm: float | None = None
     tokens_per_second: float | None = None
     memory_mb: float | None = None
     eta_seconds: float | None = None
+    beats: int = 0
+    """Pieces of work finished since the process began: micro-batches, validation batches. It stands still in a hang."""
     message: str = ""
     updated_at: datetime
 

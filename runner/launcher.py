@@ -2,6 +2,9 @@
 
 It outlives the runner. It starts the job's process, writes a heartbeat, ends the job on request or at its time limit,
 and leaves exit.json as its last act. Killed itself, it takes the job's processes with it.
+
+Within the attempt, its cards kept, it starts the job's process again where that hangs (runner/watchdog.py) or asks for
+it (restart.json: a smaller micro-batch after memory ran out). The job goes on from its newest whole checkpoint.
 """
 
 import fcntl
@@ -16,11 +19,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from contracts.enums import JobKind, JobState
-from contracts.errors import InvalidDataError, JobFailedError, JobLostError, TunewayError
+from contracts.errors import (
+    InvalidDataError,
+    JobFailedError,
+    JobHungError,
+    JobLostError,
+    TunewayError,
+    error_from_record,
+)
 from contracts.jobs import JobSubmission
 from contracts.record import JsonObject, utc_now
+from contracts.training import JobProgress
+from runner.watchdog import Watchdog
+from settings import load_settings
 from stages.launching import GPU_IDS_VARIABLE
-from storage.files import write_json_atomically
+from storage.files import read_json, write_json_atomically
 from storage.job_folder import AttemptFolder, JobFolder
 from storage.job_state import EXIT_CODE_ERROR, EXIT_CODE_STOPPED, read_submission
 from storage.processes import ATTEMPT_VARIABLE, attempt_mark, die_with_parent, identity_of, kill_attempt
@@ -32,6 +45,8 @@ LOCK_SECONDS = 2.0
 STOP_GRACE_SECONDS = 30.0
 """Between SIGTERM and SIGKILL: training finishes its step and saves a checkpoint meanwhile."""
 STOP_GRACE_VARIABLE = "TUNEWAY_STOP_GRACE_SECONDS"
+MAX_RESTARTS = 2
+"""Of one attempt: what hangs a third time will hang a fourth time."""
 
 log = logging.getLogger("launcher")
 
@@ -49,6 +64,8 @@ class _Ending:
 
     state: JobState
     error: TunewayError
+    hangs: bool = False
+    """It may go on in a new process."""
     asked_at: float = field(default_factory=time.monotonic)
 
 
@@ -74,21 +91,44 @@ def main(arguments: list[str]) -> int:
         attempt.launcher,
         {**identity_of(os.getpid()), "gpu_ids": gpu_ids, "started_at": utc_now().isoformat()},  # type: ignore[dict-item]
     )
-    mark = attempt_mark(folder.root, number)
-    child = subprocess.Popen(
-        command_of(submission, folder, number),
-        stdin=subprocess.DEVNULL,
-        start_new_session=True,
-        preexec_fn=die_with_parent,
-        env={**os.environ, ATTEMPT_VARIABLE: mark},
-    )
-    log.info("attempt %d of %s: process %d", number, submission.job_key, child.pid)
-    code, ending = _watch(child, submission, attempt, signals, mark)
-    survivors = kill_attempt(mark)
-    if survivors:
-        log.warning("ended the remaining processes %s", survivors)
+    code, ending = _run(submission, folder, number, signals)
     write_json_atomically(attempt.exit, exit_record(folder, attempt, code, ending))
     return 0
+
+
+def _run(submission: JobSubmission, folder: JobFolder, number: int, signals: _Signals) -> tuple[int, _Ending | None]:
+    """The job's process from its start to its end, again where it may go on in a new one; as `_watch` tells."""
+    attempt, mark = folder.attempt(number), attempt_mark(folder.root, number)
+    deadline = time.monotonic() + submission.max_runtime_seconds
+    restarts: list[JsonObject] = []
+    while True:
+        attempt.restart.unlink(missing_ok=True)
+        child = subprocess.Popen(
+            command_of(submission, folder, number),
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            preexec_fn=die_with_parent,
+            env={**os.environ, ATTEMPT_VARIABLE: mark},
+        )
+        log.info("attempt %d of %s: process %d", number, submission.job_key, child.pid)
+        code, ending = _watch(child, submission, folder, attempt, signals, mark, deadline)
+        survivors = kill_attempt(mark)
+        if survivors:
+            log.warning("ended the remaining processes %s", survivors)
+        why = _reason_to_restart(attempt, code, ending)
+        if why is None or folder.result.exists() or len(restarts) >= MAX_RESTARTS:
+            return code, ending
+        restarts.append({"at": utc_now().isoformat(), **why.as_record()})
+        log.warning("starting the job again, %d of at most %d times: %s", len(restarts), MAX_RESTARTS, why)
+        write_json_atomically(attempt.restarts, {"restarts": list(restarts)})
+        attempt.error.unlink(missing_ok=True)
+
+
+def _reason_to_restart(attempt: AttemptFolder, code: int, ending: _Ending | None) -> TunewayError | None:
+    if ending is not None:
+        return ending.error if ending.hangs and not attempt.stop.exists() else None
+    wish = read_json(attempt.restart)
+    return None if code == 0 or wish is None else error_from_record(wish)
 
 
 def _take(lock: int) -> bool:
@@ -115,10 +155,18 @@ def command_of(submission: JobSubmission, folder: JobFolder, attempt: int) -> li
 
 
 def _watch(
-    child: subprocess.Popen[bytes], submission: JobSubmission, attempt: AttemptFolder, signals: _Signals, mark: str
+    child: subprocess.Popen[bytes],
+    submission: JobSubmission,
+    folder: JobFolder,
+    attempt: AttemptFolder,
+    signals: _Signals,
+    mark: str,
+    deadline: float,
 ) -> tuple[int, _Ending | None]:
     """Wait for the job, beating; the exit code and, if the launcher ended it, why."""
-    started, last_beat, ending = time.monotonic(), 0.0, None
+    last_beat, ending = 0.0, None
+    left_before = _progress(folder)
+    watchdog = Watchdog(load_settings().hang_seconds, time.monotonic()) if submission.kind is JobKind.TRAIN else None
     grace = float(os.environ.get(STOP_GRACE_VARIABLE, STOP_GRACE_SECONDS))
     while True:
         try:
@@ -126,11 +174,15 @@ def _watch(
         except subprocess.TimeoutExpired:
             pass
         now = time.monotonic()
+        hung = None
         if now - last_beat >= HEARTBEAT_SECONDS:
             last_beat = now
             _beat(attempt, child.pid)
+            if watchdog is not None:
+                progress = _progress(folder)
+                hung = watchdog.look(now, None if progress == left_before else progress)
         if ending is None:
-            ending = _reason_to_end(submission, attempt, signals, now - started)
+            ending = _reason_to_end(submission, attempt, signals, now - deadline, hung)
             if ending is not None:
                 log.info("ending the job: %s", ending.error)
                 child.terminate()
@@ -140,17 +192,25 @@ def _watch(
             kill_attempt(mark)
 
 
+def _progress(folder: JobFolder) -> JobProgress | None:
+    """What the job's process has written last; None where there is nothing to read."""
+    try:
+        return JobProgress.model_validate(read_json(folder.progress))
+    except (ValueError, OSError):
+        return None
+
+
 def _reason_to_end(
-    submission: JobSubmission, attempt: AttemptFolder, signals: _Signals, seconds: float
+    submission: JobSubmission, attempt: AttemptFolder, signals: _Signals, overtime: float, hung: str | None
 ) -> _Ending | None:
     if attempt.stop.exists():
         return _Ending(JobState.STOPPED, JobFailedError("The job was stopped on request"))
-    if seconds > submission.max_runtime_seconds:
+    if overtime > 0:
         return _Ending(
             JobState.FAILED,
             JobFailedError(
                 "The job ran past its time limit",
-                value=f"{seconds:.0f} s",
+                value=f"{submission.max_runtime_seconds + overtime:.0f} s",
                 allowed=f"max_runtime_seconds {submission.max_runtime_seconds:.0f}",
                 next_step="submit it again with a larger max_runtime_seconds: it resumes from its last checkpoint",
             ),
@@ -162,6 +222,17 @@ def _reason_to_end(
                 "The job's launcher was told to end",
                 next_step="start the job again: it resumes from its last checkpoint",
             ),
+        )
+    if hung is not None:
+        return _Ending(
+            JobState.FAILED,
+            JobHungError(
+                f"The job's process {hung}",
+                allowed="see docs/training/durability.md for the limits, TUNEWAY_HANG_SECONDS for the lowest",
+                next_step=f"see {attempt.log} and `dmesg`, then go on from the last checkpoint: "
+                f"`tuneway job resume {submission.job_key}`",
+            ),
+            hangs=True,
         )
     return None
 

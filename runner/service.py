@@ -31,13 +31,14 @@ from contracts.errors import (
 )
 from contracts.jobs import JobSubmission, JobView
 from contracts.record import JsonObject, utc_now
-from contracts.training import JobProgress
+from contracts.training import JobProgress, TrainingReport
 from stages.launching import host_name, lease_owner, real_gpus, slots, start_launcher
 from stages.services import Services
 from storage.files import read_json, write_json_atomically, write_text_atomically
 from storage.job_folder import JobFolder
 from storage.job_state import job_folders, job_view, read_submission
 from storage.processes import attempt_mark, is_alive, kill_attempt
+from training.checkpoints import checkpoint_names, checkpoint_records, go_back_to
 
 PASS_SECONDS = 0.5
 """Progress is to reach the database at least each second."""
@@ -58,6 +59,7 @@ class _Followed:
     launcher: subprocess.Popen[bytes] | None = None
     mirrored_progress: JobProgress | None = None
     mirrored_run: str | None = None
+    mirrored_checkpoints: frozenset[tuple[str, int]] | None = None
     marked_running: bool = False
 
     @property
@@ -140,6 +142,8 @@ class RunnerService:
                         value=submission.job_key,
                         next_step="submit it again in a moment",
                     )
+            if submission.resume_from is not None:
+                go_back_to(folder, submission.resume_from, submission.attempt)
             queued = folder.attempt(submission.attempt)
             queued.root.mkdir(parents=True, exist_ok=True)
             write_json_atomically(queued.queued, {"at": utc_now().isoformat()})
@@ -359,7 +363,7 @@ class RunnerService:
     # The database
 
     def _mirror_running(self, followed: _Followed) -> None:
-        """Progress and run id into finetuning_jobs, when they changed."""
+        """Progress, run id and checkpoints into their rows, when they changed."""
         job_id = followed.submission.finetuning_job_id
         if job_id is None or followed.submission.kind is not JobKind.TRAIN:
             return
@@ -369,7 +373,11 @@ class RunnerService:
         new_progress = view.progress if view.progress != followed.mirrored_progress else None
         new_run = run_id if run_id != followed.mirrored_run else None
         marks = not followed.marked_running and not view.state.is_final
-        if new_progress is None and new_run is None and not marks:
+        present = checkpoint_names(followed.folder.checkpoints)
+        new_checkpoints = None
+        if present != followed.mirrored_checkpoints:
+            new_checkpoints = checkpoint_records(followed.folder.checkpoints)
+        if new_progress is None and new_run is None and new_checkpoints is None and not marks:
             return
 
         def write() -> None:
@@ -380,19 +388,23 @@ class RunnerService:
                     uow.jobs.record_progress(job_id, new_progress)
                 if new_run is not None:
                     uow.jobs.set_mlflow_run(job_id, new_run)
+                if new_checkpoints is not None:
+                    uow.jobs.set_checkpoints(job_id, new_checkpoints)
 
         if self._reaches_database(write):
             followed.marked_running |= marks
             followed.mirrored_progress = view.progress
             followed.mirrored_run = run_id
+            followed.mirrored_checkpoints = present
 
     def _settle(self, followed: _Followed) -> bool:
-        """Free the cards of an ended attempt and record a failure. True when nothing is left to do."""
+        """Free the cards of an ended attempt and record how it ended. True when nothing is left to do."""
         attempt = followed.folder.attempt(followed.submission.attempt)
         if attempt.settled.exists():
             return True
         view = job_view(followed.folder)
         job_id = followed.submission.finetuning_job_id
+        record = read_json(followed.folder.result) if followed.submission.kind is JobKind.TRAIN else None
 
         def write() -> None:
             with self._services.unit_of_work() as uow:
@@ -400,6 +412,10 @@ class RunnerService:
                 if job_id is not None and view.state is not JobState.SUCCEEDED:
                     status = JobStatus.STOPPED if view.state is JobState.STOPPED else JobStatus.FAILED
                     uow.jobs.fail(job_id, status, view.error or {})
+                elif job_id is not None and record is not None:
+                    # the stage's `collect` does it again, with what MLflow lacks: somebody may have resumed the job
+                    # outside of Airflow, and nobody collects it then
+                    uow.jobs.complete(job_id, TrainingReport.model_validate(record))
 
         if not self._reaches_database(write):
             return False

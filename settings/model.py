@@ -67,6 +67,11 @@ class Settings(BaseSettings):
     min_free_disk_gb: float = Field(default=5.0, ge=0)
     """A job is refused when less than this would be left."""
     checkpoint_keep: int = Field(default=3, ge=1)
+    """The newest checkpoints of a job that are kept."""
+    checkpoint_keep_best: int = Field(default=1, ge=1)
+    """Those with the lowest validation loss that are kept beside them."""
+    hang_seconds: float = Field(default=300.0, gt=0)
+    """A trainer without a sign of life, or without a step, is never taken for hung before this time."""
     language: str = Field(default="ko", pattern="^(ko|en)$")
 
     @field_validator("data_dir", "vllm_python")

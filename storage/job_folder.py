@@ -14,6 +14,8 @@
         heartbeat.json       launcher, each second
         output.log           launcher and job process: stdout and stderr
         error.json           job process: the four parts of its error
+        restart.json         job process: asks the launcher to start it once more, with the reason (its error's parts)
+        restarts.json        launcher: when and why it started the job's process again within the attempt
         exit.json            launcher, last: state, exit code, finished_at, error; its existence means the attempt has
                              ended. Written by the runner where the launcher vanished or never started
         stop                 anyone: asks the launcher to end the job
@@ -110,6 +112,16 @@ class AttemptFolder:
     def error(self) -> Path:
         """The job's own error."""
         return self.root / "error.json"
+
+    @property
+    def restart(self) -> Path:
+        """The job's wish to be started once more, and why."""
+        return self.root / "restart.json"
+
+    @property
+    def restarts(self) -> Path:
+        """When and why the launcher started the job's process again."""
+        return self.root / "restarts.json"
 
     @property
     def exit(self) -> Path:

@@ -18,6 +18,8 @@ EXIT_CODE_STOPPED = 143
 """128 + SIGTERM: the job ended because it was asked to."""
 EXIT_CODE_ERROR = 3
 """The job left its error in error.json."""
+EXIT_CODE_RESTART = 75
+"""The job asks in restart.json to be started once more."""
 
 
 def read_submission(folder: JobFolder) -> JobSubmission:

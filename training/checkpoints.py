@@ -1,19 +1,27 @@
-"""Checkpoints that are whole or absent: checkpoint-<step>/ holds the trainer's files and, written last, a manifest."""
+"""Checkpoints that are whole or absent: checkpoint-<step>/ holds the trainer's files and, written last, a manifest.
 
+set-aside/<label>/ holds those that a person, or the guard, has gone back behind: nothing resumes from them.
+"""
+
+import difflib
 import logging
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from contracts.errors import ConflictError, InvalidRequestError
 from contracts.record import Record
 from contracts.training import CheckpointRecord
 from storage.files import fsync_path, sha256_of_file, write_text_atomically
+from storage.job_folder import JobFolder
 
 MANIFEST = "manifest.json"
 PREFIX = "checkpoint-"
 STAGING = ".staging"
+SET_ASIDE = "set-aside"
 
 log = logging.getLogger("training")
 
@@ -72,12 +80,87 @@ def read_manifest(path: Path) -> CheckpointManifest | None:
         return None
 
 
-def remove_old_checkpoints(folder: Path, keep: int, best_step: int | None) -> None:
-    """Keep the newest ones and the best."""
+def remove_old_checkpoints(folder: Path, keep: int, best_step: int | None, keep_best: int = 1) -> None:
+    """Keep the newest, those with the lowest validation loss (of equals the earlier), and the best."""
     by_age = sorted(folder.glob(f"{PREFIX}*"), key=_step_of)
+    losses = {path: manifest.metrics.get("eval_loss") for path in by_age if (manifest := read_manifest(path))}
+    judged = sorted((loss, _step_of(path)) for path, loss in losses.items() if loss is not None)
+    kept = {step for _, step in judged[:keep_best]} | {best_step}
     for path in by_age[:-keep]:
-        if _step_of(path) != best_step:
+        if _step_of(path) not in kept:
             shutil.rmtree(path)
+
+
+def check_chosen(folder: Path, name: str) -> None:
+    """Refuse a checkpoint that is not there or lacks a file: InvalidRequestError names the nearest one."""
+    manifest = read_manifest(folder / name)
+    if manifest is not None and all((folder / name / file).is_file() for file in manifest.files):
+        return
+    whole = [record.name for record in checkpoint_records(folder) if record.name != name]
+    nearest = difflib.get_close_matches(name, whole, n=1, cutoff=0.5)
+    raise InvalidRequestError(
+        "The checkpoint is broken" if (folder / name).exists() else "There is no such checkpoint",
+        value=name,
+        allowed=", ".join(whole) or "none: no checkpoint was saved yet",
+        next_step=f"did you mean {nearest[0]}?" if nearest else "start the job again without a checkpoint",
+    )
+
+
+def set_aside_after(folder: Path, step: int, label: str) -> list[str]:
+    """Move the checkpoints of later steps to set-aside/<label>/, newest first; the names of those moved.
+
+    A kill in between leaves fewer checkpoints, never one that comes after a missing one; again, it moves the rest.
+    """
+    later = sorted((path for path in folder.glob(f"{PREFIX}*") if _step_of(path) > step), key=_step_of, reverse=True)
+    aside = folder / SET_ASIDE / label
+    for path in later:
+        aside.mkdir(parents=True, exist_ok=True)
+        target = aside / path.name
+        if target.exists():
+            shutil.rmtree(target)
+        path.rename(target)
+    if later:
+        fsync_path(aside)
+        fsync_path(folder)
+    return [path.name for path in later]
+
+
+def go_back_to(job: JobFolder, name: str, attempt: int) -> None:
+    """Let the job's next start go on from this checkpoint; what came later is set aside with its metrics.
+
+    Raises InvalidRequestError for a checkpoint that is not there, ConflictError for a job that has its result.
+    """
+    if job.result.exists():
+        raise ConflictError(
+            "The job has its result already",
+            value=job.root.name,
+            next_step="start a job of another name; `tuneway train replay` runs the same one again",
+        )
+    check_chosen(job.checkpoints, name)
+    label = f"attempt-{attempt}"
+    if job.metrics.exists():
+        kept = job.checkpoints / SET_ASIDE / label / job.metrics.name
+        if not kept.exists():
+            write_text_atomically(kept, job.metrics.read_text(encoding="utf-8"))
+    moved = set_aside_after(job.checkpoints, step_of(name), label)
+    log.info("going on from %s; set aside: %s", name, ", ".join(moved) or "nothing")
+
+
+def checkpoint_names(folder: Path) -> frozenset[tuple[str, int]]:
+    """Name and time of each checkpoint: another set where one was saved, replaced or removed."""
+    found = set()
+    for path in folder.glob(f"{PREFIX}*"):
+        try:
+            found.add((path.name, path.stat().st_mtime_ns))
+        except FileNotFoundError:
+            continue
+    return frozenset(found)
+
+
+def newest_saved_step(folder: Path) -> int | None:
+    """The step of the newest checkpoint with a manifest; None where there is none. Its files are not read."""
+    steps = [manifest.step for path in folder.glob(f"{PREFIX}*") if (manifest := read_manifest(path))]
+    return max(steps, default=None)
 
 
 def checkpoint_records(folder: Path) -> list[CheckpointRecord]:
@@ -86,7 +169,7 @@ def checkpoint_records(folder: Path) -> list[CheckpointRecord]:
     for path in sorted(folder.glob(f"{PREFIX}*"), key=_step_of):
         manifest = read_manifest(path)
         if manifest is not None:
-            size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+            size = _size_of(path)
             records.append(
                 CheckpointRecord(
                     name=path.name,
@@ -105,10 +188,24 @@ def finite(metrics: Mapping[str, float | None]) -> dict[str, float]:
     return {name: value for name, value in metrics.items() if value is not None}
 
 
-def _step_of(path: Path) -> int:
-    number = path.name.removeprefix(PREFIX)
+def step_of(name: str) -> int:
+    """The step in a checkpoint's name; -1 where there is none."""
+    number = name.removeprefix(PREFIX)
     return int(number) if number.isdigit() else -1
+
+
+def _step_of(path: Path) -> int:
+    return step_of(path.name)
 
 
 def _is_whole(path: Path, digest: str) -> bool:
     return path.is_file() and sha256_of_file(path) == digest
+
+
+def _size_of(path: Path) -> int:
+    """Bytes of the folder's files; those that vanish meanwhile do not count."""
+    sizes = []
+    for file in path.rglob("*"):
+        with suppress(FileNotFoundError):
+            sizes.append(file.stat().st_size)
+    return sum(sizes)

@@ -1,6 +1,6 @@
 """Fine-tuning jobs and their checkpoints."""
 
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -136,6 +136,32 @@ class JobRepository:
             .values(job_id=job_id, checkpoint_name=checkpoint.name, **values)
             .on_conflict_do_update(index_elements=["job_id", "checkpoint_name"], set_=values)
         )
+
+    def set_checkpoints(self, job_id: int, checkpoints: list[CheckpointRecord]) -> None:
+        """These are the job's checkpoints, and no others."""
+        for checkpoint in checkpoints:
+            self.record_checkpoint(job_id, checkpoint)
+        names = [checkpoint.name for checkpoint in checkpoints]
+        self._session.execute(
+            delete(TrainingCheckpoint).where(
+                TrainingCheckpoint.job_id == job_id, TrainingCheckpoint.checkpoint_name.not_in(names)
+            )
+        )
+
+    def checkpoints(self, job_id: int) -> list[CheckpointRecord]:
+        """The job's checkpoints, by step."""
+        query = select(TrainingCheckpoint).where(TrainingCheckpoint.job_id == job_id).order_by(TrainingCheckpoint.step)
+        return [
+            CheckpointRecord(
+                name=row.checkpoint_name,
+                step=row.step,
+                epoch=row.epoch or 0.0,
+                path=row.file_path or "",
+                size_bytes=round((row.file_size_gb or 0.0) * BYTES_PER_GB),
+                metrics=row.metrics,
+            )
+            for row in self._session.execute(query).scalars()
+        ]
 
     def complete(self, job_id: int, report: TrainingReport) -> None:
         """The job has its result."""

@@ -7,6 +7,7 @@ import pytest
 
 from contracts.enums import JobState, JobStatus
 from contracts.errors import JobLostError
+from stages.jobs import describe_job, resume_job, stop_job
 from stages.train import collect, create_job
 from storage.files import read_json
 from storage.processes import attempt_mark, processes_of_attempt
@@ -130,3 +131,40 @@ def test_a_stopped_job_saves_a_checkpoint_and_frees_its_card(runner, services, t
     newest = max(int(path.name.removeprefix("checkpoint-")) for path in folder.checkpoints.glob("checkpoint-*"))
     assert newest == view.progress.step
     assert newest % 25 != 0 or "stopped on request" in folder.attempt(1).log.read_text()
+
+
+def test_a_trainer_that_hangs_is_ended_and_goes_on_within_its_attempt_and_its_cards(runner, services, base_model):
+    runner.end()
+    runner.start(TUNEWAY_HANG_SECONDS="8", TUNEWAY_STOP_GRACE_SECONDS="1")
+    submission = create_job(tiny_request(services, base_model), services)
+    runner.client.submit(submission)
+    folder = runner.folder(submission.job_key)
+    wait_until(lambda: list(folder.checkpoints.glob("checkpoint-*")), "a checkpoint", 180)
+    hung = trainer_pid(runner, submission)
+    os.kill(hung, signal.SIGSTOP)
+    wait_until(folder.attempt(1).restarts.exists, "the launcher notices")
+    assert owners(services) == ["train-1#1"]
+    assert hung not in processes_of_attempt(attempt_mark(folder.root, 1))
+    view = runner.client.wait(submission.job_key)
+    assert (view.state, view.attempt) == (JobState.SUCCEEDED, 1)
+    (restart,) = read_json(folder.attempt(1).restarts)["restarts"]
+    assert "no sign of life" in restart["what"]
+    assert "starting the job again, 1 of at most 2 times" in folder.attempt(1).log.read_text()
+    assert collect(submission.job_key, services).resumed_from_step >= 25
+
+
+def test_a_chosen_checkpoint_is_where_the_next_attempt_begins(runner, services, training):
+    folder = runner.folder(training.job_key)
+    wait_until(lambda: (folder.checkpoints / "checkpoint-50").exists(), "a second checkpoint", 180)
+    stopped, step = stop_job(folder, runner.settings)
+    assert stopped.state is JobState.STOPPED
+    assert step is not None
+    assert step >= 50
+    assert resume_job(folder, "checkpoint-25", runner.settings).attempt == 2
+    assert runner.client.wait(training.job_key).state is JobState.SUCCEEDED
+    report = collect(training.job_key, services)
+    assert (report.resumed_from_step, report.steps) == (25, 96)
+    assert f"attempt-2/checkpoint-{step}" in describe_job(folder, runner.settings).set_aside
+    with services.unit_of_work() as uow:
+        rows = [saved.name for saved in uow.jobs.checkpoints(training.finetuning_job_id)]
+    assert rows == [saved.name for saved in report.checkpoints]

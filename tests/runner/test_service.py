@@ -1,6 +1,7 @@
 """The runner's rules, each pass made by hand: no process is started here."""
 
 import json
+import os
 import shutil
 
 import pytest
@@ -9,12 +10,15 @@ from fastapi.testclient import TestClient
 from contracts.enums import JobState
 from contracts.errors import ConflictError, InvalidRequestError, NotFoundError
 from contracts.record import utc_now
+from contracts.training import TrainRequest
 from runner.api import create_app
 from runner.service import RunnerService
 from stages.launching import host_name
 from storage.files import write_json_atomically
 from storage.job_folder import JobFolder
+from storage.processes import identity_of
 from tests.runner.conftest import TOKEN, submission
+from training.checkpoints import CheckpointManifest, checkpoint_records, commit_checkpoint
 
 
 @pytest.fixture
@@ -205,3 +209,50 @@ def test_every_error_has_its_four_parts(door):
     ):
         assert answer.status_code == status, answer.text
         assert set(answer.json()) == fields
+
+
+def saved(folder, step):
+    """A whole checkpoint of that step."""
+    staged = folder.checkpoints / ".staging"
+    staged.mkdir(parents=True)
+    (staged / "adapter_model.safetensors").write_text("weights")
+    manifest = CheckpointManifest(step=step, epoch=0.5, metrics={"loss": 1.5}, train_seconds=1, files={})
+    commit_checkpoint(staged, folder.checkpoints / f"checkpoint-{step}", manifest)
+
+
+def test_an_attempt_goes_on_from_the_checkpoint_that_was_chosen(service, services):
+    service.submit(submission())
+    folder = service.folder("train-1")
+    for step in (25, 50):
+        saved(folder, step)
+    end_attempt(services, "train-1", 1)
+    with pytest.raises(InvalidRequestError, match="checkpoint-25, checkpoint-50"):
+        service.submit(submission(attempt=2, resume_from="checkpoint-26"))
+    assert service.view("train-1").attempt == 1
+    assert service.submit(submission(attempt=2, resume_from="checkpoint-25")).attempt == 2
+    assert [record.name for record in checkpoint_records(folder.checkpoints)] == ["checkpoint-25"]
+
+
+def test_the_rows_of_checkpoints_follow_the_folder_while_the_job_runs(service, services):
+    with services.unit_of_work() as uow:
+        dataset = uow.datasets.add(
+            name="tiny", content_hash="0" * 64, file_path="/d", total_samples=1, train_samples=1, val_samples=0,
+            test_samples=0, removed={}, masked={}, quality_score=1.0, categories={},
+        )  # fmt: skip
+        request = TrainRequest(job_name="tiny", dataset_id=dataset.dataset_id, base_model="demo-base")
+        job_id = uow.jobs.create(request, hyperparameters={}, base_model_path="/m")
+
+    def rows():
+        with services.unit_of_work() as uow:
+            return [(row.name, row.step, row.metrics) for row in uow.jobs.checkpoints(job_id)]
+
+    service.submit(submission(finetuning_job_id=job_id))
+    folder = service.folder("train-1")
+    write_json_atomically(folder.attempt(1).launcher, {**identity_of(os.getpid()), "gpu_ids": [0]})
+    saved(folder, 25)
+    service.make_pass()
+    assert rows() == [("checkpoint-25", 25, {"loss": 1.5})]
+    saved(folder, 50)
+    shutil.rmtree(folder.checkpoints / "checkpoint-25")
+    service.make_pass()
+    assert rows() == [("checkpoint-50", 50, {"loss": 1.5})]

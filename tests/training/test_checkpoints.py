@@ -1,10 +1,16 @@
 """Checkpoints are whole or skipped."""
 
+import pytest
+
+from contracts.errors import ConflictError, InvalidRequestError
+from storage.job_folder import JobFolder
 from training.checkpoints import (
     MANIFEST,
     CheckpointManifest,
     checkpoint_records,
     commit_checkpoint,
+    go_back_to,
+    newest_saved_step,
     newest_whole_checkpoint,
     remove_old_checkpoints,
 )
@@ -14,9 +20,8 @@ def save(folder, step, text="weights", **values):
     staged = folder / ".staging" / f"checkpoint-{step}"
     staged.mkdir(parents=True)
     (staged / "adapter_model.safetensors").write_text(text)
-    manifest = CheckpointManifest(
-        step=step, epoch=step / 10, metrics={"loss": 1.0}, train_seconds=1, files={}, **values
-    )
+    values = {"metrics": {"loss": 1.0}, **values}
+    manifest = CheckpointManifest(step=step, epoch=step / 10, train_seconds=1, files={}, **values)
     commit_checkpoint(staged, folder / f"checkpoint-{step}", manifest)
     return folder / f"checkpoint-{step}"
 
@@ -58,7 +63,7 @@ def test_a_broken_checkpoint_gives_way_to_a_new_one_of_the_same_step(tmp_path):
 def test_the_newest_and_the_best_are_kept(tmp_path):
     for step in (25, 50, 75, 100):
         save(tmp_path, step)
-    remove_old_checkpoints(tmp_path, keep=2, best_step=25)
+    remove_old_checkpoints(tmp_path, keep=2, keep_best=1, best_step=25)
     assert [record.name for record in checkpoint_records(tmp_path)] == [
         "checkpoint-25",
         "checkpoint-75",
@@ -71,3 +76,66 @@ def test_a_record_tells_size_step_and_metrics(tmp_path):
     (record,) = checkpoint_records(tmp_path)
     assert (record.step, record.epoch, record.metrics) == (25, 2.5, {"loss": 1.0})
     assert record.size_bytes == sum(file.stat().st_size for file in path.iterdir())
+
+
+def names(folder):
+    return [record.name for record in checkpoint_records(folder)]
+
+
+def test_the_k_with_the_lowest_validation_loss_are_kept_beside_the_newest(tmp_path):
+    for step, loss in ((10, 0.9), (20, 0.2), (30, 0.5), (40, 0.3), (50, 0.8), (60, 0.7)):
+        save(tmp_path, step, metrics={"eval_loss": loss})
+    save(tmp_path, 70)
+    remove_old_checkpoints(tmp_path, keep=1, keep_best=2, best_step=20)
+    assert names(tmp_path) == ["checkpoint-20", "checkpoint-40", "checkpoint-70"]
+
+
+@pytest.fixture
+def job(tmp_path):
+    """A job with three checkpoints and a line of metrics for each."""
+    folder = JobFolder(tmp_path / "train-1")
+    for step in (25, 50, 75):
+        save(folder.checkpoints, step)
+    folder.metrics.write_text("".join(f'{{"step": {step}}}\n' for step in (25, 50, 75)))
+    return folder
+
+
+def test_going_back_sets_later_checkpoints_aside_with_their_metrics_and_loses_none(job):
+    go_back_to(job, "checkpoint-25", attempt=2)
+    assert newest_saved_step(job.checkpoints) == 25
+    aside = job.checkpoints / "set-aside" / "attempt-2"
+    assert names(aside) == ["checkpoint-50", "checkpoint-75"]
+    assert (aside / "metrics.jsonl").read_text() == job.metrics.read_text()
+    go_back_to(job, "checkpoint-25", attempt=2)  # the same request again
+    assert names(aside) == ["checkpoint-50", "checkpoint-75"]
+
+
+def test_a_kill_while_checkpoints_are_set_aside_leaves_no_later_one_behind_an_earlier(job, monkeypatch):
+    from pathlib import Path
+
+    rename = Path.rename
+
+    def killed(path, target):
+        if path.name == "checkpoint-50":
+            raise KeyboardInterrupt
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", killed)
+    with pytest.raises(KeyboardInterrupt):
+        go_back_to(job, "checkpoint-25", attempt=2)
+    assert names(job.checkpoints) == ["checkpoint-25", "checkpoint-50"]
+
+
+def test_an_unknown_checkpoint_is_answered_with_the_nearest_and_changes_nothing(job):
+    with pytest.raises(InvalidRequestError, match=r"did you mean checkpoint-75\?"):
+        go_back_to(job, "checkpoint-74", attempt=2)
+    (job.checkpoints / "checkpoint-50" / "adapter_model.safetensors").unlink()
+    with pytest.raises(InvalidRequestError, match="broken"):
+        go_back_to(job, "checkpoint-50", attempt=2)
+    assert names(job.checkpoints) == ["checkpoint-25", "checkpoint-50", "checkpoint-75"]
+
+
+def test_a_job_that_has_its_result_does_not_go_back(job):
+    job.result.write_text("{}")
+    with pytest.raises(ConflictError, match="result already"):
+        go_back_to(job, "checkpoint-25", attempt=2)
