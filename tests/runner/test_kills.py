@@ -147,10 +147,12 @@ def test_a_trainer_that_hangs_is_ended_and_goes_on_within_its_attempt_and_its_ca
     assert hung not in processes_of_attempt(attempt_mark(folder.root, 1))
     view = runner.client.wait(submission.job_key)
     assert (view.state, view.attempt) == (JobState.SUCCEEDED, 1)
-    (restart,) = read_json(folder.attempt(1).restarts)["restarts"]
-    assert "no sign of life" in restart["what"]
+    (restart,) = describe_job(folder, runner.settings).restarts
+    assert "no sign of life" in str(restart["what"])
     assert "starting the job again, 1 of at most 2 times" in folder.attempt(1).log.read_text()
-    assert collect(submission.job_key, services).resumed_from_step >= 25
+    resumed_from = collect(submission.job_key, services).resumed_from_step
+    assert resumed_from is not None
+    assert resumed_from >= 25
 
 
 def test_a_chosen_checkpoint_is_where_the_next_attempt_begins(runner, services, training):
