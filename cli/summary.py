@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
+from contracts.enums import PersonalDataKind, RemovalReason
+from contracts.words import PERSONAL_DATA_KINDS, REMOVAL_REASONS
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -121,8 +124,8 @@ def _interval(accuracy: Accuracy) -> str:
     return f"{_percent(accuracy.accuracy)}  [95 %: {lower:.1f}~{upper:.1f}]  {accuracy.correct:,}/{accuracy.n:,}"
 
 
-def _dataset_lines(summary: PipelineSummary, text: Text) -> list[tuple[str, str]]:
-    dataset, imported = summary.dataset, summary.imported
+def _dataset_lines(summary: PipelineSummary, screen: Screen) -> list[tuple[str, str]]:
+    dataset, imported, text = summary.dataset, summary.imported, screen.text
     if dataset is None:
         return []
     shares = text(
@@ -136,11 +139,18 @@ def _dataset_lines(summary: PipelineSummary, text: Text) -> list[tuple[str, str]
     if imported is not None:
         removed = rows_removed(summary)
         rows = imported.total_rows + imported.broken_rows
-        reasons = ", ".join(f"{text(f'removal.{reason}')} {count:,}" for reason, count in removed.items() if count)
+        reasons = ", ".join(
+            f"{REMOVAL_REASONS[RemovalReason(reason)].of(screen.language)} {count:,}"
+            for reason, count in removed.items()
+            if count
+        )
         key = "summary.cleaning_value" if reasons else "summary.nothing_removed"
         lines.append((text("summary.cleaning"), text(key, rows=rows, removed=sum(removed.values()), reasons=reasons)))
     if dataset.masked:
-        masked = ", ".join(f"{kind} {count:,}" for kind, count in sorted(dataset.masked.items()))
+        masked = ", ".join(
+            f"{PERSONAL_DATA_KINDS[PersonalDataKind(kind.strip('[]'))].of(screen.language)} {count:,}"
+            for kind, count in sorted(dataset.masked.items())
+        )
         lines.append((text("summary.masked"), escape(masked)))
     return lines
 
@@ -194,7 +204,7 @@ def print_summary(summary: PipelineSummary, screen: Screen) -> None:
     grid = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     grid.add_column(style="cyan", no_wrap=True)
     grid.add_column(overflow="fold")
-    for name, value in [*_dataset_lines(summary, text), *_training_lines(summary, text)]:
+    for name, value in [*_dataset_lines(summary, screen), *_training_lines(summary, text)]:
         grid.add_row(name, value)
     if summary.evaluation is not None:
         grid.add_row(text("summary.accuracy"), _accuracy_table(summary.evaluation, text))

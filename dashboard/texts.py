@@ -8,6 +8,8 @@ from enum import StrEnum
 from functools import cache
 from pathlib import Path
 
+from contracts.words import PERSONAL_DATA_KINDS, PROTECTED_ATTRIBUTES, REMOVAL_REASONS
+
 LOCALES = Path(__file__).with_name("locales")
 
 
@@ -30,9 +32,15 @@ class Language(StrEnum):
 
 @cache
 def table(language: Language) -> dict[str, str]:
-    """The language's texts by `section.key`."""
+    """The language's texts by `section.key`: those of the pages and those that other programs say too."""
     sections = tomllib.loads((LOCALES / f"{language.value}.toml").read_text(encoding="utf-8"))
-    return {f"{section}.{key}": text for section, texts in sections.items() for key, text in texts.items()}
+    own = {f"{section}.{key}": text for section, texts in sections.items() for key, text in texts.items()}
+    shared = {
+        f"{section_of(type(member))}.{member.value}": wording.of(language.value)
+        for wordings in (REMOVAL_REASONS, PERSONAL_DATA_KINDS, PROTECTED_ATTRIBUTES)
+        for member, wording in wordings.items()
+    }
+    return own | shared
 
 
 def translate(key: str, language: Language, **values: object) -> str:

@@ -30,12 +30,14 @@ from data_prep.versions.references import (
     resolve,
     tags,
 )
+from stages.tokenizers import counting_tokenizer
 from storage.files import read_json
 
 if TYPE_CHECKING:
     from contracts.datasets import DatasetVersion
     from contracts.enums import SplitUnit
     from contracts.record import JsonObject
+    from data_prep.statistics.measuring import Tokenizer
     from data_prep.versions.garbage import Garbage
     from data_prep.versions.merging import Merge
     from data_prep.versions.splitting import Ratios
@@ -156,7 +158,8 @@ def merge_versions(
     name_dir = dataset_folder(name, services)
     other = open_version(f"{name}@{theirs}", services)
     before = head(name_dir, branch)
-    merged = merging.merge(name_dir, branch, other.manifest.commit, message=message)
+    tokenizer = _tokenizer_of(name_dir, before, services)
+    merged = merging.merge(name_dir, branch, other.manifest.commit, message=message, tokenizer=tokenizer)
     parents = [commit for commit in (before, other.manifest.commit) if commit is not None and commit != merged.commit]
     with services.unit_of_work() as uow:
         return merged, register_version(commit_folder(name_dir, merged.commit), uow, parents=parents)
@@ -173,9 +176,16 @@ def split_again(
 ) -> DatasetVersion:
     """Cut the branch's newest version in other ratios and register the result."""
     name_dir = dataset_folder(name, services)
-    folder, manifest = cutting.cut_again(name_dir, branch, ratios, unit=unit, seed=seed)
+    tokenizer = _tokenizer_of(name_dir, head(name_dir, branch), services)
+    folder, manifest = cutting.cut_again(name_dir, branch, ratios, unit=unit, seed=seed, tokenizer=tokenizer)
     with services.unit_of_work() as uow:
         return register_version(folder, uow, parents=manifest.parents)
+
+
+def _tokenizer_of(name_dir: Path, commit: str | None, services: Services) -> Tokenizer | None:
+    """The tokenizer that counted the tokens of the commit: what is made of it is counted with the same one."""
+    model = None if commit is None else load_commit(name_dir, commit).request.tokenizer
+    return counting_tokenizer(model, services.settings)
 
 
 def collect_garbage(name: str, services: Services, *, dry_run: bool) -> Garbage:
@@ -186,9 +196,7 @@ def collect_garbage(name: str, services: Services, *, dry_run: bool) -> Garbage:
     return garbage.collect_garbage(name_dir, needed_folders=needed, dry_run=dry_run)
 
 
-def register_version(
-    folder: Path, uow: UnitOfWork, *, metadata: JsonObject | None = None, parents: list[str] | None = None
-) -> DatasetVersion:
+def register_version(folder: Path, uow: UnitOfWork, *, parents: list[str] | None = None) -> DatasetVersion:
     """The version's row in the database; the row that is there when its content was registered before.
 
     `parents`: commits whose rows become its parents; those of its manifest unless others are given.
@@ -215,7 +223,7 @@ def register_version(
             "operation": manifest.recipe.operation,
             "request": manifest.request.model_dump(mode="json"),
             "steps": [step.model_dump(mode="json") for step in manifest.steps],
-            **(metadata or {}),
+            "statistics": read_json(folder / STATISTICS_FILE) or {},
         },
         sources=manifest.sources,
         parents=[dataset_id for dataset_id in found if dataset_id is not None],

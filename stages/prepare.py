@@ -13,12 +13,10 @@ from data_prep.imports.input_files import require_disk_space
 from data_prep.policies import load_policy
 from data_prep.preparation.preparing import Preparation, prepare_version
 from data_prep.versions.manifest import request_key
-from data_prep.versions.names import STATISTICS_FILE
 from stages.dataset_versions import register_version
 from stages.progress import LoggedProgress
 from stages.pseudonyms import pseudonym_key
 from stages.tokenizers import counting_tokenizer
-from storage.files import read_json
 
 if TYPE_CHECKING:
     from contracts.data_policy import DataPolicy
@@ -45,7 +43,7 @@ def prepare(request: PrepareRequest, services: Services, on_progress: OnProgress
     remove_abandoned_folders(name_dir)
     folder, _ = prepare_version(preparation, name_dir, on_progress or LoggedProgress())
     with services.unit_of_work() as uow:
-        return register_version(folder, uow, metadata={"statistics": read_json(folder / STATISTICS_FILE) or {}})
+        return register_version(folder, uow)
 
 
 def _check(request: PrepareRequest, services: Services) -> Preparation:

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from contracts.enums import Split
+from contracts.words import GROUPS
 from dashboard import charts, parts, reading
-from dashboard.formats import number, small
+from dashboard.formats import number, percent, small
 from dashboard.links import choose
 from dashboard.views.runs import cleaning
+from data_prep.masking.report import MaskingReport
+from data_prep.quality.bias import BiasReport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,6 +77,9 @@ def _story(story: DatasetStory, words: Words) -> None:
     )
     _checks(story.checks, words)
     cleaning(dataset, words)
+    statistics = story.statistics or {}
+    _masked_places(statistics.get("masking"), words)
+    _groups(statistics.get("bias"), words)
     if dataset.categories:
         st.subheader(words("datasets.categories"))
         figure = charts.bars(list(dataset.categories.items()), words("chart.samples"))
@@ -109,6 +115,72 @@ def _issue(issue: JsonObject) -> str:
     if isinstance(message, str):
         return message
     return " · ".join(f"{name}: {small(value)}" for name, value in issue.items())
+
+
+def _masked_places(told: object, words: Words) -> None:
+    """What masking did, with some places as they read now; nothing for versions from before it was told."""
+    if not isinstance(told, dict):
+        return
+    report = MaskingReport.model_validate(told)
+    counts = words(
+        "datasets.masked_rows",
+        rows=number(report.rows),
+        masked=number(report.masked_rows),
+        dropped=number(report.dropped_rows),
+    )
+    if report.kept:
+        kinds = ", ".join(f"{words.named('personal_data_kind', kind)} {number(n)}" for kind, n in report.kept.items())
+        counts += " " + words("datasets.kept_data", kinds=kinds)
+    st.caption(counts)
+    if not report.examples:
+        return
+    with st.expander(words("datasets.masked_places")):
+        lines = [
+            [escape(words.named("personal_data_kind", kind)), escape(text)]
+            for kind, texts in report.examples.items()
+            for text in texts
+        ]
+        parts.html(parts.rows([words("datasets.kind"), words("datasets.place")], lines))
+
+
+def _groups(told: object, words: Words) -> None:
+    """Whom the rows speak of, and how; nothing for versions from before it was told."""
+    if not isinstance(told, dict):
+        return
+    report = BiasReport.model_validate(told)
+    st.subheader(words("datasets.groups"))
+    st.caption(
+        words(
+            "datasets.groups_told",
+            rows=number(report.rows),
+            named=number(report.rows_with_groups),
+            mean=number(report.mean_toxicity, 3),
+        )
+    )
+    lines = [
+        [
+            escape(words.of(attribute.attribute)),
+            escape(GROUPS[attribute.attribute][group.group].of(words.language)),
+            number(group.rows),
+            percent(group.share),
+            number(group.mean_toxicity, 3),
+            number(group.toxic_rows),
+            number(group.biased_rows),
+            number(group.generalising_rows),
+        ]
+        for attribute in report.attributes
+        for group in attribute.groups
+    ]
+    if not lines:
+        return
+    names = ("attribute", "group", "rows", "share", "toxicity", "toxic", "biased", "generalising")
+    parts.html(parts.rows([words(f"datasets.groups_{name}") for name in names], lines, numeric=range(2, len(names))))
+    flagged = list(
+        dict.fromkeys(row for attribute in report.attributes for group in attribute.groups for row in group.flagged)
+    )
+    if flagged:
+        with st.expander(words("datasets.groups_flagged", n=number(len(flagged)))):
+            st.code("\n".join(flagged), language=None)
 
 
 def _statistics(story: DatasetStory, words: Words) -> None:

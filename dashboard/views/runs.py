@@ -142,7 +142,9 @@ def cleaning(dataset: DatasetVersion, words: Words) -> None:
     """What was removed and what was masked, as bars."""
     left, right = st.columns(2, gap="large")
     removed = [(words.named("removal_reason", reason), count) for reason, count in dataset.removed.items() if count]
-    masked = [(words.named("masked_kind", kind.strip("[]")), count) for kind, count in dataset.masked.items() if count]
+    masked = [
+        (words.named("personal_data_kind", kind.strip("[]")), count) for kind, count in dataset.masked.items() if count
+    ]
     with left:
         st.subheader(words("runs.removed_chart"))
         if removed:

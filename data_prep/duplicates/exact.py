@@ -1,12 +1,9 @@
 """Exact duplicates: rows whose turns are equal once spaces, case and punctuation are left out."""
 
 import re
-from collections.abc import Sequence
 from hashlib import blake2b
 
-from contracts.enums import RemovalReason
 from data_prep.normalisation import comparable
-from data_prep.removal import Removal
 from data_prep.rows import Row
 
 _DIGITS = re.compile(r"[0-9]+")
@@ -21,18 +18,3 @@ def content_key(row: Row) -> bytes:
         # without punctuation 3.5 and 35 would be one number
         digest.update(f"{message.role}\0{text}\0{_DIGITS.findall(message.content)}\0".encode())
     return digest.digest()
-
-
-def find_exact_duplicates(rows: Sequence[Row], scores: Sequence[float]) -> dict[int, Removal]:
-    """Index of every row to be removed: the best-scored of equal rows stays, of these the first."""
-    kept: dict[bytes, int] = {}
-    keys = [content_key(row) for row in rows]
-    for index, key in enumerate(keys):
-        present = kept.get(key)
-        if present is None or scores[index] > scores[present]:
-            kept[key] = index
-    return {
-        index: Removal(RemovalReason.EXACT_DUPLICATE, f"same as {rows[kept[key]].row_id}")
-        for index, key in enumerate(keys)
-        if kept[key] != index
-    }

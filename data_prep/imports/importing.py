@@ -82,6 +82,8 @@ def import_files(
     require_disk_space(imports_dir, 2 * sum(file.size_bytes for file in files), min_free_disk_gb)
     remove_abandoned_folders(imports_dir)
     with folder_written_whole(target) as folder:
+        # the rows are as they came: personal data is masked when they are prepared
+        folder.chmod(0o700)
         sources = _write_rows(files, request, folder, min_free_disk_gb, on_progress)
         record = ImportedDataset(
             import_id=import_id,

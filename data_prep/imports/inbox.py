@@ -72,7 +72,7 @@ def take(file: InboxFile) -> Path | None:
     that try, one gets it. A name that is taken already gets a number: `rows-2.csv`.
     """
     folder = file.path.parent / TAKEN_FOLDER / utc_now().date().isoformat()
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     target = _reserved(folder, file.path.name)
     moved = False
     try:

@@ -1,7 +1,6 @@
-"""What masking did to a dataset: counts, and examples in which every value is already gone."""
+"""What masking did to a dataset or a file: counts, and examples in which every value is already gone."""
 
 from collections import Counter
-from collections.abc import Sequence
 
 from contracts.record import Record
 from data_prep.masking.masker import MaskedTexts
@@ -16,12 +15,40 @@ class MaskingReport(Record):
     rows: int = 0
     masked_rows: int = 0
     dropped_rows: int = 0
+    """Taken out because the policy says so."""
     replaced: dict[str, int] = {}
     """Replacements by kind."""
     kept: dict[str, int] = {}
     """What the policy left in the texts, by kind."""
     examples: dict[str, list[str]] = {}
     """The surroundings of some replacements, by kind: `…주민등록번호는 [주민등록번호]입니다.`"""
+
+
+class MaskingExamples:
+    """The surroundings of the first replacements of each kind."""
+
+    def __init__(self) -> None:
+        self._examples: dict[str, list[str]] = {}
+
+    def wants(self, kind: str) -> bool:
+        """There are too few of this kind so far."""
+        return len(self._examples.get(kind, ())) < EXAMPLES_OF_A_KIND
+
+    def add(self, kind: str, text: str) -> None:
+        """Note the first place in a masked text that has this kind; nothing where there is none."""
+        place = text.find(f"[{kind}")
+        if place < 0 or not self.wants(kind):
+            return
+        examples = self._examples.setdefault(kind, [])
+        start, end = max(0, place - _AROUND), text.find("]", place) + 1 + _AROUND
+        shown = ("…" if start else "") + text[start:end] + ("…" if end < len(text) else "")
+        shown = " ".join(shown.split())
+        if shown not in examples:
+            examples.append(shown)
+
+    def by_kind(self) -> dict[str, list[str]]:
+        """Those noted so far."""
+        return {kind: self._examples[kind] for kind in sorted(self._examples)}
 
 
 class MaskingTally:
@@ -31,7 +58,7 @@ class MaskingTally:
         self._rows = self._masked = self._dropped = 0
         self._replaced: Counter[str] = Counter()
         self._kept: Counter[str] = Counter()
-        self._examples: dict[str, list[str]] = {}
+        self._examples = MaskingExamples()
 
     def add(self, masked: MaskedTexts) -> None:
         """Count one row."""
@@ -43,19 +70,8 @@ class MaskingTally:
             self._replaced.update(datum.kind.value for datum in found)
             # a text in which something was kept would show it
             if not masked.kept:
-                self._show(text, sorted({datum.kind.value for datum in found}))
-
-    def _show(self, text: str, kinds: Sequence[str]) -> None:
-        for kind in kinds:
-            examples = self._examples.setdefault(kind, [])
-            if len(examples) >= EXAMPLES_OF_A_KIND:
-                continue
-            place = text.find(f"[{kind}")
-            start, end = max(0, place - _AROUND), text.find("]", place) + 1 + _AROUND
-            shown = ("…" if start else "") + text[start:end] + ("…" if end < len(text) else "")
-            shown = " ".join(shown.split())
-            if shown not in examples:
-                examples.append(shown)
+                for kind in sorted({datum.kind.value for datum in found}):
+                    self._examples.add(kind, text)
 
     def report(self) -> MaskingReport:
         """The counts so far."""
@@ -65,5 +81,5 @@ class MaskingTally:
             dropped_rows=self._dropped,
             replaced=dict(sorted(self._replaced.items())),
             kept=dict(sorted(self._kept.items())),
-            examples={kind: self._examples[kind] for kind in sorted(self._examples)},
+            examples=self._examples.by_kind(),
         )

@@ -27,7 +27,7 @@ from data_prep.stored_rows import StoredRows
 from data_prep.workers import Task
 from storage.files import folder_written_whole, read_json, write_json_atomically
 
-ROWS_FILE, REMOVED_FILE, MASKED_FILE = "rows.parquet", "removed.jsonl", "masked.jsonl"
+ROWS_FILE, REMOVED_FILE, MASKED_FILE, KEPT_FILE = "rows.parquet", "removed.jsonl", "masked.jsonl", "kept.jsonl"
 FINGERPRINTS_FILE, DONE_FILE = "fingerprints.npy", "done.json"
 CHUNK_SCHEMA = pyarrow.schema(
     [
@@ -72,8 +72,6 @@ class CleanedChunk(Record):
     removed: dict[str, int]
     masked: dict[str, int]
     """Replacements in the rows that stayed, by kind."""
-    kept_personal_data: dict[str, int]
-    """Personal data that the policy keeps, by kind."""
     quality_before: JsonObject
     """Histogram of the quality scores of all rows, before any was taken out."""
 
@@ -135,6 +133,14 @@ class _Cleaner:
             fingerprint_rows(kept, self._plan.policy.duplicates).save(folder / FINGERPRINTS_FILE)
             items = [item for index in stays for item in _masked_items(normalised[index], masked[index])]
             _write_lines(folder / MASKED_FILE, items)
+            _write_lines(
+                folder / KEPT_FILE,
+                [
+                    {"row": clean[index].row_id, "kind": datum.kind.value}
+                    for index in stays
+                    for datum in masked[index].kept
+                ],
+            )
             _write_lines(folder / REMOVED_FILE, work.removed_lines)
             record = CleanedChunk(
                 rows=len(kept),
@@ -142,7 +148,6 @@ class _Cleaner:
                 removed=_count(str(line["reason"]) for line in work.removed_lines),
                 masked=_count(str(item["kind"]) for item in items),
                 quality_before=histogram(numpy.array([quality.score for quality in qualities]), 0, 1),
-                kept_personal_data=_count(datum.kind.value for index in stays for datum in masked[index].kept),
             )
             write_json_atomically(folder / DONE_FILE, record.model_dump(mode="json"))
         return record

@@ -17,11 +17,15 @@ from pydantic import JsonValue
 
 from contracts.data_policy import DataPolicy
 from contracts.datasets import ImportedDataset, PrepareRequest
-from contracts.enums import PersonalDataKind, RemovalReason, Split
+from contracts.enums import RemovalReason, Split
 from contracts.errors import InvalidDataError
 from contracts.record import JsonObject
 from data_prep.duplicates.finding import Duplicates, find_against, find_duplicates
 from data_prep.imports.importing import imported_chunks
+from data_prep.masking.report import MaskingExamples, MaskingReport
+from data_prep.preparation.cleaning import (
+    KEPT_FILE as CHUNK_KEPT_FILE,
+)
 from data_prep.preparation.cleaning import (
     MASKED_FILE as CHUNK_MASKED_FILE,
 )
@@ -41,7 +45,6 @@ from data_prep.preparation.deciding import Identities, identify
 from data_prep.preparation.steps import StepRecord, step, sum_steps
 from data_prep.removal import Removal
 from data_prep.rows import OnProgress, Row
-from data_prep.statistics.examples import EXAMPLES, masked_example
 from data_prep.statistics.measuring import MEASURED_COLUMNS, Tokenizer, describe, evenly_spaced
 from data_prep.statistics.report import REPORT_FILE, write_report
 from data_prep.versions.manifest import MAIN, SHORT, Recipe, VersionManifest, code_revision, read_manifest
@@ -52,6 +55,8 @@ from data_prep.versions.writing import VersionWriter, find_version
 from data_prep.workers import default_workers, run_pieces
 from storage.files import write_json_atomically
 
+REMOVED_EXAMPLES = 3
+"""Of each reason of removal."""
 LARGEST_CLUSTERS = 20
 """Of duplicates, listed in the statistics."""
 
@@ -146,8 +151,8 @@ def _prepare(
         told |= {
             "quality_before": _sum_histograms([chunk.quality_before for chunk in chunks]),
             "duplicates": duplicates.describe(rows),
-            "kept_personal_data": _sum_counts([chunk.kept_personal_data for chunk in chunks]),
-            "examples": {"removed": {**written.removed_examples}, "masked": {**written.masked_examples}},
+            "masking": written.masking(removed[RemovalReason.PERSONAL_DATA.value]).model_dump(mode="json"),
+            "examples": {"removed": {**written.removed_examples}},
         }
         write_json_atomically(writer.path(STATISTICS_FILE), told)
         folder, manifest = writer.commit(
@@ -186,8 +191,22 @@ class _Written:
     columns: pyarrow.Table
     sample: list[Row]
     masked: Counter[str]
+    """Replacements by kind."""
+    masked_rows: int
+    kept_personal_data: Counter[str]
+    masked_examples: MaskingExamples
     removed_examples: dict[str, list[JsonValue]]
-    masked_examples: dict[str, list[JsonValue]]
+
+    def masking(self, dropped_rows: int) -> MaskingReport:
+        """What masking did to the version's rows."""
+        return MaskingReport(
+            rows=self.columns.num_rows,
+            masked_rows=self.masked_rows,
+            dropped_rows=dropped_rows,
+            replaced=dict(sorted(self.masked.items())),
+            kept=dict(sorted(self.kept_personal_data.items())),
+            examples=self.masked_examples.by_kind(),
+        )
 
 
 def _write_rows(
@@ -196,9 +215,10 @@ def _write_rows(
     """The rows that stay, in source order, and beside them what was removed and masked."""
     kept = found.reasons == 0
     chosen = numpy.flatnonzero(kept)[evenly_spaced(int(kept.sum()))]
-    columns, sample, masked = [], [], Counter[str]()
+    columns, sample = [], []
+    masked, kept_personal_data, masked_rows = Counter[str](), Counter[str](), 0
     removed_examples: dict[str, list[JsonValue]] = {}
-    masked_examples: dict[str, list[JsonValue]] = {}
+    masked_examples = MaskingExamples()
     done = 0
     with (
         writer.path(REMOVED_FILE).open("w", encoding="utf-8") as removed_file,
@@ -209,30 +229,41 @@ def _write_rows(
             whole = rows.table(chunk)
             for line in _removed_lines(rows, chunk, whole, found):
                 removed_file.write(json.dumps(line, ensure_ascii=False) + "\n")
-                _note(removed_examples, str(line["reason"]), line)
+                listed = removed_examples.setdefault(str(line["reason"]), [])
+                if len(listed) < REMOVED_EXAMPLES and line not in listed:
+                    listed.append(line)
             table = whole.filter(pyarrow.array(kept[start:stop]))
             place_of = {name: place for place, name in enumerate(table["row"].to_pylist())}
+            kept_items = [json.loads(text) for text in _lines(rows.folder(chunk) / CHUNK_KEPT_FILE)]
+            kept_personal_data.update(item["kind"] for item in kept_items if item["row"] in place_of)
+            shows_data = {item["row"] for item in kept_items}
+            masked_here = set()
             for text in _lines(rows.folder(chunk) / CHUNK_MASKED_FILE):
                 item = json.loads(text)
                 if item["row"] in place_of:
                     masked[item["kind"]] += 1
+                    masked_here.add(item["row"])
                     masked_file.write(text)
-                    if len(masked_examples.get(item["kind"], [])) < EXAMPLES:
+                    if masked_examples.wants(item["kind"]) and item["row"] not in shows_data:
                         (row,) = chunk_rows(table.slice(place_of[item["row"]], 1))
-                        _note(masked_examples, item["kind"], masked_example(PersonalDataKind(item["kind"]), row))
+                        for message in row.messages:
+                            masked_examples.add(item["kind"], message.content)
+            masked_rows += len(masked_here)
             here = slice(done, done + table.num_rows)
             writer.add_table(table, identities.sides[here], identities.keys[here])
             done += table.num_rows
             sample += chunk_rows(whole.take(pyarrow.array(chosen[(chosen >= start) & (chosen < stop)] - start)))
             columns.append(table.select(MEASURED_COLUMNS))
             tell("writing the version", stop, len(rows))
-    return _Written(pyarrow.concat_tables(columns), sample, masked, removed_examples, masked_examples)
-
-
-def _note(examples: dict[str, list[JsonValue]], name: str, example: JsonObject | None) -> None:
-    listed = examples.setdefault(name, [])
-    if example is not None and len(listed) < EXAMPLES and example not in listed:
-        listed.append(example)
+    return _Written(
+        columns=pyarrow.concat_tables(columns),
+        sample=sample,
+        masked=masked,
+        masked_rows=masked_rows,
+        kept_personal_data=kept_personal_data,
+        masked_examples=masked_examples,
+        removed_examples=removed_examples,
+    )
 
 
 def _clean(preparation: Preparation, work_dir: Path, tell: OnProgress) -> list[CleanedChunk]:
@@ -374,13 +405,6 @@ def _removed_lines(rows: CleanedRows, chunk: int, table: pyarrow.Table, found: _
 def _lines(path: Path) -> Iterator[str]:
     with path.open(encoding="utf-8") as stream:
         yield from stream
-
-
-def _sum_counts(counts: Sequence[Mapping[str, int]]) -> JsonObject:
-    total = Counter[str]()
-    for one in counts:
-        total.update(one)
-    return dict(sorted(total.items()))
 
 
 def _sum_histograms(histograms: Sequence[JsonObject]) -> JsonObject:

@@ -23,7 +23,7 @@ MAX_NAMED_ROWS = 50
 _BATCH = 2000
 
 _START = r"(?<![가-힣])"
-_GROUPS: Mapping[ProtectedAttribute, Mapping[str, str]] = {
+GROUP_PATTERNS: Mapping[ProtectedAttribute, Mapping[str, str]] = {
     ProtectedAttribute.GENDER: {
         "female": rf"여성|여자|{_START}(?:여학생|여직원|아줌마|아주머니|할머니|소녀|아가씨|며느리|주부|엄마|어머니|손녀|한녀|김치녀|된장녀|맘충)",
         "male": rf"남성|{_START}(?:남자|남학생|남직원|아저씨|할아버지|소년|사위|아빠|아버지|손자|한남|총각)",
@@ -95,6 +95,7 @@ _GROUPS: Mapping[ProtectedAttribute, Mapping[str, str]] = {
         "right": r"보수|우파|수꼴|국민의힘|새누리|토착왜구|태극기\s?부대|우익|일베",
     },
 }
+"""What names each group; their words for people are contracts.words.GROUPS."""
 _GENERALISES = re.compile(
     r"(?:들은|들이|이라서|라서|라\s?그런지|이란|들\s?때문|답게|답지|주제에|같은\s?(?:것들|년|놈)|특유의)"
     r"|(?:은|는|이|가)\s?(?:원래|다\s|항상|늘\s|역시|절대|무조건|전부|하나같이|죄다|대체로|태생)"
@@ -245,13 +246,13 @@ def _attribute_report(
 def _patterns() -> dict[ProtectedAttribute, dict[str, re.Pattern[str]]]:
     return {
         attribute: {group: re.compile(pattern) for group, pattern in groups.items()}
-        for attribute, groups in _GROUPS.items()
+        for attribute, groups in GROUP_PATTERNS.items()
     }
 
 
 @cache
 def _any_group() -> re.Pattern[str]:
-    return re.compile("|".join(pattern for groups in _GROUPS.values() for pattern in groups.values()))
+    return re.compile("|".join(pattern for groups in GROUP_PATTERNS.values() for pattern in groups.values()))
 
 
 def _batches(rows: Iterable[Row]) -> Iterable[list[Row]]:

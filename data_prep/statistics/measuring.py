@@ -1,6 +1,6 @@
 """Statistics of a dataset version, from columns: a row costs some nanoseconds, so a million rows cost a second.
 
-What needs the texts themselves (tokens, words) is measured on a sample of rows, evenly spaced, and says so.
+What needs the texts themselves (tokens, words, whom they speak of) is measured on a sample of rows, evenly spaced, and says so.
 """
 
 from collections import Counter
@@ -15,9 +15,12 @@ from numpy.typing import NDArray
 
 from contracts.enums import Split
 from contracts.record import JsonObject
+from data_prep.quality.bias import bias_report
 from data_prep.rows import Row
 
 SAMPLE_ROWS = 20_000
+BIAS_ROWS = 5_000
+"""Of the sample: 0.7 ms each."""
 HISTOGRAM_BINS = 20
 LISTED = 20
 """Of sources, words and categories, the most frequent ones."""
@@ -81,6 +84,7 @@ def describe(
         },
         "turns": {str(turns): count for turns, count in sorted(Counter(table["turns"].to_pylist()).items())},
         "sample": _describe_sample(sample, tokenizer),
+        "bias": bias_report(sample[place] for place in evenly_spaced(len(sample), BIAS_ROWS)).model_dump(mode="json"),
     }
 
 

@@ -1,19 +1,25 @@
 """The report of a dataset version: one HTML file, Korean and English, with its pictures inside."""
 
 import html
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from contracts.enums import PersonalDataKind, RemovalReason, Split
+from contracts.enums import PersonalDataKind, ProtectedAttribute, RemovalReason, Split
 from contracts.errors import NotFoundError
 from contracts.record import JsonObject
+from contracts.words import GROUPS, PERSONAL_DATA_KINDS, PROTECTED_ATTRIBUTES, REMOVAL_REASONS
 from data_prep.versions.names import MANIFEST_FILE, STATISTICS_FILE
 from storage.files import read_json, write_text_atomically
 
 LANGUAGES = ("ko", "en")
 REPORT_FILE = "report.html"
 SHOWN_CLUSTERS = 10
+SHOWN_EXAMPLES = 2
+"""Of each kind of personal data."""
+SHOWN_FLAGGED = 20
+"""Rows of the bias report to look at; the statistics name more."""
 
 _WORDS: dict[str, tuple[str, str]] = {
     "title": ("데이터셋 보고서", "Dataset report"),
@@ -32,8 +38,26 @@ _WORDS: dict[str, tuple[str, str]] = {
     "changed": ("고친 행", "rows changed"),
     "why": ("사유", "reasons"),
     "removed": ("제외한 이유", "Why rows were removed"),
-    "examples": ("보기 (개인정보는 가렸습니다)", "Examples (personal data masked)"),
-    "personal": ("개인정보", "Personal data"),
+    "examples": ("제외한 행의 보기 (개인정보는 가렸습니다)", "Examples of removed rows (personal data masked)"),
+    "personal": ("가린 개인정보", "Personal data masked"),
+    "masked_rows": (
+        "{rows:,}행 가운데 {masked:,}행에서 가렸습니다. 개인정보 때문에 제외한 행은 {dropped:,}행입니다.",
+        "Masked in {masked:,} of {rows:,} rows; {dropped:,} rows were taken out for their personal data.",
+    ),
+    "kept_data": ("정책에 따라 남긴 것: {kinds}", "Left in by the policy: {kinds}"),
+    "bias": ("누구를 어떻게 말하는가", "Whom the rows speak of, and how"),
+    "bias_told": (
+        "표본 {rows:,}행 가운데 {named:,}행이 사람의 집단을 말합니다. 전체 평균 유해 점수는 {mean:.3f}입니다. 낱말로 찾은 것이므로 "
+        "살펴볼 곳을 알려 줄 뿐, 판정이 아닙니다.",
+        "Of a sample of {rows:,} rows, {named:,} speak of a group of people; the mean toxicity score of all is {mean:.3f}. Found by "
+        "words: it says where to look and judges nothing.",
+    ),
+    "group": ("집단", "group"),
+    "group_toxicity": ("평균 유해 점수", "mean toxicity"),
+    "toxic_rows": ("유해한 행", "toxic"),
+    "biased_rows": ("치우친 행", "biased"),
+    "generalising_rows": ("싸잡아 말하는 행", "generalising"),
+    "where_to_look": ("살펴볼 행", "Rows to look at"),
     "quality": ("품질 점수: 정제 전과 후", "Quality score, before and after cleaning"),
     "before": ("정제 전", "before"),
     "after": ("정제 후", "after"),
@@ -69,38 +93,6 @@ _WORDS: dict[str, tuple[str, str]] = {
     "other_versions": ("다른 버전과 겹침", "overlap with other versions"),
     "quality_step": ("품질 규칙", "quality rules"),
 }
-_REASONS: dict[RemovalReason, tuple[str, str]] = {
-    RemovalReason.BROKEN_ROW: ("읽을 수 없는 행", "cannot be read"),
-    RemovalReason.EXACT_DUPLICATE: ("똑같은 중복", "exact duplicate"),
-    RemovalReason.NEAR_DUPLICATE: ("거의 같은 중복", "near duplicate"),
-    RemovalReason.TOO_SHORT: ("너무 짧은 답변", "answer too short"),
-    RemovalReason.TOO_LONG: ("너무 긴 답변", "answer too long"),
-    RemovalReason.REPETITION: ("되풀이되는 내용", "repetition"),
-    RemovalReason.LOW_QUALITY: ("낮은 품질", "low quality"),
-    RemovalReason.FOUL_LANGUAGE: ("비속어", "foul language"),
-    RemovalReason.LEAKS_TEST_CASE: ("평가 문항과 겹침", "asks a test question"),
-    RemovalReason.PERSONAL_DATA: ("개인정보", "personal data"),
-    RemovalReason.TOXIC: ("유해한 표현", "toxic"),
-    RemovalReason.WRONG_LANGUAGE: ("한국어가 아님", "not Korean"),
-    RemovalReason.REFUSAL: ("답변 거절", "refuses to answer"),
-    RemovalReason.TRUNCATED: ("끊긴 답변", "breaks off"),
-    RemovalReason.OTHER_VERSION: ("다른 버전에 있음", "in another version"),
-}
-_KINDS_ENGLISH: dict[PersonalDataKind, str] = {
-    PersonalDataKind.NAME: "name",
-    PersonalDataKind.RESIDENT_NUMBER: "resident number",
-    PersonalDataKind.FOREIGNER_NUMBER: "foreigner number",
-    PersonalDataKind.PASSPORT_NUMBER: "passport number",
-    PersonalDataKind.DRIVER_LICENCE_NUMBER: "driving licence",
-    PersonalDataKind.BUSINESS_NUMBER: "business number",
-    PersonalDataKind.PHONE_NUMBER: "phone number",
-    PersonalDataKind.EMAIL: "e-mail",
-    PersonalDataKind.CARD_NUMBER: "card number",
-    PersonalDataKind.ACCOUNT_NUMBER: "bank account",
-    PersonalDataKind.IP_ADDRESS: "IP address",
-    PersonalDataKind.CAR_PLATE: "car plate",
-    PersonalDataKind.ADDRESS: "address",
-}
 
 _STYLE = """
 :root{--ink:#1c2733;--muted:#5b6b7b;--line:#d9e0e7;--page:#f5f7f9;--card:#fff;--one:#0b6bcb;--two:#c9dcf2;--warn:#b5541c}
@@ -118,6 +110,7 @@ svg{width:100%;height:auto;display:block}svg text{fill:var(--muted);font-size:11
 mark{background:none;color:var(--warn);font-weight:600}button{font:inherit;border:1px solid var(--line);background:var(--card);color:var(--ink);border-radius:8px;padding:6px 14px;cursor:pointer}
 body.ko .en,body.en .ko{display:none}.bar{display:grid;grid-template-columns:minmax(90px,38%) 1fr auto;gap:8px;align-items:center;margin:3px 0}
 .bar i{display:block;height:14px;background:var(--one);border-radius:3px;min-width:2px}.bar span:first-child{overflow:hidden;text-overflow:ellipsis;white-space:nowrap}
+.thin{background:var(--two);height:4px;border-radius:2px;max-width:220px}.thin i{display:block;height:4px;background:var(--one);border-radius:2px}
 .bar span:last-child{text-align:right;font-variant-numeric:tabular-nums}code{font-size:13px;word-break:break-all}
 @media print{button{display:none}section{break-inside:avoid}}
 """
@@ -161,7 +154,7 @@ def render_report(manifest: JsonObject, statistics: JsonObject, language: str = 
         _section("steps", _steps(manifest)),
         "<div class=two>",
         _section("removed", _bars(removed_counts, _reason)),
-        _section("personal", _bars(masked, _kind)),
+        _section("personal", _masking(_mapping(statistics.get("masking")), masked)),
         "</div>",
         _section("examples", _examples(_mapping(statistics.get("examples")))),
         "<div class=two>",
@@ -170,6 +163,7 @@ def render_report(manifest: JsonObject, statistics: JsonObject, language: str = 
         ),
         _section("toxicity", _chart(_mapping(histograms["toxicity"]))),
         "</div>",
+        _section("bias", _bias(_mapping(statistics.get("bias")))),
         _section(
             "lengths",
             "<div class=two>"
@@ -215,11 +209,11 @@ def _both(key: str, **values: object) -> str:
 
 
 def _reason(value: str) -> str:
-    return _spans(*_REASONS[RemovalReason(value)])
+    return _spans(*REMOVAL_REASONS[RemovalReason(value)])
 
 
 def _kind(value: str) -> str:
-    return _spans(value, _KINDS_ENGLISH[PersonalDataKind(value)])
+    return _spans(*PERSONAL_DATA_KINDS[PersonalDataKind(value)])
 
 
 def _section(title: str, content: str) -> str:
@@ -296,21 +290,89 @@ def _steps(manifest: JsonObject) -> str:
 
 def _examples(examples: Mapping[str, Any]) -> str:
     lines = []
-    removed, masked = _mapping(examples.get("removed")), _mapping(examples.get("masked"))
+    removed = _mapping(examples.get("removed"))
     for reason in RemovalReason:
         lines += [
             f"<tr><td>{_reason(reason)}</td><td><code>{_safe(line['row'])}</code></td>"
             f"<td>{_safe(line['question'])}<div class=muted>{_safe(line['detail'])}</div></td></tr>"
             for line in removed.get(reason.value, [])
         ]
-    for kind in PersonalDataKind:
-        for line in masked.get(kind.value, []):
-            token = _safe(kind.token)
-            text = _safe(line["text"]).replace(token, f"<mark>{token}</mark>")
-            lines.append(
-                f"<tr><td>{_kind(kind.value)}</td><td><code>{_safe(line['row'])}</code></td><td>{text}</td></tr>"
-            )
     return f"<table>{''.join(lines)}</table>" if lines else ""
+
+
+def _masking(report: Mapping[str, Any], masked: Mapping[str, Any]) -> str:
+    """Counts by kind, and for each some places as they read now."""
+    if not report:
+        return _bars(masked, _kind)
+    told = _both("masked_rows", rows=report["rows"], masked=report["masked_rows"], dropped=report["dropped_rows"])
+    body = f"<p class=muted>{told}</p>{_bars(masked, _kind)}"
+    kept = _mapping(report["kept"])
+    if kept:
+        korean, english = (
+            ", ".join(
+                f"{PERSONAL_DATA_KINDS[PersonalDataKind(kind)].of(language)} {count:,}" for kind, count in kept.items()
+            )
+            for language in LANGUAGES
+        )
+        body += f"<p>{_spans(_WORDS['kept_data'][0].format(kinds=korean), _WORDS['kept_data'][1].format(kinds=english))}</p>"
+    lines = "".join(
+        f"<tr><td>{_kind(kind.value)}</td><td>{_marked(kind, text)}</td></tr>"
+        for kind in PersonalDataKind
+        for text in _mapping(report["examples"]).get(kind.value, [])[:SHOWN_EXAMPLES]
+    )
+    return body + (f"<table>{lines}</table>" if lines else "")
+
+
+def _marked(kind: PersonalDataKind, text: str) -> str:
+    """The text with the tokens and pseudonyms of the kind standing out."""
+    return re.sub(
+        rf"\[{re.escape(_safe(kind.value))}(?:-[0-9A-Z]+)?\]", lambda token: f"<mark>{token[0]}</mark>", _safe(text)
+    )
+
+
+def _bias(report: Mapping[str, Any]) -> str:
+    """The groups that rows speak of, by attribute, the most frequent first."""
+    if not report or not report["rows"]:
+        return ""
+    told = _both(
+        "bias_told", rows=report["rows"], named=report["rows_with_groups"], mean=float(report["mean_toxicity"])
+    )
+    head = "".join(
+        f"<th{'' if key == 'group' else ' class=n'}>{_both(key)}</th>"
+        for key in ("group", "rows", "share", "group_toxicity", "toxic_rows", "biased_rows", "generalising_rows")
+    )
+    groups = [
+        (ProtectedAttribute(attribute["attribute"]), group)
+        for attribute in report["attributes"]
+        for group in attribute["groups"]
+    ]
+    most = max((int(group["rows"]) for _, group in groups), default=1)
+    lines, last = [], None
+    for attribute, group in groups:
+        if attribute is not last:
+            lines.append(f"<tr><th colspan=7>{_spans(*PROTECTED_ATTRIBUTES[attribute])}</th></tr>")
+            last = attribute
+        bar = f'<div class=thin><i style="width:{100 * int(group["rows"]) / most:.1f}%"></i></div>'
+        lines.append(
+            f"<tr><td>{_spans(*GROUPS[attribute][group['group']])}{bar}</td><td class=n>{int(group['rows']):,}</td>"
+            f"<td class=n>{float(group['share']):.1%}</td><td class=n>{float(group['mean_toxicity']):.3f}</td>"
+            + "".join(
+                f"<td class=n>{_standing_out(int(group[name]))}</td>"
+                for name in ("toxic_rows", "biased_rows", "generalising_rows")
+            )
+            + "</tr>"
+        )
+    flagged = list(dict.fromkeys(row for _, group in groups for row in group["flagged"]))[:SHOWN_FLAGGED]
+    look = "".join(f" <code>{_safe(row)}</code>" for row in flagged)
+    return (
+        f"<p class=muted>{told}</p>"
+        + (f"<table><tr>{head}</tr>{''.join(lines)}</table>" if lines else "")
+        + (f"<p>{_both('where_to_look')}:{look}</p>" if look else "")
+    )
+
+
+def _standing_out(count: int) -> str:
+    return f"<mark>{count:,}</mark>" if count else "0"
 
 
 def _tokens(told: Mapping[str, Any]) -> str:

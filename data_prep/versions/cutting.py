@@ -11,6 +11,7 @@ from contracts.errors import NotFoundError
 from data_prep.normalisation import question_key
 from data_prep.preparation.steps import StepRecord
 from data_prep.rows import messages_from_json
+from data_prep.statistics.measuring import Tokenizer
 from data_prep.versions.describing import DescribedWriter
 from data_prep.versions.manifest import Recipe, VersionManifest, code_revision
 from data_prep.versions.names import CONTENT_FILES, INDEX_FILE
@@ -33,7 +34,13 @@ def report_version_split(name_dir: Path, manifest: VersionManifest) -> SplitRepo
 
 
 def cut_again(
-    name_dir: Path, branch: str, ratios: Ratios, *, unit: SplitUnit | None = None, seed: int | None = None
+    name_dir: Path,
+    branch: str,
+    ratios: Ratios,
+    *,
+    unit: SplitUnit | None = None,
+    seed: int | None = None,
+    tokenizer: Tokenizer | None = None,
 ) -> tuple[Path, VersionManifest]:
     """The rows of the branch's newest version in other ratios: a new commit. Rows may change sides: that is asked for."""
     ends_at = head(name_dir, branch)
@@ -54,7 +61,7 @@ def cut_again(
     categories, groups, _ = _columns(name_dir, before, request.split_unit)
     sides = iter(assign_sides(categories, groups, ratios, request.seed))
     with VersionWriter(name_dir, branch) as writer:
-        described = DescribedWriter(writer, len(groups))
+        described = DescribedWriter(writer, len(groups), tokenizer)
         for table, _ in read_in_source_order(commit_folder(name_dir, ends_at)):
             described.add_table(table, [next(sides) for _ in range(table.num_rows)])
         described.write_statistics()

@@ -6,7 +6,7 @@ import pyarrow
 
 from contracts.enums import Split
 from data_prep.rows import Row, messages_from_json
-from data_prep.statistics.measuring import SAMPLE_ROWS, describe
+from data_prep.statistics.measuring import SAMPLE_ROWS, Tokenizer, describe
 from data_prep.versions.names import STATISTICS_FILE
 from data_prep.versions.writing import VersionWriter
 from storage.files import write_json_atomically
@@ -15,8 +15,9 @@ from storage.files import write_json_atomically
 class DescribedWriter:
     """Hands rows on to a writer and measures them. `rows` is how many there will be, to space the sample evenly."""
 
-    def __init__(self, writer: VersionWriter, rows: int) -> None:
+    def __init__(self, writer: VersionWriter, rows: int, tokenizer: Tokenizer | None = None) -> None:
         self._writer = writer
+        self._tokenizer = tokenizer
         self._every = max(1, -(-rows // SAMPLE_ROWS))
         self._seen = 0
         self._measured: list[pyarrow.Table] = []
@@ -38,9 +39,10 @@ class DescribedWriter:
         self._seen += len(rows)
 
     def write_statistics(self) -> Path:
-        """The version's statistics file; tokens are not counted."""
+        """The version's statistics file."""
         path = self._writer.path(STATISTICS_FILE)
-        write_json_atomically(path, describe(pyarrow.concat_tables(self._measured), self._sides, self._sample, None))
+        told = describe(pyarrow.concat_tables(self._measured), self._sides, self._sample, self._tokenizer)
+        write_json_atomically(path, told)
         return path
 
 

@@ -13,6 +13,7 @@ from contracts.enums import RemovalReason, Split, SplitUnit
 from contracts.errors import ConflictError, InvalidDataError
 from contracts.record import Record
 from data_prep.preparation.steps import StepRecord
+from data_prep.statistics.measuring import Tokenizer
 from data_prep.versions.describing import DescribedWriter
 from data_prep.versions.difference import RowDigest, digests, shared_parts
 from data_prep.versions.history import is_ancestor, merge_base
@@ -49,12 +50,13 @@ def merge(
     theirs: str,
     *,
     message: str = "",
+    tokenizer: Tokenizer | None = None,
 ) -> Merge:
     """Bring the rows of the commit `theirs` into the branch.
 
     Three-way, by the rows' keys, from the nearest commit that both have in their past: what only one side added, changed
     or removed is taken. Raises ConflictError that lists the keys when both did different things to a row. A source document
-    stays on the side of the split where the branch has it.
+    stays on the side of the split where the branch has it. The tokenizer counts tokens for the statistics.
     """
     ours = head(name_dir, branch)
     if ours is None:
@@ -78,7 +80,7 @@ def merge(
     )
     plan.refuse_conflicts(name_dir.name, branch, theirs)
     with VersionWriter(name_dir, branch) as writer:
-        described = DescribedWriter(writer, our.total_samples + len(plan.added) - len(plan.removed))
+        described = DescribedWriter(writer, our.total_samples + len(plan.added) - len(plan.removed), tokenizer)
         moved = _write(name_dir, described, our, their, plan)
         described.write_statistics()
         removed = _join_lines(REMOVED_FILE, name_dir, (our, their), writer.path(REMOVED_FILE), "reason")

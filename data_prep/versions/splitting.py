@@ -19,8 +19,6 @@ from numpy.typing import NDArray
 
 from contracts.enums import Split, SplitUnit
 from contracts.record import Record
-from data_prep.normalisation import comparable
-from data_prep.rows import Row
 
 _MIN_ROWS_FOR_EVERY_SIDE = 10
 _LEAST, _MOST = 0.5, 2.0
@@ -75,12 +73,6 @@ def group_of(source: str, question: int, unit: SplitUnit) -> str:
     if unit is SplitUnit.DOCUMENT and source:
         return f"document:{source}"
     return f"question:{question}"
-
-
-def split_rows(rows: Sequence[Row], ratios: Ratios, seed: int) -> list[Split]:
-    """The side of every row; rows with one question are on one side."""
-    groups = [comparable(row.question) or row.question for row in rows]
-    return assign_sides([row.category for row in rows], groups, ratios, seed)
 
 
 def assign_sides(

@@ -62,6 +62,38 @@ STATISTICS = {
     },
     "sources": 3,
     "largest_sources": {"통행료 수납 규정.md": 96, "도로 작업 안전 지침.md": 81, "물품 계약 지침.md": 64},
+    "masking": {
+        "rows": 1234,
+        "masked_rows": 73,
+        "dropped_rows": 2,
+        "replaced": {"전화번호": 41, "이름": 40},
+        "kept": {"이메일": 3},
+        "examples": {"이름": ["담당자 [이름] 대리에게 문의"], "전화번호": ["영업소 [전화번호]로 <b>연락</b>"]},
+    },
+    "bias": {
+        "rows": 1234,
+        "rows_with_groups": 18,
+        "mean_toxicity": 0.034,
+        "attributes": [
+            {
+                "attribute": "disability",
+                "rows": 18,
+                "toxicity_gap": 0.0,
+                "groups": [
+                    {
+                        "group": "any",
+                        "rows": 18,
+                        "share": 0.0146,
+                        "mean_toxicity": 0.051,
+                        "toxic_rows": 0,
+                        "biased_rows": 1,
+                        "generalising_rows": 0,
+                        "flagged": ["regulations.jsonl:77"],
+                    }
+                ],
+            }
+        ],
+    },
 }
 QUESTIONS = (
     ("영업소에서 통행료 영수증을 다시 받으려면 며칠 안에 신청해야 하나요?", "30일", "통행료"),

@@ -5,7 +5,6 @@ import string
 import pytest
 
 from contracts import enums
-from contracts.enums import PersonalDataKind
 from dashboard.reading import CaseOutcome, CurveSource, RunState, ServiceName
 from dashboard.texts import Language, Words, section_of, table, translate
 from tests.conftest import REPOSITORY_ROOT
@@ -15,6 +14,7 @@ SHOWN_SETS = [
     enums.StageStatus, enums.JobStatus, enums.JobKind, enums.JobState, enums.RemovalReason, enums.QualityCheckType,
     enums.GateDecision, enums.Metric, enums.ModelStatus, enums.ModelFormat, enums.ServerBackend, enums.Method,
     enums.Arm, enums.ExperimentStatus, enums.StageName, enums.Split,
+    enums.PersonalDataKind, enums.ProtectedAttribute,
     enums.QuestionTemplate, enums.ReviewVerdict, enums.SampleFault, RunState, CaseOutcome,
 ]  # fmt: skip
 KOREAN = re.compile(r"[\u1100-\u11ff\u3130-\u318f\uac00-\ud7a3]")
@@ -71,7 +71,6 @@ def test_every_key_that_is_built_from_a_name_exists(language):
     built = [f"overview.service_{name.value}" for name in ServiceName]
     built += [f"chart.source_{source.value}" for source in CurveSource]
     built += [f"ab_tests.arm_{arm.value}" for arm in enums.Arm]
-    built += [f"masked_kind.{kind.value}" for kind in PersonalDataKind]
     built += [f"chart.{which}" for which in ("base", "tuned")]
     built += [f"progress_stage.{stage}" for stage in ("starting", "training", "evaluating", "asking", "saving")]
     built += [

@@ -135,6 +135,25 @@ def test_the_kept_row_is_the_best_and_of_equal_ones_the_first():
     assert (cluster.kept, cluster.removed, cluster.best_quality) == (0, (1, 2, 3), False)
 
 
+def test_of_rows_that_say_the_same_the_best_stays_and_is_named():
+    rows = [
+        row("담당 부서는?", "영업관리처입니다.", "a:1"),
+        row("담당부서는", "영업관리처입니다!", "a:2"),
+        row("담당 부서는?", "재무처입니다.", "a:3"),
+    ]
+
+    found = found_in(rows, [0.8, 0.9, 0.9])
+
+    assert found.kept_by.tolist() == [1, 1, 2]
+    assert found.reason.tolist() == [Reason.EXACT, Reason.NONE, Reason.NONE]
+
+
+def test_a_decimal_point_tells_two_answers_apart():
+    found = found_in([row("비율은?", "3.5퍼센트입니다."), row("비율은?", "35퍼센트입니다.")])
+
+    assert found.kept_by.tolist() == [0, 1]
+
+
 def test_the_similarity_is_that_with_the_row_that_stays():
     rows = [row("분할 납부는?", ANSWER * 3), row("분할 납부는?", ANSWER * 3 + " 끝")]
 

@@ -82,6 +82,12 @@ def test_parquet_documents_become_questions_by_the_template(inbox):
     ]
 
 
+def test_nobody_but_the_owner_reads_rows_that_are_not_masked_yet(inbox):
+    imported = inbox.bring_in(inbox.put("rows.jsonl", json.dumps({"question": "가?", "answer": "나."})))
+
+    assert Path(imported.rows_path).parent.stat().st_mode & 0o777 == 0o700
+
+
 def test_metadata_and_place_travel_with_the_row(inbox):
     row = {"question": "가?", "answer": "나.", "metadata": {"category": "tolls", "quality_score": 0.9, "x": [1]}}
     file = inbox.put("rows.jsonl", "\n\n" + json.dumps(row))

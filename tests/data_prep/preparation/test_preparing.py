@@ -45,6 +45,49 @@ def test_flaws_are_removed_copies_too_and_personal_data_is_masked(import_lines, 
     assert "홍길동" not in "".join(path.read_text("utf-8") for path in folder.glob("*.json*"))
 
 
+def test_masking_is_reported_with_counts_and_examples_that_hold_no_value(import_lines, prepare):
+    lines = [
+        line("담당자가 누구인가요?", "담당자 홍길동에게 010-1234-5678로 연락하십시오.", category="안내"),
+        line("전자우편은 무엇인가요?", "gildong@example.kr 주소로 담당자 김영희에게 보내 주십시오.", category="안내"),
+        line("통행료는 어떻게 정하나요?", "통행료는 차종과 거리에 따라 정해집니다.", category="안내"),
+    ]
+    policy = DataPolicy(
+        masking=MaskingPolicy(
+            actions={PersonalDataKind.EMAIL: MaskingAction.KEEP, PersonalDataKind.NAME: MaskingAction.PSEUDONYMISE},
+            keep_reasons={PersonalDataKind.EMAIL: "공개된 대표 주소"},
+        )
+    )
+
+    folder, _ = prepare(import_lines(lines, 2), policy=policy, key=b"k" * 16)
+
+    told = json.loads((folder / "statistics.json").read_text("utf-8"))["masking"]
+    assert {name: told[name] for name in ("rows", "masked_rows", "dropped_rows")} == {
+        "rows": 3,
+        "masked_rows": 2,
+        "dropped_rows": 0,
+    }
+    assert told["replaced"] == {"이름": 2, "전화번호": 1}
+    assert told["kept"] == {"이메일": 1}
+    # the second row's surroundings would show the address that the policy keeps
+    assert [len(examples) for examples in told["examples"].values()] == [1, 1]
+    assert "담당자 [이름-" in told["examples"]["이름"][0]
+    assert not any(value in json.dumps(told, ensure_ascii=False) for value in ("홍길동", "1234", "gildong", "김영희"))
+
+
+def test_statistics_say_whom_the_rows_speak_of(import_lines, prepare):
+    lines = [
+        line("누가 안내하나요?", "여성 직원과 남성 직원이 함께 안내해 드립니다.", category="안내"),
+        line("통행료는 어떻게 정하나요?", "통행료는 차종과 거리에 따라 정해집니다.", category="안내"),
+    ]
+
+    folder, _ = prepare(import_lines(lines, 10))
+
+    told = json.loads((folder / "statistics.json").read_text("utf-8"))["bias"]
+    assert (told["rows"], told["rows_with_groups"]) == (2, 1)
+    assert [group["group"] for group in told["attributes"][0]["groups"]] == ["female", "male"]
+    assert "여성" in (folder / "report.html").read_text("utf-8")
+
+
 def test_the_version_is_the_same_in_any_chunks_and_with_any_workers(import_lines, prepare):
     whole = prepare(import_lines(many_lines(), 10_000), "whole")[1]
     cut = prepare(import_lines(many_lines(), 7), "cut", workers=3)[1]

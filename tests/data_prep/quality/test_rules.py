@@ -5,7 +5,6 @@ import unicodedata
 import pytest
 
 from contracts.enums import RemovalReason
-from data_prep.duplicates.exact import find_exact_duplicates
 from data_prep.duplicates.leakage import check_leakage
 from data_prep.normalisation import comparable, normalise
 from data_prep.quality.foul_language import check_foul_language
@@ -138,24 +137,6 @@ def test_the_score_that_came_with_the_row_counts_where_it_is_worse():
     removal = check_quality_score(score_quality(row("어디인가요?", good_text, quality_score=0.3)), 0.7)
     assert removal is not None
     assert removal.reason is RemovalReason.LOW_QUALITY
-
-
-def test_of_exact_duplicates_the_best_stays():
-    rows = [
-        row("담당 부서는?", "영업관리처입니다.", "a:1"),
-        row("담당부서는", "영업관리처입니다!", "a:2"),
-        row("담당 부서는?", "재무처입니다.", "a:3"),
-    ]
-
-    removed = find_exact_duplicates(rows, [0.8, 0.9, 0.9])
-
-    assert {rows[index].row_id: removal.detail for index, removal in removed.items()} == {"a:1": "same as a:2"}
-
-
-def test_a_decimal_point_tells_two_answers_apart():
-    rows = [row("비율은?", "3.5퍼센트입니다."), row("비율은?", "35퍼센트입니다.")]
-
-    assert find_exact_duplicates(rows, [1, 1]) == {}
 
 
 def test_a_test_question_is_recognised_but_for_spaces_and_punctuation():

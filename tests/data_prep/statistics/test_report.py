@@ -4,12 +4,8 @@ import re
 
 import pytest
 
-from contracts.enums import PersonalDataKind, RemovalReason
 from contracts.errors import NotFoundError
 from contracts.record import JsonObject
-from data_prep.rows import Message, Row
-from data_prep.statistics import report
-from data_prep.statistics.examples import masked_example
 from data_prep.statistics.report import render_report, write_report
 
 HISTOGRAM: JsonObject = {"edges": [0, 0.5, 1], "counts": [1, 3]}
@@ -28,7 +24,38 @@ STATISTICS: JsonObject = {
         "removed": {
             "too_short": [{"row": "a.jsonl:9", "question": "<script>alert(1)</script>", "detail": "2 characters"}]
         },
-        "masked": {"이름": [{"row": "a.jsonl:3", "text": "담당자 [이름]에게"}]},
+    },
+    "masking": {
+        "rows": 4,
+        "masked_rows": 1,
+        "dropped_rows": 2,
+        "replaced": {"이름": 1},
+        "kept": {"이메일": 3},
+        "examples": {"이름": ["담당자 [이름]에게", "대표 [이름-7QK2M3XA]의 <b>"]},
+    },
+    "bias": {
+        "rows": 4,
+        "rows_with_groups": 2,
+        "mean_toxicity": 0.11,
+        "attributes": [
+            {
+                "attribute": "gender",
+                "rows": 2,
+                "toxicity_gap": 0.0,
+                "groups": [
+                    {
+                        "group": "female",
+                        "rows": 2,
+                        "share": 0.5,
+                        "mean_toxicity": 0.41,
+                        "toxic_rows": 1,
+                        "biased_rows": 0,
+                        "generalising_rows": 1,
+                        "flagged": ["a.jsonl:7"],
+                    }
+                ],
+            }
+        ],
     },
 }
 MANIFEST: JsonObject = {
@@ -67,6 +94,38 @@ def test_the_page_needs_nothing_from_elsewhere():
     assert not re.search(r"(?:src|href)\s*=|@import|url\(|https?://", page)
 
 
+def test_the_page_tells_what_was_masked_and_what_the_policy_left():
+    page = render_report(MANIFEST, STATISTICS)
+
+    assert "4행 가운데 1행에서 가렸습니다. 개인정보 때문에 제외한 행은 2행입니다." in page
+    assert "Masked in 1 of 4 rows; 2 rows were taken out" in page
+    assert "정책에 따라 남긴 것: 이메일 3" in page
+    assert "Left in by the policy: e-mail 3" in page
+    assert "대표 <mark>[이름-7QK2M3XA]</mark>의 &lt;b&gt;" in page
+
+
+def test_the_page_tells_whom_the_rows_speak_of_and_where_to_look():
+    page = render_report(MANIFEST, STATISTICS)
+
+    for text in (
+        "표본 4행 가운데 2행이",
+        "Of a sample of 4 rows, 2 speak",
+        "성별",
+        "gender",
+        "여성",
+        "women",
+        "0.410",
+        "a.jsonl:7",
+    ):
+        assert text in page
+
+
+def test_a_version_from_before_these_reports_can_still_be_shown():
+    older = {name: told for name, told in STATISTICS.items() if name not in {"masking", "bias"}}
+
+    assert "가린 개인정보" in render_report(MANIFEST, older)
+
+
 def test_what_rows_say_is_text_not_markup():
     page = render_report(MANIFEST, STATISTICS)
 
@@ -76,22 +135,6 @@ def test_what_rows_say_is_text_not_markup():
 
 def test_the_language_it_opens_in_is_that_asked_for():
     assert "<body class=en>" in render_report(MANIFEST, STATISTICS, "en")
-
-
-def test_every_reason_and_kind_has_words():
-    assert set(report._REASONS) == set(RemovalReason)
-    assert set(report._KINDS_ENGLISH) == set(PersonalDataKind)
-
-
-def test_an_example_shows_the_place_and_never_more():
-    row = Row("a:1", (Message("user", "가" * 60 + " [전화번호]로 연락 주세요"), Message("assistant", "네")), {})
-
-    example = masked_example(PersonalDataKind.PHONE_NUMBER, row)
-
-    assert example is not None
-    assert str(example["text"]).startswith("…가")
-    assert str(example["text"]).endswith("[전화번호]로 연락 주세요")
-    assert masked_example(PersonalDataKind.NAME, row) is None
 
 
 def test_a_folder_without_statistics_is_refused(tmp_path):

@@ -1,9 +1,12 @@
 """Branches, tags, differences and merges."""
 
+import json
+
 import pytest
 
 from contracts.enums import Split
 from contracts.errors import ConflictError, InvalidRequestError, NotFoundError
+from data_prep.statistics.measuring import Tokenizer
 from data_prep.versions.difference import diff
 from data_prep.versions.history import is_ancestor, merge_base, walk
 from data_prep.versions.merging import merge
@@ -245,3 +248,19 @@ def test_after_a_merge_the_common_past_of_both_branches_is_the_merged_commit(nam
 
     assert merge_base(name_dir, merged.commit, more.commit) == theirs.commit
     assert set(answers(name_dir, merge(name_dir, "main", more.commit).commit)) == {"a", "b", "c", "d"}
+
+
+def test_a_merged_version_counts_tokens_and_says_whom_it_speaks_of(name_dir):
+    base = commit(name_dir, [row("a")])
+    create_branch(name_dir, "trial", base.commit)
+    commit(name_dir, [row("a"), row("b")])
+    theirs = commit(name_dir, [row("a"), row("c", answer="여성 직원이 안내합니다.")], "trial")
+
+    merged = merge(
+        name_dir, "main", theirs.commit, tokenizer=Tokenizer("letters", lambda texts: [len(t) for t in texts])
+    )
+
+    told = json.loads((commit_folder(name_dir, merged.commit) / "statistics.json").read_text("utf-8"))
+    assert told["sample"]["tokens"]["tokenizer"] == "letters"
+    assert told["sample"]["tokens"]["answer"]["max"] == len("여성 직원이 안내합니다.")
+    assert told["bias"]["rows_with_groups"] == 1

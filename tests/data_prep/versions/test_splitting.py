@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.enums import Split
+from contracts.enums import Split, SplitUnit
+from data_prep.normalisation import question_key
 from data_prep.rows import Message, Row
-from data_prep.versions.splitting import Ratios, assign_sides, report_split, split_rows
+from data_prep.versions.splitting import Ratios, assign_sides, group_of, report_split
 
 RATIOS = Ratios(0.8, 0.1, 0.1)
 
@@ -22,6 +23,12 @@ def rows(count: int, category: str = "tolls", prefix: str = "") -> list[Row]:
         )
         for number in range(count)
     ]
+
+
+def split_rows(many: list[Row], ratios: Ratios, seed: int) -> list[Split]:
+    """The sides as a preparation gives them where questions are the unit."""
+    groups = [group_of("", question_key(one.question), SplitUnit.QUESTION) for one in many]
+    return assign_sides([one.category for one in many], groups, ratios, seed)
 
 
 def test_every_category_is_cut_in_the_wanted_ratio_up_to_chance():

@@ -1,0 +1,27 @@
+"""What people read has words in both languages."""
+
+import re
+
+import pytest
+
+from contracts import words
+from contracts.enums import PersonalDataKind, ProtectedAttribute, RemovalReason
+from data_prep.quality.bias import GROUP_PATTERNS
+
+KOREAN = re.compile("[가-힣]")
+
+
+@pytest.mark.parametrize(
+    ("wordings", "members"),
+    [
+        (words.REMOVAL_REASONS, RemovalReason),
+        (words.PERSONAL_DATA_KINDS, PersonalDataKind),
+        (words.PROTECTED_ATTRIBUTES, ProtectedAttribute),
+        *((words.GROUPS[attribute], groups) for attribute, groups in GROUP_PATTERNS.items()),
+    ],
+)
+def test_every_member_has_words_in_both_languages(wordings, members):
+    assert set(wordings) == set(members)
+    for wording in wordings.values():
+        assert KOREAN.search(wording.of("ko"))
+        assert wording.of("en") and not KOREAN.search(wording.of("en"))
