@@ -204,6 +204,34 @@ class JobState(StrEnum):
         return self not in {JobState.QUEUED, JobState.RUNNING}
 
 
+class Priority(StrEnum):
+    """Class of a waiting job; within a class, projects share the cards."""
+
+    HIGH = "high"
+    NORMAL = "normal"
+    LOW = "low"
+
+
+class WaitReason(StrEnum):
+    """Why a job has not started."""
+
+    CARDS = "cards"
+    """Not enough cards are free."""
+    TURN = "turn"
+    """Cards are free, and kept for a job before it."""
+    SERVING = "serving"
+    """A model server holds cards that it needs."""
+
+
+class LeaseKind(StrEnum):
+    """What a card is leased for."""
+
+    TRAINING = "training"
+    EVALUATION = "evaluation"
+    SERVING = "serving"
+    """A model server's: never taken from it, however long it is silent."""
+
+
 class JobStatus(StrEnum):
     """Status column of finetuning_jobs."""
 

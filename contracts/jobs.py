@@ -4,12 +4,14 @@ from datetime import datetime
 
 from pydantic import Field
 
-from contracts.enums import JobKind, JobState, JobStatus, Method
+from contracts.enums import JobKind, JobState, JobStatus, Method, Priority, WaitReason
 from contracts.record import JsonObject, Record
 from contracts.training import CheckpointRecord, JobProgress, TrainingReport
 
 JOB_KEY_PATTERN = r"^[a-z0-9][a-z0-9-]{0,62}$"
 CHECKPOINT_PATTERN = r"^checkpoint-\d{1,12}$"
+PROJECT_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
+DEFAULT_PROJECT = "default"
 
 
 class JobSubmission(Record):
@@ -30,6 +32,22 @@ class JobSubmission(Record):
     finetuning_job_id: int | None = None
     """Row of finetuning_jobs that mirrors this job's progress, for train jobs."""
     max_runtime_seconds: float = Field(default=7 * 24 * 3600, gt=0)
+    project: str = Field(default=DEFAULT_PROJECT, pattern=PROJECT_PATTERN)
+    """Whose share of the cards it counts against."""
+    priority: Priority = Priority.NORMAL
+    expected_seconds: float | None = Field(default=None, gt=0)
+    """The long end of the estimated duration; None where nobody knows. The queue plans with it."""
+
+
+class QueuePlace(Record):
+    """Where a waiting job stands."""
+
+    position: int
+    """1 is next."""
+    waiting: int
+    expected_start_at: datetime | None
+    """None where nobody knows when the jobs before it end."""
+    reason: WaitReason
 
 
 class JobView(Record):
@@ -41,6 +59,8 @@ class JobView(Record):
     attempt: int
     exit_code: int | None = None
     gpu_ids: list[int] = []
+    place: QueuePlace | None = None
+    """While it is queued, as the runner last planned."""
     progress: JobProgress | None = None
     error: JsonObject | None = None
     """The four parts of the job's own error, if it left one."""

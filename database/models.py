@@ -287,6 +287,8 @@ class GpuLease(Base):
     gpu_index: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     owner: Mapped[str] = mapped_column(String(500))
     acquired_at: Mapped[datetime] = _created()
+    kind: Mapped[str] = mapped_column(String(20), server_default="training")
+    heartbeat_at: Mapped[datetime] = _created()
 
 
 class PipelineRunRow(Base):
