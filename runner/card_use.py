@@ -45,7 +45,8 @@ def expected_end(folder: JobFolder) -> datetime | None:
         return utc_now()
     progress = view.progress
     if view.started_at is not None and progress is not None and progress.eta_seconds is not None:
-        if progress.updated_at >= view.started_at:  # of this attempt
+        is_of_this_attempt = progress.updated_at >= view.started_at
+        if is_of_this_attempt:
             return progress.updated_at + timedelta(seconds=progress.eta_seconds)
     if submission.expected_seconds is None:
         return None

@@ -5,19 +5,20 @@ about holders that have left no trace yet. A model server keeps its card as long
 """
 
 import logging
+from collections.abc import Collection
 from datetime import timedelta
 
-from contracts.enums import JobKind, LeaseKind
+from contracts.enums import JobState, LeaseKind
 from contracts.errors import InvalidDataError, NotFoundError
 from contracts.leases import Lease
 from contracts.record import utc_now
 from database.unit_of_work import UnitOfWork
 from deployment.permanent import all_servers, program_name
 from settings import Settings
-from stages.launching import lease_owner
+from stages.launching import lease_kind, lease_owner
 from storage.files import read_json
 from storage.job_folder import JobFolder
-from storage.job_state import job_view, read_submission
+from storage.job_state import job_folders, job_view, read_submission
 from storage.processes import is_alive
 
 SWEEP_SECONDS = 5.0
@@ -30,11 +31,12 @@ SERVER_GRACE = timedelta(minutes=30)
 
 log = logging.getLogger("runner")
 
-KIND_OF_JOB = {JobKind.TRAIN: LeaseKind.TRAINING, JobKind.EVALUATE: LeaseKind.EVALUATION}
 
+def sweep_leases(uow: UnitOfWork, settings: Settings, host: str, starting: Collection[str] = ()) -> None:
+    """Free what nobody living holds; note who lives.
 
-def sweep_leases(uow: UnitOfWork, settings: Settings, host: str) -> None:
-    """Free what nobody living holds; note who lives."""
+    `starting` are holders whose launcher runs and may not have said so yet.
+    """
     servers = {program_name(state.key) for state in all_servers(settings)}
     living: set[str] = set()
     by_owner: dict[str, list[Lease]] = {}
@@ -46,6 +48,7 @@ def sweep_leases(uow: UnitOfWork, settings: Settings, host: str) -> None:
             lives, over = owner in servers, owner not in servers and silent > SERVER_GRACE
         else:
             lives, over = _state_of(JobFolder(settings.jobs_dir / owner.rpartition("#")[0]), owner, silent)
+            lives, over = lives or owner in starting, over and owner not in starting
         if over:
             log.warning("freed the cards of %s, which has ended", owner)
             uow.leases.release(owner)
@@ -69,7 +72,8 @@ def _state_of(folder: JobFolder, owner: str, silent: timedelta) -> tuple[bool, b
     if attempt == view.attempt:
         identity = read_json(folder.attempt(attempt).launcher)
         lives = not view.state.is_final and identity is not None and is_alive(identity)
-        return lives, view.state.is_final
+        never_began = view.state is JobState.QUEUED and silent > START_GRACE
+        return lives, view.state.is_final or never_began
     if attempt > view.attempt:  # about to be written
         return False, silent > START_GRACE
     return False, True
@@ -79,4 +83,21 @@ def restore_lease(uow: UnitOfWork, folder: JobFolder, host: str) -> None:
     """A running attempt whose lease was freed while its host was away has its cards again."""
     submission = read_submission(folder)
     cards = job_view(folder).gpu_ids
-    uow.leases.restore(lease_owner(submission), cards, host, KIND_OF_JOB[submission.kind])
+    uow.leases.restore(lease_owner(submission), cards, host, lease_kind(submission))
+
+
+def orphans(settings: Settings, followed: Collection[str]) -> list[JobFolder]:
+    """Jobs that nobody follows and whose launcher has died without a word: their foreground process died too."""
+    found = []
+    for folder in job_folders(settings.jobs_dir):
+        if folder.root.name in followed:
+            continue
+        try:
+            view = job_view(folder)
+        except InvalidDataError:
+            continue
+        if view.state is JobState.RUNNING:
+            identity = read_json(folder.attempt(view.attempt).launcher)
+            if identity is not None and not is_alive(identity):
+                found.append(folder)
+    return found

@@ -14,10 +14,11 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy.exc import DBAPIError
 
-from contracts.enums import JobKind, JobState, JobStatus
+from contracts.enums import JobKind, JobState, JobStatus, LeaseKind
 from contracts.errors import (
     CapacityError,
     ConflictError,
@@ -29,10 +30,23 @@ from contracts.errors import (
     TunewayError,
     UnavailableError,
 )
-from contracts.jobs import JobSubmission, JobView
+from contracts.jobs import JobSubmission, JobView, QueuePlace
+from contracts.leases import Lease
 from contracts.record import JsonObject, utc_now
 from contracts.training import JobProgress, TrainingReport
-from stages.launching import host_name, lease_owner, real_gpus, slots, start_launcher
+from runner.card_use import card_uses, expected_end, running_uses
+from runner.leases import SWEEP_SECONDS, orphans, restore_lease, sweep_leases
+from runner.queue import USAGE_WINDOW, CardUse, Holding, WaitingJob, decide, used_card_seconds
+from stages.launching import (
+    cards_in_use,
+    host_name,
+    job_cards,
+    lease_kind,
+    lease_owner,
+    real_gpus,
+    slots,
+    start_launcher,
+)
 from stages.services import Services
 from storage.files import read_json, write_json_atomically, write_text_atomically
 from storage.job_folder import JobFolder
@@ -75,12 +89,14 @@ class RunnerService:
         self._services = services
         self._settings = services.settings
         self._gpus = real_gpus()
-        self._slots = slots(self._settings, self._gpus)
+        self._cards = job_cards(self._settings, self._gpus)
         self._host = host_name()
         self._lock = threading.RLock()
         self._followed: dict[str, _Followed] = {}
         self._database_warned_at = -DATABASE_WARNING_SECONDS
-        self._leases_are_swept = False
+        self._swept_at = -SWEEP_SECONDS
+        self._uses: list[CardUse] = []
+        self._places: dict[str, QueuePlace] = {}
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="runner-pass", daemon=True)
 
@@ -91,6 +107,7 @@ class RunnerService:
         self._settings.jobs_dir.mkdir(parents=True, exist_ok=True)
         for folder in job_folders(self._settings.jobs_dir):
             self._adopt(folder)
+            self._uses += card_uses(folder)
         self._thread.start()
 
     def close(self) -> None:
@@ -101,11 +118,11 @@ class RunnerService:
 
     def submit(self, submission: JobSubmission) -> JobView:
         """Accept a job or a further attempt at it. The same attempt again changes nothing."""
-        if submission.num_gpus > self._slots:
+        if submission.num_gpus > len(self._cards):
             raise InvalidRequestError(
-                "The job asks for more GPUs than this host has",
+                "The job asks for more GPUs than this host has for jobs",
                 value=submission.num_gpus,
-                allowed=f"1 to {self._slots} (setting TUNEWAY_GPU_SLOTS)",
+                allowed=f"1 to {len(self._cards)} (settings TUNEWAY_GPU_SLOTS, TUNEWAY_SERVING_GPUS)",
                 next_step="submit it with a smaller num_gpus",
             )
         folder = self._folder(submission.job_key)
@@ -122,7 +139,7 @@ class RunnerService:
                         next_step="submit the new request under another key",
                     )
                 if submission.attempt == present.attempt:
-                    return job_view(folder)
+                    return self._with_place(job_view(folder))
                 state = job_view(folder).state
                 if submission.attempt < present.attempt:
                     raise ConflictError(
@@ -150,21 +167,26 @@ class RunnerService:
             write_json_atomically(folder.submission, submission.model_dump(mode="json"))
             self._followed[submission.job_key] = _Followed(folder, submission)
         log.info("accepted %s attempt %d", submission.job_key, submission.attempt)
-        return job_view(folder)
+        return self._with_place(job_view(folder))
 
     def views(self) -> list[JobView]:
         """Every job, in the order of its key."""
         found = []
         for folder in job_folders(self._settings.jobs_dir):
             try:
-                found.append(job_view(folder))
+                found.append(self._with_place(job_view(folder)))
             except InvalidDataError as error:
                 log.warning("%s", error)
         return found
 
     def view(self, job_key: str) -> JobView:
         """One job. Raises NotFoundError."""
-        return job_view(self._folder(job_key))
+        return self._with_place(job_view(self._folder(job_key)))
+
+    def _with_place(self, view: JobView) -> JobView:
+        """With its place in the queue, while it is there."""
+        place = self._places.get(view.job_key) if view.state is JobState.QUEUED else None
+        return view if place is None else view.model_copy(update={"place": place})
 
     def folder(self, job_key: str) -> JobFolder:
         """The folder of a job that was submitted. Raises NotFoundError."""
@@ -207,7 +229,8 @@ class RunnerService:
             "status": "ok",
             "host": self._host,
             "gpus": self._gpus,
-            "slots": self._slots,
+            "slots": slots(self._settings, self._gpus),
+            "slots_for_jobs": len(self._cards),
             "running": states.count(JobState.RUNNING.value),
             "queued": states.count(JobState.QUEUED.value),
         }
@@ -220,28 +243,32 @@ class RunnerService:
 
     def make_pass(self) -> None:
         """Bring the world in line with the job folders, once."""
-        if not self._leases_are_swept:
-            self._leases_are_swept = self._reaches_database(self._sweep_leases)
+        if time.monotonic() - self._swept_at >= SWEEP_SECONDS and self._reaches_database(self._sweep_leases):
+            self._swept_at = time.monotonic()
         with self._lock:
-            followed_jobs = sorted(self._followed.values(), key=self._queued_at)
-        waiting_for_cards = False
+            followed_jobs = list(self._followed.values())
+        waiting: list[_Followed] = []
         for followed in followed_jobs:
             try:
                 with self._lock:
-                    waiting_for_cards |= self._advance(followed, may_start=not waiting_for_cards)
+                    if self._advance(followed):
+                        waiting.append(followed)
             except Exception:  # one job's fault must not end the service for the others
                 log.exception("%s: this pass failed, the next one tries again", followed.submission.job_key)
+        try:
+            with self._lock:
+                self._start_waiting(waiting)
+        except Exception:  # as above
+            log.exception("the queue's pass failed, the next one tries again")
 
-    def _advance(self, followed: _Followed, *, may_start: bool) -> bool:
-        """One step for one job. True while it waits for cards, so that no later job overtakes it."""
+    def _advance(self, followed: _Followed) -> bool:
+        """One step for one job. True while it waits for cards."""
         state = job_view(followed.folder).state
         if state is JobState.QUEUED:
             if followed.launcher is not None or self._launcher_holds_lock(followed):
                 self._check_start(followed)
                 return False
-            if not may_start:
-                return True
-            return not self._start(followed)
+            return True
         if state is JobState.RUNNING:
             self._check_alive(followed)
             self._mirror_running(followed)
@@ -249,7 +276,70 @@ class RunnerService:
         self._mirror_running(followed)
         if self._settle(followed):
             self._followed.pop(followed.submission.job_key, None)
+            self._uses += card_uses(followed.folder, followed.submission.attempt)
         return False
+
+    # The queue
+
+    def _start_waiting(self, waiting: list[_Followed]) -> None:
+        """Start the jobs whose turn it is; the others learn their place."""
+        # one that was stopped since this pass saw it, or is at a further attempt, waits no more
+        by_key = {
+            followed.submission.job_key: followed
+            for followed in waiting
+            if self._followed.get(followed.submission.job_key) is followed
+            and job_view(followed.folder).state is JobState.QUEUED
+        }
+        holdings: list[Holding] = []
+
+        def read() -> None:
+            with self._services.unit_of_work() as uow:
+                holdings.extend(self._holdings(uow.leases.of_host(self._host)))
+
+        if not by_key or not self._reaches_database(read):
+            self._places = {key: place for key, place in self._places.items() if key in by_key}
+            return
+        now = utc_now()
+        running = [use for followed in self._followed.values() for use in running_uses(followed.folder)]
+        self._uses = [use for use in self._uses if use.ended is None or now - use.ended < USAGE_WINDOW]
+        decision = decide(
+            [self._waiting_job(followed) for followed in by_key.values()],
+            holdings,
+            len(self._cards),
+            used_card_seconds([*self._uses, *running], now),
+            now,
+        )
+        self._places = decision.places
+        for key in decision.start:
+            if not self._start(by_key[key]):
+                return
+
+    def _waiting_job(self, followed: _Followed) -> WaitingJob:
+        submission = followed.submission
+        queued = read_json(followed.folder.attempt(submission.attempt).queued) or {}
+        return WaitingJob(
+            key=submission.job_key,
+            cards=submission.num_gpus,
+            priority=submission.priority,
+            project=submission.project,
+            queued_at=datetime.fromisoformat(str(queued["at"])) if "at" in queued else utc_now(),
+            expected_seconds=submission.expected_seconds,
+        )
+
+    def _holdings(self, leases: list[Lease]) -> list[Holding]:
+        """Who has this host's cards, and until when. Cards that jobs never get do not count."""
+        owners: dict[str, list[Lease]] = {}
+        for lease in leases:
+            if lease.gpu_index in self._cards:
+                owners.setdefault(lease.owner, []).append(lease)
+        return [
+            Holding(
+                cards=len(held),
+                ends_at=expected_end(self._folder(owner.rpartition("#")[0])),
+                is_serving=held[0].kind is LeaseKind.SERVING,
+            )
+            for owner, held in owners.items()
+        ]
 
     def _start(self, followed: _Followed) -> bool:
         """Cards, disk, launcher. False while there are not enough cards free."""
@@ -263,7 +353,14 @@ class RunnerService:
         def lease() -> None:
             nonlocal cards
             with self._services.unit_of_work() as uow:
-                cards = uow.leases.acquire(followed.lease_owner, submission.num_gpus, self._host, self._slots)
+                cards = uow.leases.acquire(
+                    followed.lease_owner,
+                    submission.num_gpus,
+                    self._host,
+                    slots(self._settings, self._gpus),
+                    kind=lease_kind(submission),
+                    never={*self._settings.serving_gpus, *cards_in_use(self._settings)},
+                )
 
         if not self._reaches_database(lease) or cards is None:
             return False
@@ -423,19 +520,19 @@ class RunnerService:
         return True
 
     def _sweep_leases(self) -> None:
-        """Free cards of this host whose attempt is over or unknown: its folder is gone, or its end was never settled."""
+        """Free what the dead hold, on this host and others; give back what the living here have lost."""
+        with self._lock:
+            jobs = list(self._followed.values())
+        starting = {job.lease_owner for job in jobs if job.launcher is not None and job.launcher.poll() is None}
         with self._services.unit_of_work() as uow:
-            for owner in set(uow.leases.owners(self._host).values()):
-                job_key, _, attempt = owner.rpartition("#")
-                try:
-                    view = job_view(self._folder(job_key))
-                except NotFoundError:
-                    over = True
-                else:
-                    over = view.state.is_final or str(view.attempt) != attempt
-                if over:
-                    log.warning("freed the cards of %s, which has ended", owner)
-                    uow.leases.release(owner)
+            sweep_leases(uow, self._settings, self._host, starting)
+            owners = set(uow.leases.owners(self._host).values())
+            for job in jobs:
+                if job.lease_owner not in owners and job_view(job.folder).state is JobState.RUNNING:
+                    restore_lease(uow, job.folder, self._host)
+        with self._lock:
+            for folder in orphans(self._settings, self._followed):
+                self._adopt(folder)
 
     def _reaches_database(self, write: Callable[[], None]) -> bool:
         """Do it; False where PostgreSQL is away."""
@@ -470,7 +567,3 @@ class RunnerService:
             return
         log.info("adopted %s attempt %d: %s", submission.job_key, submission.attempt, job_view(folder).state)
         self._followed[submission.job_key] = _Followed(folder, submission)
-
-    def _queued_at(self, followed: _Followed) -> tuple[str, str]:
-        queued = read_json(followed.folder.attempt(followed.submission.attempt).queued) or {}
-        return str(queued.get("at", "")), followed.submission.job_key

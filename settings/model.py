@@ -64,6 +64,10 @@ class Settings(BaseSettings):
     """More arguments for `vllm serve`, as a JSON list."""
     gpu_slots: int = Field(default=2, ge=1, le=64)
     """GPUs of this host; on a machine without any, the number of CPU workers standing for them."""
+    serving_gpus: list[int] = []
+    """Cards that are kept for model servers: no job ever gets them."""
+    gpu_memory_gb: float | None = Field(default=None, gt=0)
+    """Memory of a GPU for the check before a job; None asks the driver. For a machine that plans another one's jobs."""
     min_free_disk_gb: float = Field(default=5.0, ge=0)
     """A job is refused when less than this would be left."""
     checkpoint_keep: int = Field(default=3, ge=1)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from contracts.enums import Arm, ModelFormat
-from contracts.errors import CapacityError, ConflictError, NotFoundError
+from contracts.enums import Arm, LeaseKind, ModelFormat
+from contracts.errors import CapacityError, ConflictError, NotFoundError, TunewayError
 from contracts.models import ArmEndpoint, Deployment, ModelVersion
+from stages.launching import cards_in_use, host_name, slots
 from storage.files import sha256_of_file
 
 if TYPE_CHECKING:
@@ -116,8 +116,25 @@ def _serve(arms: dict[Arm, ModelVersion], services: Services) -> dict[int, tuple
             spec = spec.with_adapters([lora_adapter(name, Path(version.model_path))])
         specs[whole_model] = spec
         places[version.model_id] = (whole_model, name)
-    endpoints = {path: ensure_server(_on_cards(spec, services), services.settings) for path, spec in specs.items()}
+    endpoints = {}
+    for path, spec in specs.items():
+        try:
+            endpoints[path] = ensure_server(_on_cards(spec, services), services.settings)
+        except TunewayError:
+            _free_unless_serving(spec, services)
+            raise
     return {model_id: (endpoints[path], name) for model_id, (path, name) in places.items()}
+
+
+def _free_unless_serving(spec: ServerSpec, services: Services) -> None:
+    """A server that never came up leaves its card to others; one that served before keeps it."""
+    from deployment.permanent import program_name, state_path
+    from deployment.specification import server_key
+
+    key = server_key(spec.model_path)
+    if not state_path(services.settings, key).exists():
+        with services.unit_of_work() as uow:
+            uow.leases.release(program_name(key))
 
 
 def _base_name(version: ModelVersion, services: Services) -> str:
@@ -138,7 +155,15 @@ def _on_cards(spec: ServerSpec, services: Services) -> ServerSpec:
         return spec
     owner = program_name(server_key(spec.model_path))
     with services.unit_of_work() as uow:
-        leased = uow.leases.acquire(owner, 1, socket.gethostname(), min(cards, services.settings.gpu_slots))
+        leased = uow.leases.acquire(
+            owner,
+            1,
+            host_name(),
+            slots(services.settings, cards),
+            kind=LeaseKind.SERVING,
+            never=cards_in_use(services.settings),
+            first=services.settings.serving_gpus,
+        )
     if leased is None:
         raise CapacityError(
             "No GPU is free for the model server",

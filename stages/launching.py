@@ -8,7 +8,11 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from storage.processes import ATTEMPT_VARIABLE, attempt_mark
+from contracts.enums import JobKind, LeaseKind
+from contracts.errors import InvalidDataError
+from storage.files import read_json
+from storage.job_state import job_folders, job_view
+from storage.processes import ATTEMPT_VARIABLE, attempt_mark, is_alive
 
 if TYPE_CHECKING:
     from contracts.jobs import JobSubmission
@@ -43,9 +47,36 @@ def real_gpus() -> int:
         pynvml.nvmlShutdown()
 
 
+def lease_kind(submission: JobSubmission) -> LeaseKind:
+    """What its cards are for."""
+    return LeaseKind.EVALUATION if submission.kind is JobKind.EVALUATE else LeaseKind.TRAINING
+
+
 def slots(settings: Settings, gpus: int) -> int:
     """Cards that may be leased: gpu_slots, or fewer where the host has fewer. Without cards, CPU workers."""
     return min(settings.gpu_slots, gpus) if gpus else settings.gpu_slots
+
+
+def job_cards(settings: Settings, gpus: int) -> list[int]:
+    """Cards that jobs may get: all but those that are kept for model servers."""
+    return [card for card in range(slots(settings, gpus)) if card not in settings.serving_gpus]
+
+
+def cards_in_use(settings: Settings) -> set[int]:
+    """Cards of the launchers that live on this host, whatever the database says.
+
+    A host that lost its leases while the database was away must not give its cards out twice.
+    """
+    found: set[int] = set()
+    for folder in job_folders(settings.jobs_dir):
+        try:
+            view = job_view(folder)
+        except InvalidDataError:
+            continue
+        identity = read_json(folder.attempt(view.attempt).launcher)
+        if not view.state.is_final and identity is not None and is_alive(identity):
+            found.update(view.gpu_ids)
+    return found
 
 
 def start_launcher(

@@ -7,6 +7,8 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from sqlalchemy.exc import DBAPIError
+
 from contracts.enums import JobState
 from contracts.errors import (
     CapacityError,
@@ -14,10 +16,20 @@ from contracts.errors import (
     JobFailedError,
     JobLostError,
     NotFoundError,
+    UnavailableError,
     error_from_record,
 )
 from contracts.record import utc_now
-from stages.launching import host_name, lease_owner, real_gpus, slots, start_launcher
+from stages.launching import (
+    cards_in_use,
+    host_name,
+    job_cards,
+    lease_kind,
+    lease_owner,
+    real_gpus,
+    slots,
+    start_launcher,
+)
 from stages.runner_client import RunnerClient
 from storage.files import read_json, write_json_atomically
 from storage.job_folder import JobFolder
@@ -26,10 +38,13 @@ from storage.processes import is_alive
 
 if TYPE_CHECKING:
     import subprocess
+    from collections.abc import Callable
 
     from contracts.errors import TunewayError
     from contracts.jobs import JobSubmission, JobView
     from stages.services import Services
+
+BEAT_SECONDS = 10.0
 
 log = logging.getLogger(__name__)
 
@@ -79,12 +94,19 @@ def _run_in_foreground(submission: JobSubmission, services: Services) -> None:
     submission = submission.model_copy(update={"attempt": _next_attempt(folder)})
     owner = lease_owner(submission)
     with services.unit_of_work() as uow:
-        cards = uow.leases.acquire(owner, submission.num_gpus, host_name(), slots(settings, gpus))
+        cards = uow.leases.acquire(
+            owner,
+            submission.num_gpus,
+            host_name(),
+            slots(settings, gpus),
+            kind=lease_kind(submission),
+            never={*settings.serving_gpus, *cards_in_use(settings)},
+        )
     if cards is None:
         raise CapacityError(
             "Not enough GPUs are free",
             value=f"{submission.num_gpus} wanted",
-            allowed=f"{slots(settings, gpus)} in all",
+            allowed=f"{len(job_cards(settings, gpus))} in all",
             next_step="wait for the running jobs, or start the runner, which waits by itself: `tuneway up`",
         )
     try:
@@ -97,7 +119,7 @@ def _run_in_foreground(submission: JobSubmission, services: Services) -> None:
                 uow.jobs.mark_running(submission.finetuning_job_id, cards)
         launcher = start_launcher(settings, folder, submission, cards, gpus)
         try:
-            _follow(launcher, folder, submission)
+            _follow(launcher, folder, submission, lambda: _beat(owner, services))
         except BaseException:
             # Ctrl-C: the job ends in order; asking for it again goes on with it
             launcher.terminate()
@@ -124,11 +146,25 @@ def _next_attempt(folder: JobFolder) -> int:
     return view.attempt + 1
 
 
-def _follow(launcher: subprocess.Popen[bytes], folder: JobFolder, submission: JobSubmission) -> None:
-    """Pass the job's output on until it has ended."""
-    offset = 0
+def _beat(owner: str, services: Services) -> None:
+    """The cards' holder lives. PostgreSQL being away ends nothing."""
+    try:
+        with services.unit_of_work() as uow:
+            uow.leases.beat([owner], host_name())
+    except (UnavailableError, DBAPIError) as error:
+        log.warning("the cards' lease was not renewed: %s", error)
+
+
+def _follow(
+    launcher: subprocess.Popen[bytes], folder: JobFolder, submission: JobSubmission, beat: Callable[[], None]
+) -> None:
+    """Pass the job's output on until it has ended, and renew its lease meanwhile."""
+    offset, beaten_at = 0, time.monotonic()
     while True:
         ended = launcher.poll() is not None
+        if time.monotonic() - beaten_at > BEAT_SECONDS:
+            beat()
+            beaten_at = time.monotonic()
         chunk = read_log(folder, offset, submission.attempt)
         offset = chunk.next_offset
         sys.stderr.write(chunk.text)

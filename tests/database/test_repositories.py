@@ -9,6 +9,7 @@ from contracts.enums import (
     Arm,
     ExperimentStatus,
     JobStatus,
+    LeaseKind,
     ModelFormat,
     ModelStatus,
     QualityCheckType,
@@ -245,6 +246,17 @@ def test_a_lease_is_all_or_nothing_and_comes_back_on_release(database_url):
         assert [(lease.host, lease.gpu_index) for lease in uow.leases.all()] == [
             ("host", 0), ("host", 1), ("host-b", 0), ("host-b", 1),
         ]  # fmt: skip
+
+
+def test_a_lease_says_what_it_is_for_and_leaves_the_cards_of_others_alone(database_url):
+    with unit_of_work(database_url) as uow:
+        serving = {"kind": LeaseKind.SERVING, "first": [2]}
+        assert uow.leases.acquire("server", 1, "host", 3, **serving) == [2]
+        assert uow.leases.acquire("job", 1, "host", 3, never={0, 2}) == [1]
+        assert uow.leases.acquire("other", 1, "host", 3, never={0}) is None
+        assert [lease.kind for lease in uow.leases.of_host("host")] == [LeaseKind.TRAINING, LeaseKind.SERVING]
+        uow.leases.restore("late", [1, 0], "host", LeaseKind.EVALUATION)
+        assert uow.leases.owners("host") == {0: "late", 1: "job", 2: "server"}
 
 
 def test_a_run_tells_its_stages_in_order_and_a_repeated_stage_counts_once(database_url):

@@ -3,17 +3,27 @@
 import json
 import os
 import shutil
+import subprocess
+import time
+from datetime import timedelta
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import text
 
-from contracts.enums import JobState
+from contracts.enums import JobState, LeaseKind, ServerBackend, WaitReason
 from contracts.errors import ConflictError, InvalidRequestError, NotFoundError
 from contracts.record import utc_now
 from contracts.training import TrainRequest
+from deployment.permanent import ServerState
+from deployment.specification import ServerSpec
 from runner.api import create_app
+from runner.card_use import card_uses
+from runner.leases import SWEEP_SECONDS
 from runner.service import RunnerService
+from settings import load_settings
 from stages.launching import host_name
+from stages.services import open_services
 from storage.files import write_json_atomically
 from storage.job_folder import JobFolder
 from storage.processes import identity_of
@@ -33,6 +43,25 @@ def all_cards_taken(services):
     """Somebody else holds both cards."""
     with services.unit_of_work() as uow:
         uow.leases.acquire("somebody#1", 2, host_name(), 2)
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """Keys of the jobs that got cards; their launchers do nothing."""
+    keys = []
+
+    launchers = []
+
+    def start(_settings, _folder, submitted, _cards, _gpus):
+        keys.append(submitted.job_key)
+        launchers.append(subprocess.Popen(["sleep", "60"]))
+        return launchers[-1]
+
+    monkeypatch.setattr("runner.service.start_launcher", start)
+    yield keys
+    for launcher in launchers:
+        launcher.kill()
+        launcher.wait()
 
 
 @pytest.fixture
@@ -91,15 +120,14 @@ def test_a_job_waits_queued_while_others_hold_the_cards(service, services):
     with services.unit_of_work() as uow:
         uow.leases.acquire("train-2#1", 2, host_name(), 2)
     service.submit(submission(job_key="train-3"))
-    waits = service._advance(service._followed["train-3"], may_start=True)
-    assert waits
+    assert service._advance(service._followed["train-3"])
     assert service.view("train-3").state is JobState.QUEUED
 
 
 def test_a_smaller_job_does_not_overtake_one_that_waits_for_more_cards(service, services, monkeypatch):
     started = []
     monkeypatch.setattr("runner.service.start_launcher", lambda *arguments: started.append(arguments[2].job_key))
-    service._leases_are_swept = True
+    service._swept_at = time.monotonic()
     with services.unit_of_work() as uow:
         uow.leases.acquire("somebody#1", 1, host_name(), 2)
     service.submit(submission(job_key="train-2", num_gpus=2))
@@ -112,17 +140,147 @@ def test_a_smaller_job_does_not_overtake_one_that_waits_for_more_cards(service, 
     assert started == ["train-2"]
 
 
-def test_cards_of_attempts_that_are_over_or_unknown_are_freed_at_the_start(service, services):
+def silence(services, owner, seconds):
+    """The holder was last known to live so many seconds ago."""
+    with services.unit_of_work() as uow:
+        uow.session.execute(
+            text("UPDATE gpu_leases SET heartbeat_at = now() - make_interval(secs => :s) WHERE owner = :o"),
+            {"s": seconds, "o": owner},
+        )
+
+
+def owners(services):
+    with services.unit_of_work() as uow:
+        return {lease.owner for lease in uow.leases.all()}
+
+
+def test_cards_of_attempts_that_are_over_or_unknown_are_freed(service, services):
     service.submit(submission())
     service.submit(submission(job_key="train-2"))
     end_attempt(services, "train-2", 1)
     with services.unit_of_work() as uow:
-        for owner in ("train-1#1", "train-2#1", "gone-9#1"):
-            uow.leases.acquire(owner, 1, host_name(), 3)
-        uow.leases.acquire("elsewhere#1", 1, "another-host", 1)
+        for owner in ("train-1#1", "train-2#1", "gone-9#1", "coming-9#1"):
+            uow.leases.acquire(owner, 1, host_name(), 4)
+    silence(services, "gone-9#1", 46)
+    service._sweep_leases()
+    assert owners(services) == {"train-1#1", "coming-9#1"}
+
+
+def test_a_dead_hosts_cards_are_freed_within_a_minute_and_its_model_servers_keep_theirs(service, services):
+    with services.unit_of_work() as uow:
+        uow.leases.acquire("train-8#1", 1, "another-host", 4)
+        uow.leases.acquire("train-9#1", 1, "another-host", 4)
+        uow.leases.acquire("model-server-x", 1, "another-host", 4, kind=LeaseKind.SERVING)
+    for owner in ("train-8#1", "model-server-x"):
+        silence(services, owner, 60 - SWEEP_SECONDS)
+    service._sweep_leases()
+    assert owners(services) == {"train-9#1", "model-server-x"}
+
+
+def test_the_card_of_a_deployed_model_server_is_never_taken(service, services):
+    state = services.settings.run_dir / "model_servers" / "kept.json"
+    state.parent.mkdir(parents=True)
+    state.write_text(
+        ServerState(
+            key="kept",
+            backend=ServerBackend.VLLM,
+            port=1,
+            spec=ServerSpec(model_path="/m", served_model_name="m"),
+        ).model_dump_json()
+    )
+    with services.unit_of_work() as uow:
+        for owner in ("model-server-kept", "model-server-gone"):
+            uow.leases.acquire(owner, 1, host_name(), 2, kind=LeaseKind.SERVING)
+        # a day without a word
+    silence(services, "model-server-kept", 86_400)
+    silence(services, "model-server-gone", 86_400)
+    service._sweep_leases()
+    assert owners(services) == {"model-server-kept"}
+
+
+def test_a_running_job_has_its_cards_again_after_its_lease_was_freed(service, services):
+    service.submit(submission())
+    attempt = JobFolder(services.settings.jobs_dir / "train-1").attempt(1)
+    launcher = {**identity_of(os.getpid()), "gpu_ids": [1], "started_at": "2026-01-01T00:00:00Z"}
+    write_json_atomically(attempt.launcher, launcher)
     service._sweep_leases()
     with services.unit_of_work() as uow:
-        assert {lease.owner for lease in uow.leases.all()} == {"train-1#1", "elsewhere#1"}
+        assert [(lease.gpu_index, lease.owner) for lease in uow.leases.all()] == [(1, "train-1#1")]
+
+
+def test_a_card_whose_job_lives_is_not_given_out_though_the_database_lost_its_lease(service, services, started):
+    service.submit(submission())
+    attempt = JobFolder(services.settings.jobs_dir / "train-1").attempt(1)
+    launcher = {**identity_of(os.getpid()), "gpu_ids": [0], "started_at": "2026-01-01T00:00:00Z"}
+    write_json_atomically(attempt.launcher, launcher)
+    service._swept_at = time.monotonic()
+    service.submit(submission(job_key="train-2"))
+    service.make_pass()
+    with services.unit_of_work() as uow:
+        assert [(lease.gpu_index, lease.owner) for lease in uow.leases.all()] == [(1, "train-2#1")]
+
+
+def test_a_job_whose_foreground_process_died_with_its_launcher_is_ended_and_its_cards_freed(service, services):
+    folder = JobFolder(services.settings.jobs_dir / "train-1")
+    folder.attempt(1).root.mkdir(parents=True)
+    write_json_atomically(folder.submission, submission().model_dump(mode="json"))
+    write_json_atomically(
+        folder.attempt(1).launcher,
+        {"pid": 1, "start_ticks": -1, "boot_id": "none", "gpu_ids": [0], "started_at": "2026-01-01T00:00:00Z"},
+    )
+    with services.unit_of_work() as uow:
+        uow.leases.acquire("train-1#1", 1, host_name(), 2)
+    service._sweep_leases()
+    service.make_pass()
+    service.make_pass()
+    assert service.view("train-1").state is JobState.LOST
+    assert owners(services) == set()
+
+
+def test_two_one_gpu_jobs_run_at_once_and_a_third_knows_its_place(service, services, started):
+    for number in (1, 2, 3):
+        service.submit(submission(job_key=f"train-{number}", expected_seconds=3600))
+    service.make_pass()
+    assert started == ["train-1", "train-2"]
+    service.make_pass()
+    place = service.view("train-3").place
+    assert place is not None
+    assert (place.position, place.waiting, place.reason) == (1, 1, WaitReason.CARDS)
+    assert place.expected_start_at is not None
+    assert place == service.views()[2].place
+    assert service.view("train-1").place is None
+
+
+def test_the_project_that_used_less_goes_first_and_priority_goes_before_it(service, services, started):
+    used = JobFolder(services.settings.jobs_dir / "train-0")
+    used.attempt(1).root.mkdir(parents=True)
+    write_json_atomically(used.submission, submission(job_key="train-0", project="busy").model_dump(mode="json"))
+    write_json_atomically(
+        used.attempt(1).launcher, {"started_at": (utc_now() - timedelta(hours=5)).isoformat(), "gpu_ids": [0]}
+    )
+    end_attempt(services, "train-0", 1, "succeeded")
+    service._uses += card_uses(used)
+    service.submit(submission(job_key="train-1", project="busy"))
+    service.submit(submission(job_key="train-2", project="idle"))
+    service.submit(submission(job_key="train-3", project="busy", priority="high"))
+    service.make_pass()
+    assert started == ["train-3", "train-2"]
+
+
+def test_no_job_gets_a_card_that_is_kept_for_model_servers(services, started, monkeypatch):
+    monkeypatch.setenv("TUNEWAY_SERVING_GPUS", "[0]")
+    services = open_services(load_settings())
+    services.settings.jobs_dir.mkdir(parents=True)
+    service = RunnerService(services)
+    with pytest.raises(InvalidRequestError, match="1 to 1"):
+        service.submit(submission(num_gpus=2))
+    for number in (1, 2):
+        service.submit(submission(job_key=f"train-{number}"))
+    service.make_pass()
+    service.make_pass()
+    assert started == ["train-1"]
+    with services.unit_of_work() as uow:
+        assert [lease.gpu_index for lease in uow.leases.all()] == [1]
 
 
 def test_a_full_disk_fails_the_job_with_what_to_do(services, monkeypatch):
