@@ -250,8 +250,7 @@ def test_a_lease_is_all_or_nothing_and_comes_back_on_release(database_url):
 
 def test_a_lease_says_what_it_is_for_and_leaves_the_cards_of_others_alone(database_url):
     with unit_of_work(database_url) as uow:
-        serving = {"kind": LeaseKind.SERVING, "first": [2]}
-        assert uow.leases.acquire("server", 1, "host", 3, **serving) == [2]
+        assert uow.leases.acquire("server", 1, "host", 3, kind=LeaseKind.SERVING, first=[2]) == [2]
         assert uow.leases.acquire("job", 1, "host", 3, never={0, 2}) == [1]
         assert uow.leases.acquire("other", 1, "host", 3, never={0}) is None
         assert [lease.kind for lease in uow.leases.of_host("host")] == [LeaseKind.TRAINING, LeaseKind.SERVING]

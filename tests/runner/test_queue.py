@@ -144,9 +144,9 @@ class QueueMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.now = NOW
-        self.waiting = {}
-        self.running = {}
-        self.uses = []
+        self.waiting: dict[str, tuple[WaitingJob, float]] = {}
+        self.running: dict[str, tuple[WaitingJob, datetime]] = {}
+        self.uses: list[CardUse] = []
         self.number = 0
 
     @rule(
@@ -214,7 +214,8 @@ TestQueueMachine.settings = settings(max_examples=40, stateful_step_count=40)
 
 
 def test_a_low_two_card_job_is_served_in_an_endless_stream_of_high_one_card_jobs():
-    now, waiting, held = NOW, [job("large", 2, priority="low")], []
+    now, waiting = NOW, [job("large", 2, priority="low")]
+    held: list[tuple[int, datetime]] = []
     for number in range(10_000):
         held = [(cards, ends_at) for cards, ends_at in held if ends_at > now]
         stream = [

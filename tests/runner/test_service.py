@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from contracts.enums import JobState, LeaseKind, ServerBackend, WaitReason
 from contracts.errors import ConflictError, InvalidRequestError, NotFoundError
-from contracts.record import utc_now
+from contracts.record import JsonObject, utc_now
 from contracts.training import TrainRequest
 from deployment.permanent import ServerState
 from deployment.specification import ServerSpec
@@ -201,7 +201,7 @@ def test_the_card_of_a_deployed_model_server_is_never_taken(service, services):
 def test_a_running_job_has_its_cards_again_after_its_lease_was_freed(service, services):
     service.submit(submission())
     attempt = JobFolder(services.settings.jobs_dir / "train-1").attempt(1)
-    launcher = {**identity_of(os.getpid()), "gpu_ids": [1], "started_at": "2026-01-01T00:00:00Z"}
+    launcher: JsonObject = {**identity_of(os.getpid()), "gpu_ids": [1], "started_at": "2026-01-01T00:00:00Z"}
     write_json_atomically(attempt.launcher, launcher)
     service._sweep_leases()
     with services.unit_of_work() as uow:
@@ -211,7 +211,7 @@ def test_a_running_job_has_its_cards_again_after_its_lease_was_freed(service, se
 def test_a_card_whose_job_lives_is_not_given_out_though_the_database_lost_its_lease(service, services, started):
     service.submit(submission())
     attempt = JobFolder(services.settings.jobs_dir / "train-1").attempt(1)
-    launcher = {**identity_of(os.getpid()), "gpu_ids": [0], "started_at": "2026-01-01T00:00:00Z"}
+    launcher: JsonObject = {**identity_of(os.getpid()), "gpu_ids": [0], "started_at": "2026-01-01T00:00:00Z"}
     write_json_atomically(attempt.launcher, launcher)
     service._swept_at = time.monotonic()
     service.submit(submission(job_key="train-2"))

@@ -60,6 +60,8 @@ class TrainingSetup:
     optimizer: str = "adamw_torch"
     sharding: str = "none"
     devices: int = 1
+    autocast: bool = False
+    """Matrices are multiplied in bfloat16 whatever their own type: the trainer does it with bfloat16 on a GPU."""
     padded: bool = False
     """Rows of a batch have different lengths: attention gets a mask and repeats its keys and values."""
 
@@ -67,11 +69,6 @@ class TrainingSetup:
     def tokens(self) -> int:
         """In one forward pass of one device."""
         return self.batch_size * self.sequence_tokens
-
-    @property
-    def autocast(self) -> bool:
-        """Matrices are multiplied in bfloat16 whatever their own type: the trainer does it on a GPU."""
-        return self.on_gpu and self.weight_bytes == BFLOAT16
 
     @property
     def divides_weights(self) -> bool:
