@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
+from cli.texts import TEXTS
 from contracts.enums import PersonalDataKind, RemovalReason
 from contracts.words import PERSONAL_DATA_KINDS, REMOVAL_REASONS
 
@@ -159,9 +160,10 @@ def _training_lines(summary: PipelineSummary, text: Text) -> list[tuple[str, str
     training = summary.training
     if training is None:
         return []
+    method = f"method.{training.method}"
     told = text(
         "summary.training_value",
-        method=text(f"method.{training.method.value}"),
+        method=text(method) if method in TEXTS else training.method.value,
         base=training.base_model,
         steps=training.steps,
         seconds=training.duration_seconds,

@@ -12,6 +12,7 @@ from contracts.enums import ServerBackend
 from contracts.errors import InvalidRequestError
 from contracts.record import Record
 
+ADAPTER_FILE = "adapter_config.json"
 SERVED_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,254}$"
 
 
@@ -74,10 +75,15 @@ def lora_adapter(name: str, path: Path) -> LoraAdapter:
     return LoraAdapter(name=name, path=str(path), rank=adapter_rank(path))
 
 
+def is_adapter(path: Path) -> bool:
+    """The folder holds an adapter, not a whole model."""
+    return (path / ADAPTER_FILE).is_file()
+
+
 def adapter_rank(path: Path) -> int:
     """Highest rank of the adapter's matrices. Raises InvalidRequestError where there is no adapter."""
     try:
-        config: dict[str, Any] = json.loads((path / "adapter_config.json").read_text(encoding="utf-8"))
+        config: dict[str, Any] = json.loads((path / ADAPTER_FILE).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise InvalidRequestError(
             "There is no LoRA adapter in the folder",

@@ -78,7 +78,7 @@ def write_model_card(
         "## 학습",
         "",
         f"- 기반 모델: {training.base_model}",
-        f"- 방식: {_METHODS[training.method]}, 레시피 `{training.recipe}`",
+        f"- 방식: {_METHODS.get(training.method, training.method)}, 레시피 `{training.recipe}`",
         f"- {training.steps:,}스텝({training.epochs:g}에폭), 학습 손실 {loss}",
         f"- 소요 시간 {training.duration_seconds:,.0f}초, 최대 메모리 {training.peak_memory_mb:,.0f} MB",
         "",

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from contracts.datasets import DatasetVersion
-from contracts.enums import JobKind, JobStatus, Method
+from contracts.enums import JobKind, JobStatus
 from contracts.errors import ConflictError, InvalidDataError, InvalidRequestError, NotFoundError
 from contracts.evaluation import CaseResult, EvaluateRequest, EvaluationReport
 from contracts.jobs import JobSubmission
@@ -335,12 +335,12 @@ def _steps(progress: ProgressWriter, before: int) -> Callable[[int, int], None]:
 
 def _servers(request: EvaluateRequest, report: TrainingReport) -> Iterator[tuple[ServerSpec, list[str]]]:
     """Which servers are started one after the other, and which models are asked on each."""
-    from deployment.specification import ServerSpec, lora_adapter
+    from deployment.specification import ServerSpec, is_adapter, lora_adapter
 
     gpu_ids = _gpu_ids(request.num_gpus)
     base, tuned = base_name(report), tuned_name(report)
     base_spec = ServerSpec(model_path=report.base_model_path, served_model_name=base, gpu_ids=gpu_ids)
-    if report.method is Method.FULL:
+    if not is_adapter(Path(report.output_path)):
         yield base_spec, [base]
         yield ServerSpec(model_path=report.output_path, served_model_name=tuned, gpu_ids=gpu_ids), [tuned]
     else:

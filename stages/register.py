@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from contracts.enums import Method, ModelFormat, ModelStatus
+from contracts.enums import ModelFormat, ModelStatus
 from contracts.errors import ConflictError, NotFoundError, UnavailableError
 from data_prep.abandoned import remove_abandoned_folders
 from registry.model_card import write_model_card
@@ -187,7 +187,9 @@ def _manifest(
 
 
 def _format(training: TrainingReport) -> ModelFormat:
-    return ModelFormat.HUGGINGFACE if training.method is Method.FULL else ModelFormat.LORA_ADAPTER
+    from deployment.specification import is_adapter
+
+    return ModelFormat.LORA_ADAPTER if is_adapter(Path(training.output_path)) else ModelFormat.HUGGINGFACE
 
 
 def _copy(output: Path, folder: Path, manifest: JsonObject, card: str) -> None:

@@ -4,8 +4,8 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from contracts.enums import Method
 from contracts.errors import CapacityError, InvalidRequestError
+from training.methods import training_method
 from training.recipe import Recipe
 from training.safetensors_files import tensors_of
 
@@ -80,7 +80,7 @@ def trainable_parameters(folder: Path, recipe: Recipe) -> int:
     """Numbers that training moves, from the shapes in the model's files."""
     count = 0
     for tensor in tensors_of(folder):
-        if recipe.method is Method.FULL:
+        if not training_method(recipe.method).has_adapter:
             size = 1
             for length in tensor.shape:
                 size *= length

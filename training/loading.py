@@ -36,13 +36,12 @@ def load_model(plan: TrainingPlan) -> Any:
 
 
 def dtype_of(recipe: Recipe) -> Any:
-    """The type of the weights and the computation."""
+    """The type of the weights."""
     import torch
 
-    wanted = recipe.precision
-    if wanted == "auto":
-        wanted = "bfloat16" if torch.cuda.is_available() else "float32"
-    return getattr(torch, wanted)
+    if recipe.precision == "auto":
+        return torch.bfloat16 if torch.cuda.is_available() else torch.float32
+    return torch.bfloat16 if recipe.precision == "bfloat16" else torch.float32
 
 
 def make_deterministic(seed: int) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from storage.files import folder_written_whole, write_json_atomically
+from training.methods import training_method
 from training.metrics import read_metrics
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ def save_output(trainer: Any, tokenizer: Any, plan: TrainingPlan, output: Path) 
     if output.exists():  # an attempt that was killed after this point
         shutil.rmtree(output)
     model = trainer.accelerator.unwrap_model(trainer.model)
+    if training_method(plan.recipe.method).merges(plan.recipe):
+        model = model.merge_and_unload()
     with folder_written_whole(output) as folder:
         model.save_pretrained(folder)
         (folder / "README.md").unlink(missing_ok=True)  # PEFT's empty model card

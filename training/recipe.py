@@ -14,6 +14,7 @@ from contracts.enums import Method
 from contracts.errors import InvalidRequestError
 from contracts.record import Record
 from contracts.training import Hyperparameters
+from training.methods import training_method
 
 RECIPES_DIR = Path(__file__).parent / "recipes"
 LORA_ONLY = ("lora_rank", "lora_alpha")
@@ -24,21 +25,29 @@ class Recipe(Record):
 
     description: str
     method: Method
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """auto: bfloat16 on a GPU, float32 on a CPU."""
+    precision: Literal["auto", "float32", "bfloat16", "mixed"] = "auto"
+    """auto: bfloat16 on a GPU, float32 on a CPU. mixed: weights in float32, computed with in bfloat16 on a GPU; what
+    full fine-tuning wants, whose small steps bfloat16 weights would round away."""
     lora_rank: int = Field(default=8, ge=1, le=1024)
     lora_alpha: int = Field(default=32, ge=1, le=4096)
     lora_dropout: float = Field(default=0.0, ge=0, lt=1)
+    use_rslora: bool = False
+    """Scale the adapter by alpha / sqrt(rank) (Kalajdzievski, 2023): a high rank keeps learning."""
+    use_dora: bool = False
+    """Also train the length of each weight column (Liu et al., 2024). No server loads such an adapter: the job leaves
+    a whole model with it merged in."""
     learning_rate: float = Field(gt=0, le=1)
     """At its peak, after the warm-up."""
     scheduler: Literal["cosine", "linear", "constant_with_warmup"] = "cosine"
     warmup_steps: int = Field(ge=0)
     num_epochs: float = Field(gt=0, le=1000)
     batch_size: int = Field(ge=1, le=4096)
-    """Samples a device takes in one forward pass."""
+    """Samples a device takes in one forward pass; with packing, rows of several samples."""
     gradient_accumulation_steps: int = Field(default=1, ge=1, le=4096)
     max_seq_length: int = Field(ge=16, le=262144)
-    """Tokens of one sample; what is beyond is cut off."""
+    """Tokens of one sample, and of one packed row; what is beyond is cut off."""
+    packing: bool = False
+    """Lay several samples into one row of max_seq_length, each seeing itself only."""
     optimizer: Literal["adamw_torch", "adamw_torch_fused", "paged_adamw_8bit"] = "adamw_torch"
     weight_decay: float = Field(default=0.0, ge=0, le=1)
     max_grad_norm: float = Field(default=1.0, gt=0)
@@ -62,6 +71,16 @@ class Recipe(Record):
             )
         if self.final_weights == "best" and self.save_steps > self.eval_steps:
             raise ValueError("final_weights: best needs a checkpoint at each evaluation: save_steps <= eval_steps")
+        return self
+
+    @model_validator(mode="after")
+    def _options_suit_the_method(self) -> Self:
+        method = training_method(self.method)
+        chosen = [name for name in ("use_rslora", "use_dora") if getattr(self, name)]
+        if chosen and not method.has_adapter:
+            raise ValueError(f"{' and '.join(chosen)} want an adapter: method lora, not {self.method}")
+        if self.use_dora and method.quantizes:
+            raise ValueError("use_dora wants method lora: it is merged at the end, which a 4-bit model does not allow")
         return self
 
 
@@ -122,7 +141,7 @@ def resolve_recipe(name: str, hyperparameters: Hyperparameters, method: Method, 
             next_step=f"set method to {recipe.method}, or choose another recipe",
         )
     given = hyperparameters.model_dump(exclude_none=True)
-    misplaced = [field for field in LORA_ONLY if field in given] if method is Method.FULL else []
+    misplaced = [field for field in LORA_ONLY if field in given] if not training_method(method).has_adapter else []
     if misplaced:
         raise InvalidRequestError(
             "Full fine-tuning has no adapter",

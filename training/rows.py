@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from contracts.errors import InvalidDataError, InvalidRequestError
 from training.conversations import check_assistant_mask, read_conversations, tokenize_rows, training_template
+from training.packing import pack_rows
 
 if TYPE_CHECKING:
     from training.plan import TrainingPlan
@@ -52,4 +53,8 @@ def training_rows(plan: TrainingPlan, tokenizer: Any) -> tuple[Any, Any]:
         Dataset.from_dict({"input_ids": rows.input_ids, "labels": rows.labels}) if rows.input_ids else None
         for rows in (train, validation)
     ]
+    if plan.recipe.packing:
+        # Validation rows stay apart: their loss is the mean over batches, and is to mean the same with and without.
+        made[0] = pack_rows(made[0], plan.recipe.max_seq_length)
+        log.info("packed %d samples into %d rows", len(train.input_ids), len(made[0]))
     return made[0], made[1]

@@ -72,7 +72,7 @@ def _line(job: FinetuningJob, words: Words) -> dict[str, str]:
         words("jobs.job"): job.job_name,
         words("jobs.state"): words.of(job.status),
         words("jobs.progress"): percent(1.0 if job.status is JobStatus.COMPLETED else share, 0),
-        words("jobs.method"): words.of(job.method),
+        words("jobs.method"): words.named("method", job.method),
         words("jobs.base_model"): job.base_model,
         words("jobs.loss"): loss(last),
         words("jobs.started"): moment(job.start_time, words.language),
@@ -139,7 +139,7 @@ def _story(story: JobStory, services: Services, words: Words) -> None:
 def _figures(story: JobStory, words: Words) -> list[tuple[str, str]]:
     job, report = story.job, story.job.report
     found = [
-        (words("jobs.method"), words.of(job.method)),
+        (words("jobs.method"), words.named("method", job.method)),
         (words("jobs.base_model"), job.base_model),
         (words("jobs.dataset"), f"{story.dataset.name} {story.dataset.version}"),
         (words("jobs.devices"), job.gpu_ids or NOTHING),

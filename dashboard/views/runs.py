@@ -172,7 +172,7 @@ def _training(story: RunStory, words: Words) -> None:
             parts.figures(
                 [
                     (words("jobs.job"), report.job_name),
-                    (words("jobs.method"), words.of(report.method), report.recipe),
+                    (words("jobs.method"), words.named("method", report.method), report.recipe),
                     (words("jobs.steps"), number(report.steps), f"{words('jobs.epochs')} {report.epochs:g}"),
                     (words("jobs.loss"), loss(report.train_loss)),
                     (words("jobs.eval_loss"), loss(report.eval_loss)),

@@ -150,6 +150,39 @@ def test_a_stopped_run_saves_its_step_and_resumes_to_the_same_weights(planned, q
     assert resumed.weights_sha256 == quiet[0].weights_sha256
 
 
+def test_a_packed_run_learns_what_the_same_samples_teach_one_by_one(planned):
+    """Every step takes all samples, so that their order plays no part."""
+    runs = []
+    for name, changes in (("one-by-one", {"batch_size": 192}), ("packed", {"batch_size": 100, "packing": True})):
+        folder = planned(name, num_epochs=4, max_seq_length=128, save_steps=2, eval_steps=4, **changes)
+        runs.append((report_of(folder, start(folder)), losses(folder)))
+    (plain, plain_losses), (packed, packed_losses) = runs
+    assert plain.steps == packed.steps == 4
+    assert packed_losses == pytest.approx(plain_losses, rel=1e-4)
+    assert packed.eval_loss == pytest.approx(plain.eval_loss, rel=1e-4)
+
+
+def test_a_packed_run_killed_ends_with_the_very_weights_of_one_never_killed(planned):
+    numbers = {"packing": True, "batch_size": 4, "max_seq_length": 128, "lora_dropout": 0.1}
+    quiet, killed = planned("packed-quiet", **numbers), planned("packed-killed", **numbers)
+    report = report_of(quiet, start(quiet))
+    kill_at_step(killed, start(killed), 7, signal.SIGKILL)
+    resumed = report_of(killed, start(killed))
+    assert resumed.resumed_from_step is not None
+    assert resumed.weights_sha256 == report.weights_sha256
+    assert losses(killed) == losses(quiet)
+
+
+def test_dora_leaves_a_whole_model_and_rslora_an_adapter(planned):
+    dora, rslora = planned("dora", use_dora=True), planned("rslora", use_rslora=True)
+    for folder, file in ((dora, "model.safetensors"), (rslora, "adapter_model.safetensors")):
+        report = report_of(folder, start(folder))
+        assert report.loss_curve[-1][1] < report.loss_curve[0][1] - 0.3
+        assert {path.name for path in folder.output.glob("*.safetensors")} == {file}
+    assert not (dora.output / "adapter_config.json").exists()
+    assert json.loads((rslora.output / "adapter_config.json").read_text())["use_rslora"] is True
+
+
 def test_two_processes_learn_as_one_does_with_the_same_samples_a_step(planned, quiet):
     alone, folder = quiet
     shared = planned("shared", batch_size=8, lora_dropout=0.1)

@@ -1,11 +1,12 @@
 """Recipes and what a request may change of them."""
 
 import pytest
+import yaml
 
 from contracts.enums import Method
 from contracts.errors import InvalidRequestError
 from contracts.training import Hyperparameters
-from training.recipe import load_recipe, read_recipe, recipe_names, resolve_recipe
+from training.recipe import RECIPES_DIR, load_recipe, read_recipe, recipe_names, resolve_recipe
 
 
 def test_there_are_recipes_for_the_demo_and_for_large_models():
@@ -91,4 +92,15 @@ def test_steps_that_never_meet_are_refused(tmp_path):
         "max_seq_length: 64\neval_steps: 30\nsave_steps: 20\n"
     )
     with pytest.raises(InvalidRequestError, match="multiples of one another"):
+        read_recipe(path)
+
+
+@pytest.mark.parametrize(
+    ("method", "option", "told"), [("full", "use_rslora", "want an adapter"), ("qlora", "use_dora", "method lora")]
+)
+def test_an_option_that_its_method_cannot_have_is_refused(tmp_path, method, option, told):
+    path = tmp_path / "mine.yaml"
+    numbers = yaml.safe_load((RECIPES_DIR / f"demo-{method}.yaml").read_text(encoding="utf-8"))
+    path.write_text(yaml.safe_dump({**numbers, option: True}))
+    with pytest.raises(InvalidRequestError, match=told):
         read_recipe(path)

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 class Lora(TrainingMethod):
     """An adapter on every linear layer but the head."""
 
+    has_adapter = True
+
     def adapter(self, recipe: Recipe) -> Any:
         """The recipe's rank, scale and dropout."""
         from peft import LoraConfig
@@ -21,9 +23,15 @@ class Lora(TrainingMethod):
             r=recipe.lora_rank,
             lora_alpha=recipe.lora_alpha,
             lora_dropout=recipe.lora_dropout,
+            use_rslora=recipe.use_rslora,
+            use_dora=recipe.use_dora,
             target_modules="all-linear",
             task_type="CAUSAL_LM",
         )
+
+    def merges(self, recipe: Recipe) -> bool:
+        """DoRA's adapter: neither vLLM nor the embedded server loads one."""
+        return recipe.use_dora
 
 
 METHOD = Lora()

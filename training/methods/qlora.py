@@ -10,6 +10,8 @@ from training.methods.lora import Lora
 class Qlora(Lora):
     """The base model in NF4 with double quantisation, the adapter in float32."""
 
+    quantizes = True
+
     def quantization(self, dtype: Any) -> Any:
         """4 bits a weight, and the scales of the blocks in 8."""
         from transformers import BitsAndBytesConfig
