@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.answers import print_json, told
 from cli.texts import translate
 from contracts.enums import MaskingAction, Split, SplitUnit
-from contracts.errors import InvalidRequestError, TunewayError
+from contracts.errors import InvalidRequestError
 from contracts.record import Record
-from settings import language, load_settings
+from settings import language
 
 if TYPE_CHECKING:
     from cli.screen import Screen
@@ -60,7 +57,7 @@ def import_files(
     from cli.run_stage import validated
     from contracts.datasets import ImportRequest
 
-    with _told(as_json) as (screen, services):
+    with told(as_json) as (screen, services):
         columns = {
             "question": question,
             "answer": answer,
@@ -118,7 +115,7 @@ def prepare(
     from data_prep.imports.importing import load_import
     from stages.prepare import prepare as prepare_stage
 
-    with _told(as_json) as (screen, services):
+    with told(as_json) as (screen, services):
         given: dict[str, object] = {
             "import_id": import_id,
             "dataset_name": name or load_import(services.settings.datasets_dir / "imports", import_id).dataset_name,
@@ -154,10 +151,10 @@ def list_all(as_json: AsJson = False) -> None:
     from cli.dataset_tables import show_list
     from stages.dataset_versions import list_datasets
 
-    with _told(as_json) as (screen, services):
+    with told(as_json) as (screen, services):
         found = list_datasets(services)
         if as_json:
-            _print_json([dataset.model_dump(mode="json") for dataset in found])
+            print_json([dataset.model_dump(mode="json") for dataset in found])
         else:
             show_list(found, screen)
 
@@ -168,10 +165,10 @@ def log(version: Version, as_json: AsJson = False) -> None:
     from cli.dataset_tables import show_log
     from stages.dataset_versions import log_versions
 
-    with _told(as_json) as (screen, services):
+    with told(as_json) as (screen, services):
         commits = log_versions(version, services)
         if as_json:
-            _print_json([commit.model_dump(mode="json") for commit in commits])
+            print_json([commit.model_dump(mode="json") for commit in commits])
         else:
             show_log(commits, screen)
 
@@ -191,7 +188,7 @@ def diff(
 
     if other is not None:
         before, after = f"{before}@{after}", f"{before}@{other}"
-    with _told(as_json) as (screen, services):
+    with told(as_json) as (screen, services):
         first, second = open_version(before, services), open_version(after, services)
         if first.name_dir != second.name_dir:
             raise InvalidRequestError(
@@ -219,7 +216,7 @@ def tag(
     from data_prep.versions import references
     from stages.dataset_versions import open_version, tag_version
 
-    with _told(as_json) as (screen, services):
+    with told(as_json) as (screen, services):
         opened = open_version(version, services)
         if name is None:
             _show_references(references.tags(opened.name_dir), screen, as_json)
@@ -228,7 +225,7 @@ def tag(
         else:
             commit = tag_version(version, name, services, move=move).commit
             if as_json:
-                _print_json({"name": opened.manifest.name, "tag": name, "commit": commit})
+                print_json({"name": opened.manifest.name, "tag": name, "commit": commit})
             else:
                 screen.done("dataset.tagged", name=opened.manifest.name, commit=commit[:12], tag=name)
 
@@ -244,7 +241,7 @@ def branch(
     from data_prep.versions import references
     from stages.dataset_versions import branch_version, open_version
 
-    with _told(as_json) as (screen, services):
+    with told(as_json) as (screen, services):
         opened = open_version(version, services)
         if name is None:
             _show_references(references.branches(opened.name_dir), screen, as_json)
@@ -253,7 +250,7 @@ def branch(
         else:
             commit = branch_version(version, name, services).commit
             if as_json:
-                _print_json({"name": opened.manifest.name, "branch": name, "commit": commit})
+                print_json({"name": opened.manifest.name, "branch": name, "commit": commit})
             else:
                 screen.done("dataset.branched", branch=name, name=opened.manifest.name, commit=commit[:12])
 
@@ -269,10 +266,10 @@ def merge(
     """Merge a branch, tag or commit into a branch."""
     from stages.dataset_versions import merge_versions
 
-    with _told(as_json) as (screen, services):
+    with told(as_json) as (screen, services):
         merged, version = merge_versions(name, into, theirs, services, message)
         if as_json:
-            _print_json({"merge": merged.model_dump(mode="json"), "version": version.model_dump(mode="json")})
+            print_json({"merge": merged.model_dump(mode="json"), "version": version.model_dump(mode="json")})
         elif merged.already_merged:
             screen.done("dataset.already_merged", branch=into)
         elif merged.fast_forward:
@@ -301,7 +298,7 @@ def export(
     from data_prep.versions.exporting import ExportFormat, export_version
     from stages.dataset_versions import open_version
 
-    with _told(as_json) as (screen, services):
+    with told(as_json) as (screen, services):
         formats = [known.value for known in ExportFormat]
         if format not in formats:
             similar = get_close_matches(format, formats, n=1)
@@ -346,7 +343,7 @@ def split(
     from data_prep.versions.splitting import Ratios
     from stages.dataset_versions import open_version, split_again
 
-    with _told(as_json) as (screen, services):
+    with told(as_json) as (screen, services):
         made = None
         if (train, val, test) != (None, None, None):
             name, _, reference = version.partition("@")
@@ -356,7 +353,7 @@ def split(
         opened = open_version(version, services)
         report = report_version_split(opened.name_dir, opened.manifest)
         if as_json:
-            _print_json(
+            print_json(
                 {
                     "report": report.model_dump(mode="json"),
                     "even": report.even,
@@ -386,7 +383,7 @@ def lineage(
     from data_prep.versions.lineage import trace
     from stages.dataset_versions import open_version
 
-    with _told(as_json) as (screen, services):
+    with told(as_json) as (screen, services):
         opened = open_version(version, services)
         found = trace(opened.name_dir, opened.manifest.commit, row)
         if as_json:
@@ -401,10 +398,10 @@ def stats(version: Version, as_json: AsJson = False) -> None:
     from cli.dataset_tables import show_statistics
     from stages.dataset_versions import version_statistics
 
-    with _told(as_json) as (screen, services):
+    with told(as_json) as (screen, services):
         found = version_statistics(version, services)
         if as_json:
-            _print_json(found)
+            print_json(found)
         else:
             show_statistics(found, screen)
 
@@ -418,12 +415,12 @@ def report(
     """The HTML report of a version."""
     from stages.dataset_versions import version_report
 
-    with _told(as_json) as (screen, services):
+    with told(as_json) as (screen, services):
         path = version_report(version, services)
         if out is not None:
             path = Path(shutil.copyfile(path, out)).absolute()
         if as_json:
-            _print_json({"path": str(path)})
+            print_json({"path": str(path)})
         else:
             screen.done("dataset.report_at", path=path)
 
@@ -438,7 +435,7 @@ def gc(
     from cli.screen import in_units
     from stages.dataset_versions import collect_garbage
 
-    with _told(as_json) as (screen, services):
+    with told(as_json) as (screen, services):
         found = collect_garbage(name, services, dry_run=dry_run)
         if as_json:
             _print_record(found)
@@ -460,7 +457,7 @@ def verify(name: Name, as_json: AsJson = False) -> None:
     from data_prep.versions.verifying import verify as verify_files
     from stages.dataset_versions import dataset_folder
 
-    with _told(as_json) as (screen, services):
+    with told(as_json) as (screen, services):
         found = verify_files(dataset_folder(name, services))
         if as_json:
             _print_record(found)
@@ -475,7 +472,7 @@ def archive(version: Version, as_json: AsJson = False) -> None:
     """Say that a version is needed no more."""
     from stages.dataset_versions import archive_version
 
-    with _told(as_json) as (screen, services):
+    with told(as_json) as (screen, services):
         archived = archive_version(version, services)
         if as_json:
             _print_record(archived)
@@ -497,18 +494,18 @@ def mask(
     from data_prep.policies import load_policy
     from stages.pseudonyms import pseudonym_key
 
-    with _told(as_json) as (screen, services):
+    with told(as_json) as (screen, services):
         rules = load_policy(
             policy, relative_to=Path.cwd(), allowed_roots=[*services.settings.allowed_input_roots, Path.cwd()]
         )
         pseudonyms = MaskingAction.PSEUDONYMISE in rules.masking.actions.values()
         key = pseudonym_key(services.settings, name) if pseudonyms else b""
-        told = mask_file(path_in, path_out, Masker(rules.masking, key), _progress(screen))
+        masked = mask_file(path_in, path_out, Masker(rules.masking, key), _progress(screen))
         if as_json:
-            _print_json({"path": str(path_out), **told.model_dump(mode="json")})
+            print_json({"path": str(path_out), **masked.model_dump(mode="json")})
         else:
-            counts = ", ".join(f"{kind} {count:,}" for kind, count in told.replaced.items())
-            screen.done("dataset.masked_file", path=path_out, rows=told.rows, counts=counts or "0")
+            counts = ", ".join(f"{kind} {count:,}" for kind, count in masked.replaced.items())
+            screen.done("dataset.masked_file", path=path_out, rows=masked.rows, counts=counts or "0")
 
 
 @app.command("generate-qa", help=_help("help_generate"))
@@ -520,7 +517,7 @@ def generate(
     from contracts.enums import StageName
     from stages.catalog import STAGES
 
-    with _told(as_json) as (screen, services):
+    with told(as_json) as (screen, services):
         stage = STAGES[StageName("generate_qa")]
         made = stage.function()(read_request(stage, request), services, _progress(screen))
         if as_json:
@@ -548,29 +545,13 @@ def curate(
     from contracts.generation import CurateRequest
     from stages.curate import curate as curate_samples
 
-    with _told(as_json) as (screen, services):
+    with told(as_json) as (screen, services):
         request = validated(CurateRequest, {"generation_id": generation_id, "include_waiting": include_waiting})
         made = curate_samples(request, services)
         if as_json:
             _print_record(made)
         else:
             screen.done("dataset.curated", **made.model_dump(mode="json"))
-
-
-@contextmanager
-def _told(as_json: bool) -> Iterator[tuple[Screen, Services]]:
-    """A refusal in its four parts on stderr, with --json also as a record on stdout; no traceback."""
-    from cli.screen import exit_code_of, make_screen
-    from stages.services import open_services
-
-    with make_screen() as screen:
-        try:
-            yield screen, open_services(load_settings())
-        except TunewayError as error:
-            screen.show_error(error)
-            if as_json:
-                _print_json({"error": error.as_record()})
-            raise typer.Exit(exit_code_of(error)) from None
 
 
 def _progress(screen: Screen) -> Any:
@@ -589,7 +570,7 @@ def _propose(request: Any, services: Services) -> None:
     files = open_input_files(
         request.input_files, relative_to=settings.repository_root, allowed_roots=settings.allowed_input_roots
     )
-    _print_json([propose_mapping(file, request.columns).model_dump(mode="json") for file in files])
+    print_json([propose_mapping(file, request.columns).model_dump(mode="json") for file in files])
 
 
 def _ratios(train: float | None, val: float | None, test: float | None) -> tuple[float, float, float]:
@@ -619,21 +600,17 @@ def _show_references(references: dict[str, str], screen: Screen, as_json: bool) 
     from cli.dataset_tables import show_references
 
     if as_json:
-        _print_json(references)
+        print_json(references)
     else:
         show_references(references, screen)
 
 
 def _tell_deleted(what: str, commit: str, screen: Screen, as_json: bool) -> None:
     if as_json:
-        _print_json({"deleted": what, "commit": commit})
+        print_json({"deleted": what, "commit": commit})
     else:
         screen.done("dataset.deleted", what=what, commit=commit[:12])
 
 
 def _print_record(record: Record) -> None:
-    _print_json(record.model_dump(mode="json"))
-
-
-def _print_json(value: object | Sequence[object]) -> None:
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=1) + "\n")
+    print_json(record.model_dump(mode="json"))

@@ -136,6 +136,12 @@ def dataset(context: typer.Context) -> None:
     _part("cli.dataset").app(context.args, prog_name="tuneway dataset")
 
 
+@app.command(context_settings=Forwarded, help=_help("train"))
+def train(context: typer.Context) -> None:
+    """Fine-tune models by recipes."""
+    _part("cli.train").app(context.args, prog_name="tuneway train")
+
+
 @app.command(context_settings=Forwarded, help=_help("demo"))
 def demo(context: typer.Context) -> None:
     """Run the whole pipeline on the demo input, from documents to a served model."""

@@ -230,6 +230,16 @@ def register_version(folder: Path, uow: UnitOfWork, *, parents: list[str] | None
     )
 
 
+def version_row(given: str, services: Services) -> DatasetVersion:
+    """The version's row in the database; made where its version is not known there yet."""
+    if given.isdigit():
+        with services.unit_of_work() as uow:
+            return uow.datasets.get(int(given))
+    version = open_version(given, services)
+    with services.unit_of_work() as uow:
+        return register_version(version.folder, uow)
+
+
 def archive_version(given: str, services: Services) -> DatasetVersion:
     """Say that the version is needed no more: garbage collection may take it once no branch or tag leads to it."""
     version = open_version(given, services)

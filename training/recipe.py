@@ -25,6 +25,10 @@ class Recipe(Record):
 
     description: str
     method: Method
+    objective: Literal["sft", "dpo"] = "sft"
+    """sft: learn the assistant's answers. dpo: learn to prefer one answer to another (Rafailov et al., 2023)."""
+    dpo_beta: float = Field(default=0.1, gt=0, le=10)
+    """With dpo: how dearly leaving the base model's answers costs; less moves further."""
     precision: Literal["auto", "float32", "bfloat16", "mixed"] = "auto"
     """auto: bfloat16 on a GPU, float32 on a CPU. mixed: weights in float32, computed with in bfloat16 on a GPU; what
     full fine-tuning wants, whose small steps bfloat16 weights would round away."""
@@ -46,6 +50,8 @@ class Recipe(Record):
     gradient_accumulation_steps: int = Field(default=1, ge=1, le=4096)
     max_seq_length: int = Field(ge=16, le=262144)
     """Tokens of one sample, and of one packed row; what is beyond is cut off."""
+    num_gpus: int = Field(default=1, ge=1, le=8)
+    """For which batch size and accumulation are reckoned; a request may take another number."""
     packing: bool = False
     """Lay several samples into one row of max_seq_length, each seeing itself only."""
     optimizer: Literal["adamw_torch", "adamw_torch_fused", "paged_adamw_8bit"] = "adamw_torch"

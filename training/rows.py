@@ -49,7 +49,7 @@ def training_rows(plan: TrainingPlan, tokenizer: Any) -> tuple[Any, Any]:
     train, validation = found
     if not train.input_ids:
         raise InvalidDataError("The dataset version has no training rows", value=plan.dataset_path)
-    made = [
+    made: list[Any] = [
         Dataset.from_dict({"input_ids": rows.input_ids, "labels": rows.labels}) if rows.input_ids else None
         for rows in (train, validation)
     ]

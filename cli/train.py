@@ -1,0 +1,212 @@
+"""`tuneway train`: fine-tune by a recipe. Each command calls one function and shows its record."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli.answers import print_json, told
+from cli.texts import translate
+from contracts.enums import Method
+from contracts.errors import InvalidRequestError
+from contracts.record import utc_now
+from settings import language
+
+if TYPE_CHECKING:
+    from contracts.training import Hyperparameters, TrainRequest
+    from stages.services import Services
+
+
+def _help(key: str) -> str:
+    return translate(f"train.{key}", language())
+
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=translate("help.train", language())
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help=translate("help.json", language()))]
+RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help=_help("arg_recipe"))]
+Dataset = Annotated[str | None, typer.Option("--dataset", help=_help("opt_dataset"))]
+BaseModel = Annotated[str | None, typer.Option("--base-model", help=_help("opt_base_model"))]
+MethodName = Annotated[Method | None, typer.Option("--method", help=_help("opt_method"))]
+NumGpus = Annotated[int | None, typer.Option("--num-gpus", min=1, help=_help("opt_num_gpus"))]
+Seed = Annotated[int, typer.Option("--seed", min=0, help=_help("opt_seed"))]
+Changes = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help=_help("opt_set"))]
+
+
+@app.command(help=_help("help_start"))
+def start(
+    recipe: RecipeName,
+    dataset: Dataset = None,
+    base_model: BaseModel = None,
+    job_name: Annotated[str | None, typer.Option("--job-name", help=_help("opt_job_name"))] = None,
+    method: MethodName = None,
+    num_gpus: NumGpus = None,
+    seed: Seed = 0,
+    changes: Changes = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help=_help("opt_dry_run"))] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train, or with --dry-run tell by which numbers."""
+    with told(as_json) as (screen, services):
+        if dry_run:
+            _show_configuration(
+                resolved_configuration(recipe, base_model, method, num_gpus, seed, changes, services), as_json
+            )
+            return
+        from cli.run_stage import only_the_result_on_stdout
+        from stages.train import train
+
+        request = train_request(recipe, dataset, base_model, job_name, method, num_gpus, seed, changes, services)
+        screen.say("train.started", name=request.job_name)
+        with only_the_result_on_stdout() as out:
+            report = train(request, services)
+            if as_json:
+                out.write(report.model_dump_json(indent=1) + "\n")
+        screen.done(
+            "train.finished",
+            name=report.job_name,
+            steps=report.steps,
+            loss=report.train_loss,
+            output=report.output_path,
+        )
+
+
+@app.command(help=_help("help_export"))
+def export(
+    recipe: RecipeName,
+    to: Annotated[str, typer.Option("--to", help=_help("opt_to"))],
+    out: Annotated[Path, typer.Option("--out", help=_help("opt_out"))],
+    dataset: Dataset = None,
+    base_model: BaseModel = None,
+    job_name: Annotated[str | None, typer.Option("--job-name", help=_help("opt_job_name"))] = None,
+    method: MethodName = None,
+    num_gpus: NumGpus = None,
+    seed: Seed = 0,
+    changes: Changes = None,
+    as_json: AsJson = False,
+) -> None:
+    """The run as a folder for another trainer."""
+    from stages.export_training import export_training
+
+    with told(as_json) as (screen, services):
+        request = train_request(recipe, dataset, base_model, job_name, method, num_gpus, seed, changes, services)
+        exported = export_training(request, to, out, services)
+        if as_json:
+            print_json(exported.model_dump(mode="json"))
+        else:
+            screen.done("train.exported", folder=exported.folder, command=exported.command)
+
+
+@app.command(help=_help("help_recipes"))
+def recipes(as_json: AsJson = False) -> None:
+    """The recipes there are: ours and the site's."""
+    from training.recipe import load_recipe, recipe_names
+
+    with told(as_json) as (screen, services):
+        site = services.settings.recipes_dir
+        found = {name: load_recipe(name, site) for name in recipe_names(site)}
+        if as_json:
+            print_json({name: recipe.model_dump(mode="json") for name, recipe in found.items()})
+            return
+        for name, recipe in found.items():
+            screen.out.print(screen.text("train.recipe_line", name=name, description=recipe.description), markup=False)
+
+
+def train_request(
+    recipe: str,
+    dataset: str | None,
+    base_model: str | None,
+    job_name: str | None,
+    method: Method | None,
+    num_gpus: int | None,
+    seed: int,
+    changes: list[str] | None,
+    services: Services,
+) -> TrainRequest:
+    """The request that the options make; what is not given is the recipe's. Raises InvalidRequestError."""
+    from cli.run_stage import validated
+    from contracts.training import TrainRequest
+    from stages.dataset_versions import version_row
+    from training.recipe import load_recipe
+
+    missing = [name for name, given in (("--dataset", dataset), ("--base-model", base_model)) if given is None]
+    if dataset is None or base_model is None:
+        raise InvalidRequestError(
+            "Training wants a dataset version and a base model",
+            value=f"no {' and no '.join(missing)}",
+            next_step=f"add {' and '.join(missing)}, or --dry-run to see the recipe's numbers",
+        )
+    loaded = load_recipe(recipe, services.settings.recipes_dir)
+    return validated(
+        TrainRequest,
+        {
+            "job_name": job_name or f"{recipe}-{utc_now():%Y%m%d-%H%M%S}",
+            "dataset_id": version_row(dataset, services).dataset_id,
+            "base_model": base_model,
+            "method": method or loaded.method,
+            "recipe": recipe,
+            "hyperparameters": hyperparameters(changes),
+            "num_gpus": num_gpus or loaded.num_gpus,
+            "seed": seed,
+        },
+    )
+
+
+def hyperparameters(changes: list[str] | None) -> Hyperparameters:
+    """`NAME=VALUE` options as the record they change. Raises InvalidRequestError."""
+    from cli.run_stage import validated
+    from contracts.training import Hyperparameters
+
+    given: dict[str, object] = {}
+    for change in changes or []:
+        name, found, value = change.partition("=")
+        if not found:
+            raise InvalidRequestError(
+                "--set wants a name and a value",
+                value=change,
+                allowed=", ".join(Hyperparameters.model_fields),
+                next_step="for example --set learning_rate=1e-4",
+            )
+        given[name.strip()] = value.strip()
+    return validated(Hyperparameters, given)
+
+
+def resolved_configuration(
+    recipe: str,
+    base_model: str | None,
+    method: Method | None,
+    num_gpus: int | None,
+    seed: int,
+    changes: list[str] | None,
+    services: Services,
+) -> dict[str, Any]:
+    """Everything a run would be told, as it stands in its plan."""
+    from training.base_model import find_base_model
+    from training.recipe import load_recipe, resolve_recipe
+
+    settings = services.settings
+    loaded = load_recipe(recipe, settings.recipes_dir)
+    resolved = resolve_recipe(recipe, hyperparameters(changes), method or loaded.method, settings.recipes_dir)
+    found = None if base_model is None else str(find_base_model(base_model, settings.allowed_model_roots))
+    gpus = num_gpus or resolved.num_gpus
+    return {
+        "recipe_name": recipe,
+        "base_model_path": found,
+        "seed": seed,
+        "samples_per_step": resolved.batch_size * resolved.gradient_accumulation_steps * gpus,
+        "recipe": {**resolved.model_dump(mode="json"), "num_gpus": gpus},
+    }
+
+
+def _show_configuration(configuration: dict[str, Any], as_json: bool) -> None:
+    import yaml
+
+    if as_json:
+        print_json(configuration)
+    else:
+        sys.stdout.write(yaml.safe_dump(configuration, sort_keys=False, allow_unicode=True))
