@@ -6,11 +6,13 @@ cost nothing. Every function raises a TunewayError that the page can show; none 
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
@@ -19,13 +21,17 @@ import streamlit as st
 from pydantic import ValidationError
 from sqlalchemy.exc import ProgrammingError
 
-from contracts.datasets import DatasetVersion, QualityReport
+from contracts.datasets import ColumnMapping, DatasetVersion, ImportedDataset, MappingProposal, QualityReport
 from contracts.enums import Arm, JobKind, JobStatus, QuestionTemplate, ReviewVerdict, StageName, StageStatus
 from contracts.errors import InvalidDataError, NotFoundError, UnavailableError
 from contracts.experiments import ABExperiment, ArmCounts
 from contracts.generation import GenerationReport, ReviewCounts, SampleReview
 from contracts.jobs import FinetuningJob, JobView
 from contracts.models import ArmEndpoint, ModelVersion
+from data_prep.imports.input_files import list_input_files, open_input_files
+from data_prep.imports.proposing import propose_mapping
+from data_prep.masking.masker import mask
+from data_prep.versions.names import STATISTICS_FILE
 from registry.tracking import read_metrics
 from stages.services import Services
 from stages.summary import read_summary, summarise
@@ -52,6 +58,8 @@ FRESH_SECONDS = 1.5
 HEALTH_SECONDS = 5.0
 HEALTH_TIMEOUT_SECONDS = 0.8
 """A service on this host answers within milliseconds; a page must not wait for one that is gone."""
+PROPOSAL_SECONDS = 600.0
+"""A file that changes has another time, and so another proposal."""
 MLFLOW_TIMEOUT_SECONDS = 3.0
 CURVE_POINTS = 400
 """A chart of 700 pixels shows no more."""
@@ -59,8 +67,6 @@ LOG_TAIL_BYTES = 64 * 1024
 LOG_TAIL_LINES = 200
 LISTED_RUNS = 50
 LISTED = 100
-STATISTICS_FILE = "statistics.json"
-"""Written into a version's folder by data_prep, whose imports are too heavy for a page."""
 TRAIN_LOSS_KEYS = ("loss", "train_loss")
 EVAL_LOSS_KEY = "eval_loss"
 
@@ -632,6 +638,58 @@ def _newest_checks(found: list[PipelineRun], dataset_id: int) -> QualityReport |
                 if report.dataset_id == dataset_id:
                     return report
     return None
+
+
+# Files to import
+
+
+@dataclass(frozen=True, slots=True)
+class ListedFile:
+    """A file that may be imported."""
+
+    path: str
+    modified_ns: int
+    size_bytes: int
+
+
+@kept(HEALTH_SECONDS)
+def input_files(services: Services) -> list[ListedFile]:
+    """Files in the folders from which files may be imported, the newest first; those that start a run by themselves not."""
+    settings = services.settings
+    found = []
+    for path in list_input_files(settings.allowed_input_roots, besides=settings.drop_dir):
+        status = path.stat()
+        found.append(ListedFile(str(path), status.st_mtime_ns, status.st_size))
+    return found
+
+
+@kept(PROPOSAL_SECONDS)
+def import_proposal(services: Services, file: ListedFile, columns: ColumnMapping | None) -> MappingProposal:
+    """What the file's rows would become, under a corrected mapping where one is given; personal data is masked."""
+    settings = services.settings
+    (opened,) = open_input_files(
+        [file.path], relative_to=settings.repository_root, allowed_roots=settings.allowed_input_roots
+    )
+    proposal = propose_mapping(opened, columns)
+    return proposal.model_copy(update={"sample_rows": [], "becomes": [_masked_turns(row) for row in proposal.becomes]})
+
+
+def _masked_turns(row: JsonObject) -> JsonObject:
+    turns = row.get("messages")
+    if not isinstance(turns, list):
+        return row
+    spoken = [(str(turn.get("role")), str(turn.get("content"))) for turn in turns if isinstance(turn, dict)]
+    masked = mask([text for _, text in spoken])
+    return {
+        "messages": [{"role": role, "content": one.text} for (role, _), one in zip(spoken, masked, strict=True)],
+    }
+
+
+def broken_rows(imported: ImportedDataset, listed: int) -> list[tuple[str, int, str]]:
+    """File, line and reason of the first broken rows; never their text, which is not masked."""
+    with Path(imported.quarantine_path).open(encoding="utf-8") as lines:
+        rows = [json.loads(line) for line in islice(lines, listed)]
+    return [(str(row["source_file"]), int(row["line"]), str(row["reason"])) for row in rows]
 
 
 # Jobs

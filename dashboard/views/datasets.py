@@ -12,6 +12,7 @@ from contracts.words import GROUPS
 from dashboard import charts, parts, reading
 from dashboard.formats import number, percent, small
 from dashboard.links import choose
+from dashboard.views import importing
 from dashboard.views.runs import cleaning
 from data_prep.masking.report import MaskingReport
 from data_prep.quality.bias import BiasReport
@@ -32,6 +33,8 @@ LISTED_SOURCES = 12
 def show(services: Services, words: Words) -> None:
     """Draw the page."""
     versions = reading.datasets(services)
+    with st.expander(words("imports.title"), expanded=not versions, icon=":material/upload_file:"):
+        importing.show(services, words)
     if not versions:
         parts.empty(words("datasets.empty"), words("datasets.empty_text"))
         return

@@ -1,6 +1,7 @@
 """Which files may be read: only those that lie in an allowed folder once every link is followed."""
 
 import difflib
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -65,6 +66,24 @@ def resolve_input_file(given: str, *, relative_to: Path, allowed_roots: Sequence
     return path
 
 
+def list_input_files(allowed_roots: Sequence[Path], *, besides: Path, listed: int = 200) -> list[Path]:
+    """Files of a known format in the allowed folders, the newest first; nothing hidden and nothing below `besides`."""
+    found: dict[Path, float] = {}
+    for root in allowed_roots:
+        for folder, folders, names in os.walk(root):
+            folders[:] = [name for name in folders if not name.startswith(".") and Path(folder, name) != besides]
+            for path in (Path(folder, name) for name in names if not name.startswith(".")):
+                if _format_of(path) is not None and path.is_file():
+                    found[path] = path.stat().st_mtime
+    return sorted(found, key=lambda path: (-found[path], str(path)))[:listed]
+
+
+def _format_of(path: Path) -> str | None:
+    """The format that the name's ending says, compressed or not."""
+    compressed = path.suffix.lower() in COMPRESSIONS
+    return FORMATS.get((Path(path.stem) if compressed else path).suffix.lower())
+
+
 def open_input_files(given: Sequence[str], *, relative_to: Path, allowed_roots: Sequence[Path]) -> list[InputFile]:
     """All files of an import request, checked before the first row is read.
 
@@ -80,7 +99,7 @@ def open_input_files(given: Sequence[str], *, relative_to: Path, allowed_roots: 
     files = []
     for name, path in zip(given, paths, strict=True):
         compression = COMPRESSIONS.get(path.suffix.lower())
-        file_format = FORMATS.get((Path(path.stem) if compression else path).suffix.lower())
+        file_format = _format_of(path)
         if file_format is None:
             raise InvalidDataError(
                 "The file's format is not known",
