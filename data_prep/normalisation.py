@@ -2,9 +2,16 @@
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from hashlib import blake2b
 
+import numpy
+from numpy.typing import NDArray
+
+from data_prep.code_points import CodePointArray, code_points
+from data_prep.compiled import compiled
 from data_prep.rows import Row
 
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -23,11 +30,99 @@ def normalise(text: str) -> str:
     return _EMPTY_LINES.sub("\n\n", text).strip()
 
 
-def normalise_row(row: Row) -> Row:
-    """The row with every turn, its category and its source normalised."""
-    messages = tuple(replace(message, content=normalise(message.content)) for message in row.messages)
-    texts = {key: normalise(value) for key, value in row.metadata.items() if isinstance(value, str)}
-    return replace(row, messages=messages, metadata={**row.metadata, **texts})
+def normalise_rows(rows: Sequence[Row]) -> list[Row]:
+    """The rows with every turn, their category and their source normalised; rows that are so already as they are."""
+    texts = [text for row in rows for text in _texts_of(row)]
+    read = code_points(texts)
+    unusual = numpy.empty(len(read), dtype=numpy.bool_)
+    _find_unusual(read.codes, read.starts, read.lengths, _kinds(), unusual)
+    for place in numpy.flatnonzero(unusual).tolist():
+        text = normalise(texts[place])
+        unusual[place] = text != texts[place]
+        texts[place] = text
+    counts = numpy.fromiter((len(_texts_of(row)) for row in rows), dtype=numpy.int64, count=len(rows))
+    ends = numpy.cumsum(counts)
+    changed = numpy.concatenate(([0], numpy.cumsum(unusual)))
+    normalised = list(rows)
+    for index in numpy.flatnonzero(changed[ends] > changed[ends - counts]).tolist():
+        normalised[index] = _with_texts(rows[index], texts[int(ends[index] - counts[index]) : int(ends[index])])
+    return normalised
+
+
+def _texts_of(row: Row) -> list[str]:
+    return [
+        *[message.content for message in row.messages],
+        *[value for value in row.metadata.values() if isinstance(value, str)],
+    ]
+
+
+def _with_texts(row: Row, texts: Sequence[str]) -> Row:
+    contents, values = texts[: len(row.messages)], iter(texts[len(row.messages) :])
+    return replace(
+        row,
+        messages=tuple(
+            replace(message, content=content) for message, content in zip(row.messages, contents, strict=True)
+        ),
+        metadata={name: next(values) if isinstance(value, str) else value for name, value in row.metadata.items()},
+    )
+
+
+_PLAIN, _SPACE, _LINE_END, _UNUSUAL = 0, 1, 2, 3
+_FIRST_EMOJI, _LAST_EMOJI = 0x1F000, 0x1FAFF
+
+
+@cache
+def _kinds() -> NDArray[numpy.uint8]:
+    """What a character below 0x10000 means for normalising."""
+    characters = [chr(code) for code in range(0x10000)]
+    replaced = {*_INVISIBLE.findall("".join(characters)), *_SPACES.findall("".join(characters))}
+    kinds = numpy.array(
+        [
+            _UNUSUAL
+            if character in replaced
+            or character.isspace()
+            or "\u1100" <= character <= "\u11ff"
+            or unicodedata.category(character)[0] == "M"
+            or not unicodedata.is_normalized("NFC", character)
+            else _PLAIN
+            for character in characters
+        ],
+        dtype=numpy.uint8,
+    )
+    kinds[[ord(" "), ord("\n")]] = _SPACE, _LINE_END
+    kinds.flags.writeable = False
+    return kinds
+
+
+@compiled("u4[]", "i8[]", "i8[]", "u1[]", "b1[]!")
+def _find_unusual(
+    codes: CodePointArray,
+    starts: NDArray[numpy.int64],
+    lengths: NDArray[numpy.int64],
+    kinds: NDArray[numpy.uint8],
+    unusual: NDArray[numpy.bool_],
+) -> None:
+    """False for texts that `normalise` surely leaves as they are."""
+    for text in range(len(starts)):
+        found = False
+        before, line_ends = _PLAIN, 0
+        for place in range(starts[text], starts[text] + lengths[text]):
+            code = codes[place]
+            if code < 0x10000:
+                kind = kinds[code]
+            elif _FIRST_EMOJI <= code <= _LAST_EMOJI:
+                kind = _PLAIN
+            else:
+                kind = _UNUSUAL
+            line_ends = line_ends + 1 if kind == _LINE_END else 0
+            if kind == _UNUSUAL or line_ends > 2 or (kind != _PLAIN and before == _SPACE):
+                found = True
+                break
+            before = kind
+        if lengths[text] > 0:
+            first = codes[starts[text]]
+            found = found or before != _PLAIN or first == 32 or first == 10
+        unusual[text] = found
 
 
 def comparable(text: str) -> str:

@@ -9,6 +9,7 @@ from contracts.enums import MaskingAction, PersonalDataKind
 from contracts.errors import InvalidRequestError
 from data_prep.masking.engine import engine
 from data_prep.masking.names import FoundName, find_names, occurrences
+from data_prep.masking.prefilter import read_closely
 from data_prep.masking.pseudonyms import canonical, pseudonym
 from data_prep.masking.shadow import Shadow, shadow_of
 
@@ -74,7 +75,10 @@ class Masker:
 
     def find_rows(self, rows: Sequence[Sequence[str]]) -> list[list[list[PersonalDatum]]]:
         """What `find` gives for each row: cheaper than one by one."""
-        return [[text.replaced_data() for text in row.texts] for row in self._work_through(rows)]
+        return [
+            [[] for _ in texts] if row is None else [text.replaced_data() for text in row.texts]
+            for texts, row in zip(rows, self._work_through(rows), strict=True)
+        ]
 
     def mask(self, texts: Sequence[str]) -> MaskedTexts:
         """The texts of one row, each piece of personal data replaced. Masked texts stay as they are."""
@@ -88,7 +92,10 @@ class Masker:
                 allowed="a key of 16 bytes or more, the same for all datasets whose pseudonyms are to agree",
                 next_step="Give the key, or set the action `mask` in the policy file",
             )
-        return [self._masked(row) for row in self._work_through(rows)]
+        return [
+            MaskedTexts(tuple(texts), ((),) * len(texts), (), None) if row is None else self._masked(row)
+            for texts, row in zip(rows, self._work_through(rows), strict=True)
+        ]
 
     def _masked(self, row: "_Row") -> MaskedTexts:
         actions = self.policy.actions
@@ -103,20 +110,25 @@ class Masker:
             ),
         )
 
-    def _work_through(self, rows: Sequence[Sequence[str]]) -> list["_Row"]:
-        work = [_Row([_Text(text) for text in texts]) for texts in rows]
-        pending = work
-        for _ in range(_MAX_ROUNDS):
+    def _work_through(self, rows: Sequence[Sequence[str]]) -> list["_Row | None"]:
+        """The rows with what was replaced and kept in them; None where nothing was found."""
+        work: list[_Row | None] = [None] * len(rows)
+        pending = []
+        for index, finds in self._find_once(rows):
+            row = work[index] = _Row([_Text(text) for text in rows[index]])
+            if self._replace(row, finds):
+                pending.append(row)
+        for _ in range(_MAX_ROUNDS - 1):
             if not pending:
                 break
-            found = self._find_once(pending)
-            pending = [row for row, finds in zip(pending, found, strict=True) if self._replace(row, finds)]
+            found = dict(self._find_once([[text.current for text in row.texts] for row in pending]))
+            pending = [row for index, row in enumerate(pending) if self._replace(row, found.get(index))]
         return work
 
-    def _replace(self, row: "_Row", found: Sequence[Sequence[PersonalDatum]]) -> bool:
+    def _replace(self, row: "_Row", found: Sequence[Sequence[PersonalDatum]] | None) -> bool:
         """Replace what was found in the present texts; says whether anything was."""
         changed = False
-        for text, data in zip(row.texts, found, strict=True):
+        for text, data in zip(row.texts, found or [[]] * len(row.texts), strict=True):
             text.kept = []
             if not data:
                 continue
@@ -137,31 +149,42 @@ class Masker:
             return pseudonym(kind, value, self._key)
         return kind.token
 
-    def _find_once(self, rows: Sequence["_Row"]) -> list[list[list[PersonalDatum]]]:
-        """What stands in the present texts of the rows, by row and text."""
-        present = engine(representative_numbers=self.policy.representative_numbers)
-        shadows = [[shadow_of(text.current) for text in row.texts] for row in rows]
-        identifiers: list[list[list[PersonalDatum]]] = []
-        blotted: list[str] = []
-        for of_row in shadows:
-            finds_of_row = []
-            for one in of_row:
-                finds = [
-                    PersonalDatum(found.kind, found.start, found.end, found.score) for found in present.finds(one.text)
-                ]
-                if finds:
-                    finds = without_overlaps([datum for datum in finds if self._counts(datum, one)])
-                finds_of_row.append(finds)
-                text = one.text
-                for datum in finds:
-                    text = text[: datum.start] + IDENTIFIED * (datum.end - datum.start) + text[datum.end :]
-                blotted.append(text)
-            identifiers.append(finds_of_row)
-        named = iter([list(find_names(text)) for text in blotted])
-        return [
-            self._with_names(of_row, finds, [next(named) for _ in of_row])
-            for of_row, finds in zip(shadows, identifiers, strict=True)
-        ]
+    def _find_once(self, rows: Sequence[Sequence[str]]) -> list[tuple[int, list[list[PersonalDatum]]]]:
+        """What stands in the texts of the rows that hold anything: the row's number, and by text what was found."""
+        texts = [text for row in rows for text in row]
+        shadows, identifiers = self._identifiers(texts)
+        blotted = [text if (one := shadows.get(place)) is None else one.text for place, text in enumerate(texts)]
+        for place, finds in identifiers.items():
+            for datum in finds:
+                text = blotted[place]
+                blotted[place] = text[: datum.start] + IDENTIFIED * (datum.end - datum.start) + text[datum.end :]
+        named = [list(find_names(text)) for text in blotted]
+        found = []
+        begin = 0
+        for index, row in enumerate(rows):
+            places = range(begin, begin + len(row))
+            begin += len(row)
+            if any(named[place] or identifiers.get(place) for place in places):
+                read = [shadows.get(place) or Shadow(texts[place]) for place in places]
+                data = [identifiers.get(place, []) for place in places]
+                found.append((index, self._with_names(read, data, [named[place] for place in places])))
+        return found
+
+    def _identifiers(self, texts: Sequence[str]) -> tuple[dict[int, Shadow], dict[int, list[PersonalDatum]]]:
+        """By the text's number: shadows that are not the text itself, and identifiers that were found in shadows."""
+        shadows: dict[int, Shadow] = {}
+        identifiers: dict[int, list[PersonalDatum]] = {}
+        for place, (unusual, open_) in enumerate(zip(*read_closely(texts), strict=True)):
+            if not (unusual or open_):
+                continue
+            present = engine(representative_numbers=self.policy.representative_numbers)
+            one = shadow_of(texts[place])
+            if unusual:
+                shadows[place] = one
+            data = [PersonalDatum(find.kind, find.start, find.end, find.score) for find in present.finds(one.text)]
+            if data:
+                identifiers[place] = without_overlaps([datum for datum in data if self._counts(datum, one)])
+        return shadows, identifiers
 
     def _with_names(
         self,

@@ -5,6 +5,7 @@ import unicodedata
 from dataclasses import dataclass
 
 from contracts.enums import PersonalDataKind
+from data_prep.traces import Trace
 
 BLOT = "\1"
 """Stands where a token hides personal data already."""
@@ -64,6 +65,11 @@ def shadow_of(text: str) -> Shadow:
     if apart or _NEEDS_MAP.search(text):
         return _mapped(text)
     return Shadow(_one_way(text))
+
+
+def unusual_trace() -> Trace:
+    """What every text shows that is not its own shadow."""
+    return Trace("".join(_UNUSUAL.findall("".join(map(chr, range(0x10000))))), beyond=True)
 
 
 def shadow(text: str) -> str:

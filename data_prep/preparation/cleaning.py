@@ -17,11 +17,11 @@ from data_prep.duplicates.fingerprints import Fingerprints, fingerprint_rows
 from data_prep.duplicates.leakage import TestQuestionIndex
 from data_prep.imports.importing import read_imported_chunk
 from data_prep.masking.masker import MaskedTexts, Masker
-from data_prep.normalisation import normalise_row, question_key
+from data_prep.normalisation import normalise_rows, question_key
 from data_prep.preparation.steps import StepRecord, step
 from data_prep.quality.judging import QualityJudge, RowQuality
 from data_prep.removal import Removal
-from data_prep.rows import Row, messages_as_json, messages_from_json, texts_of, with_texts
+from data_prep.rows import Row, messages_as_json, messages_from_json, texts_of, with_texts, written_texts
 from data_prep.statistics.measuring import histogram
 from data_prep.stored_rows import StoredRows
 from data_prep.workers import Task
@@ -114,13 +114,15 @@ class _Cleaner:
             return present
         work = _Work()
         rows = read_imported_chunk(Path(self._plan.rows_path), chunk)
-        normalised = [normalise_row(row) for row in rows]
-        work.note("normalise", len(rows), changed=sum(a != b for a, b in zip(rows, normalised, strict=True)))
+        normalised = normalise_rows(rows)
+        work.note("normalise", len(rows), changed=sum(a is not b for a, b in zip(rows, normalised, strict=True)))
 
         qualities = self._judge.judge(normalised)
         flaws = [quality.removal for quality in qualities]
-        masked = self._masker.mask_rows([[text for _, text in texts_of(row)] for row in normalised])
-        clean = [with_texts(row, one.texts) for row, one in zip(normalised, masked, strict=True)]
+        masked = self._masker.mask_rows([written_texts(row) for row in normalised])
+        clean = [
+            with_texts(row, one.texts) if any(one.found) else row for row, one in zip(normalised, masked, strict=True)
+        ]
         stays = work.remove("quality", clean, range(len(clean)), flaws)
         dropped = [None if one.drop is None else Removal(RemovalReason.PERSONAL_DATA, one.drop.value) for one in masked]
         changed = sum(any(masked[index].found) for index in stays)
@@ -199,6 +201,8 @@ def removed_line(row: Row, verdict: Removal) -> JsonObject:
 
 
 def _masked_items(row: Row, masked: MaskedTexts) -> list[JsonObject]:
+    if not any(masked.found):
+        return []
     places = [place for place, _ in texts_of(row)]
     return [
         {"row": row.row_id, "kind": datum.kind.value, "where": place}

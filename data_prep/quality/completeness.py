@@ -2,6 +2,8 @@
 
 import re
 
+from data_prep.traces import Trace
+
 TRUNCATED_CHARACTERS = 30
 """Shorter answers without an ending are titles and names, not broken-off sentences."""
 
@@ -46,9 +48,23 @@ _REFUSAL_CHARACTERS = 200
 """A refusal says so at once; far behind, the same words speak of something else."""
 
 
+REFUSAL = Trace(
+    pairs=[
+        *("수없", "가없", "어렵", "곤란", "힘들", "모델", "비서", "어시"),
+        *("so", "sO", "So", "SO", "ſo", "ſO", "un", "uN", "Un", "UN", "no", "nO", "No", "NO"),
+        *("ca", "cA", "Ca", "CA", "ai", "aI", "Ai", "AI", "aı", "Aı", "aİ", "Aİ"),
+    ]
+)
+"""What every refusal shows."""
+
+TRUNCATED = 0.4
+"""The completeness of an answer that breaks off."""
+_CERTAIN_ENDS = tuple(".!?…:)]」』”\"'`|>")
+
+
 def has_ending(answer: str) -> bool:
     """The answer ends as a Korean sentence does, in punctuation, or in a closing bracket."""
-    return _ENDING.search(answer[-40:]) is not None
+    return answer.endswith(_CERTAIN_ENDS) or _ENDING.search(answer[-40:]) is not None
 
 
 def is_truncated(answer: str) -> bool:
@@ -78,5 +94,5 @@ def is_refusal(answer: str) -> bool:
 def completeness(answer: str) -> float:
     """1 for a whole sentence; 0.7 without an ending, 0.4 when broken off."""
     if is_truncated(answer):
-        return 0.4
+        return TRUNCATED
     return 1.0 if has_ending(answer) else 0.7

@@ -13,11 +13,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy
 from numpy.typing import NDArray
 
-from data_prep.quality.code_points import SEPARATOR, CodePointArray, code_points, is_syllable, portions
+from data_prep.code_points import FIRST_SYLLABLE, LAST_SYLLABLE, SEPARATOR, CodePointArray, code_points
+from data_prep.compiled import compiled
 
 WEIGHTS_FILE = Path(__file__).parent / "weights" / "fluency.npz"
 TRIGRAM_SLOTS, BIGRAM_SLOTS = 1 << 22, 1 << 21
@@ -25,7 +27,6 @@ STEP = 1 / 16
 """Nats of one quantum."""
 MIN_SYLLABLES = 6
 _USUAL_SYLLABLES = 6
-_PORTION_CHARACTERS = 100_000
 _OTHER, _DIGIT, _LATIN = 0x01, 0x30, 0x61
 _KEPT = " \n.,?!:()%'\"-~·「」"
 
@@ -87,30 +88,23 @@ class FluencyModel:
 
     def surprises(self, texts: Sequence[str]) -> tuple[NDArray[numpy.float64], NDArray[numpy.int64]]:
         """Mean surprise of each text's syllables in nats, and how many there are."""
-        sums, counts = [numpy.zeros(0)], [numpy.zeros(0, dtype=numpy.int64)]
-        for start, end in portions(texts, _PORTION_CHARACTERS):
-            read = code_points([f"  {text}" for text in texts[start:end]])
-            signs = alphabet(read.codes)
-            judged = is_syllable(signs)
-            judged[:2] = False
-            steps = numpy.zeros(len(signs), dtype=numpy.int64)
-            places = numpy.flatnonzero(judged)
-            steps[places] = self._steps(signs[places - 2], signs[places - 1], signs[places])
-            sums.append(numpy.add.reduceat(steps, read.starts) * STEP)
-            counts.append(numpy.add.reduceat(judged.astype(numpy.int64), read.starts))
-        total, number = numpy.concatenate(sums), numpy.concatenate(counts)
-        return total / numpy.maximum(number, 1), number
-
-    def _steps(self, first: CodePointArray, second: CodePointArray, third: CodePointArray) -> NDArray[numpy.int64]:
-        seen = self.trigrams[trigram_slots(first, second, third)].astype(numpy.int64)
-        steps = seen - 1
-        unseen = numpy.flatnonzero(seen == 0)
-        first, second, third = first[unseen], second[unseen], third[unseen]
-        pair = self.bigrams[bigram_slots(second, third)].astype(numpy.int64)
-        below = self.unigram_backoffs[second].astype(numpy.int64) + self.unigrams[third] - 1
-        left = numpy.maximum(self.bigram_backoffs[bigram_slots(first, second)].astype(numpy.int64) - 1, 0)
-        steps[unseen] = left + numpy.where(pair > 0, pair - 1, below)
-        return steps
+        read = code_points(texts)
+        steps = numpy.zeros(len(texts), dtype=numpy.int64)
+        counts = numpy.zeros(len(texts), dtype=numpy.int64)
+        _add_steps(
+            read.codes,
+            read.starts,
+            read.lengths,
+            _folding(),
+            self.trigrams,
+            self.bigrams,
+            self.bigram_backoffs,
+            self.unigrams,
+            self.unigram_backoffs,
+            steps,
+            counts,
+        )
+        return steps * STEP / numpy.maximum(counts, 1), counts
 
     def fluency(self, texts: Sequence[str]) -> NDArray[numpy.float64]:
         """Each text's fluency, 0 to 1."""
@@ -119,6 +113,47 @@ class FluencyModel:
         judged = numpy.clip((self.bad - drawn) / (self.bad - self.good), 0, 1)
         fluent: NDArray[numpy.float64] = numpy.where(count < MIN_SYLLABLES, 1.0, judged)
         return fluent
+
+
+@compiled("u4[]", "i8[]", "i8[]", "u4[]", "u1[]", "u1[]", "u1[]", "u1[]", "u1[]", "i8[]!", "i8[]!")
+def _add_steps(
+    codes: CodePointArray,
+    starts: NDArray[numpy.int64],
+    lengths: NDArray[numpy.int64],
+    folding: CodePointArray,
+    trigrams: Table,
+    bigrams: Table,
+    bigram_backoffs: Table,
+    unigrams: Table,
+    unigram_backoffs: Table,
+    steps: NDArray[numpy.int64],
+    counts: NDArray[numpy.int64],
+) -> None:
+    """The quanta of every syllable of a text after the two signs before it, and how many syllables there are."""
+    word = 0xFFFFFFFF
+    for text in range(len(starts)):
+        first = second = numpy.int64(ord(" "))
+        for place in range(starts[text], starts[text] + lengths[text]):
+            code: Any = numpy.int64(codes[place])
+            third: Any = numpy.int64(folding[min(code, 0xFFFF)])
+            if FIRST_SYLLABLE <= third <= LAST_SYLLABLE:
+                # the slots of `bigram_slots` and `trigram_slots`
+                mixed = ((first * 0x9E3779B1) ^ (second * 0x85EBCA6B)) & word
+                mixed ^= mixed >> 15
+                longer = ((mixed * 0xC2B2AE35) ^ (third * 0x27D4EB2F)) & word
+                longer ^= longer >> 13
+                seen: Any = numpy.int64(trigrams[((longer * 0x165667B1) & word) >> 10])
+                if seen == 0:
+                    left: Any = numpy.int64(bigram_backoffs[((mixed * 0xC2B2AE35) & word) >> 11])
+                    mixed = ((second * 0x9E3779B1) ^ (third * 0x85EBCA6B)) & word
+                    mixed ^= mixed >> 15
+                    seen = numpy.int64(bigrams[((mixed * 0xC2B2AE35) & word) >> 11])
+                    if seen == 0:
+                        seen = numpy.int64(unigram_backoffs[second]) + numpy.int64(unigrams[third])
+                    seen += max(left - 1, 0)
+                steps[text] += seen - 1
+                counts[text] += 1
+            first, second = second, third
 
 
 @cache

@@ -2,6 +2,8 @@
 
 import re
 
+from data_prep.traces import Trace
+
 _REMNANTS = re.compile(
     r"<\|[a-z_]{2,30}\|>|\[/?INST\]|<</?SYS>>|</?(?:s|bos|eos|pad|unk)>|<(?:start|end)_of_turn>"
     r"|^\s*#{2,3} ?(?:Response|Instruction|Input|답변|응답|명령어)\s*:"
@@ -13,6 +15,11 @@ _REMNANT_SIGNS = ("<", "&", "[", "\\", "#", ":")
 _MARK_RUNS = re.compile(r"([!?~*=_\-#.^])\1{9,}")
 _BRACKETS = (("(", ")"), ("[", "]"), ("{", "}"), ("「", "」"), ("『", "』"), ("《", "》"), ("“", "”"))
 _CODE = "```"
+DEFECT = Trace(
+    characters="".join({*_REMNANT_SIGNS, *"".join(map("".join, _BRACKETS)), _CODE[0], "\n"}),
+    pairs=[2 * mark for mark in "!?~*=_-#.^"],
+)
+"""What every text shows whose formatting_score is not 1."""
 _MIN_LINES = 4
 
 

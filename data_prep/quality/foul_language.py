@@ -7,13 +7,17 @@ What is not on the list is not found; measuring and widening this is the matter 
 import re
 from collections.abc import Sequence
 from functools import cache
+from itertools import product
 from typing import Any
 
 from contracts.enums import RemovalReason
+from data_prep.code_points import CodePoints
 from data_prep.removal import Removal
 from data_prep.rows import Row
+from data_prep.traces import Trace, Traces
 
-_GAP = r"[0-9!@#$%^&*~_.,\-'\"ㅡ]{0,2}"
+_GAP_SIGNS = "0123456789!@#$%^&*~_.,-'\"ㅡ"
+_GAP = rf"[{re.escape(_GAP_SIGNS)}]{{0,2}}"
 """What is put between the syllables as a disguise. No space: `날씨 발표` would be found."""
 
 
@@ -49,6 +53,31 @@ def _filter() -> Any:
     import re2
 
     return re2.compile("(?i)" + "|".join(f"(?:{_LOOK_AROUNDS.sub('', word)})" for word in _WORDS))
+
+
+@cache
+def _traces() -> Traces:
+    syllables = (
+        "씨시쓰 발벌팔빨",
+        "개 새색",
+        "병빙븅 신싄",
+        "지 랄",
+        "미 친",
+        "씹 새할년놈",
+        "존 나",
+        "니 미애",
+        "쌍 놈년",
+        "또 라",
+    )
+    letters = ("ㅅㅆㅈ ㅂㄹ", "ㅂ ㅅ", "fF uU", "sSſ hH", "bB iI", "aA sSſ")
+    pairs = [first + second for one in (*syllables, *letters) for first, second in product(*one.split())]
+    return Traces([Trace("좆썅ㅄ", pairs)], fillers=_GAP_SIGNS)
+
+
+def texts_that_may_be_foul(read: CodePoints) -> list[bool]:
+    """False for texts that surely hold no foul word."""
+    (found,) = _traces().found(read)
+    return [bool(one) for one in found]
 
 
 def foul_words(text: str) -> int:

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 from contracts.data_policy import QualityPolicy
 from contracts.enums import RemovalReason
-from data_prep.quality.completeness import is_truncated
-from data_prep.quality.foul_language import foul_words, judge_foul_language
-from data_prep.quality.length import check_length
+from data_prep.code_points import code_points, visible_characters
+from data_prep.quality.completeness import TRUNCATED
+from data_prep.quality.foul_language import foul_words, judge_foul_language, texts_that_may_be_foul
+from data_prep.quality.length import judge_length
 from data_prep.quality.local_models import open_causal_model, open_toxicity_classifier
 from data_prep.quality.repetition import judge_repetition
 from data_prep.quality.score import QualityScore, check_quality_score, score_rows
@@ -54,30 +55,48 @@ class QualityJudge:
     def judge(self, rows: Sequence[Row]) -> list[RowQuality]:
         """One judgement a row, in order."""
         scores = score_rows(rows, self._fluency)
-        foul = [[foul_words(message.content) for message in row.messages] for row in rows]
-        toxicity = self._worst_toxicity(rows, foul)
-        return [
-            RowQuality(score.value, score.parts, row_toxicity, self._check(row, score, row_foul, row_toxicity))
-            for row, score, row_foul, row_toxicity in zip(rows, scores, foul, toxicity, strict=True)
+        contents = [message.content for row in rows for message in row.messages]
+        read = code_points(contents)
+        foul = [
+            foul_words(text) if may_be_foul else 0
+            for text, may_be_foul in zip(contents, texts_that_may_be_foul(read), strict=True)
         ]
+        characters = visible_characters(read).tolist()
+        toxicity = self._toxicity(contents).tolist()
+        judged = []
+        begin = 0
+        for row, score in zip(rows, scores, strict=True):
+            turns = slice(begin, begin + len(row.messages))
+            begin = turns.stop
+            worst = _worst_toxicity(toxicity[turns], foul[turns])
+            value = score.value
+            removal = self._check(row, score, value, characters[turns], foul[turns], worst)
+            judged.append(RowQuality(value, score.parts, worst, removal))
+        return judged
 
-    def _worst_toxicity(self, rows: Sequence[Row], foul: Sequence[Sequence[int]]) -> list[float]:
-        found = iter(self._toxicity([message.content for row in rows for message in row.messages]).tolist())
-        worst = [max((next(found) for _ in row.messages), default=0.0) for row in rows]
-        return [
-            round(max(value, FOUL_TOXICITY) if any(words) else value, 4)
-            for words, value in zip(foul, worst, strict=True)
-        ]
-
-    def _check(self, row: Row, score: QualityScore, foul: Sequence[int], toxicity: float) -> Removal | None:
+    def _check(
+        self,
+        row: Row,
+        score: QualityScore,
+        value: float,
+        characters: Sequence[int],
+        foul: Sequence[int],
+        toxicity: float,
+    ) -> Removal | None:
         return (
-            check_length(row, self._min_answer_characters, self._policy.max_answer_characters)
+            self._check_length(row, characters)
             or judge_repetition(score.repeated)
-            or judge_foul_language(row, foul)
+            or (judge_foul_language(row, foul) if any(foul) else None)
             or self._check_toxicity(toxicity)
             or self._check_language(score)
-            or self._check_answering(row, score)
-            or check_quality_score(score, self._min_quality_score)
+            or self._check_answering(score)
+            or (check_quality_score(score, self._min_quality_score) if value < self._min_quality_score else None)
+        )
+
+    def _check_length(self, row: Row, characters: Sequence[int]) -> Removal | None:
+        asked = sum(count for message, count in zip(row.messages, characters, strict=True) if message.role == "user")
+        return judge_length(
+            characters[-1], asked, sum(characters), self._min_answer_characters, self._policy.max_answer_characters
         )
 
     def _check_toxicity(self, toxicity: float) -> Removal | None:
@@ -91,9 +110,14 @@ class QualityJudge:
         least = self._policy.min_korean_share
         return Removal(RemovalReason.WRONG_LANGUAGE, f"{score.korean:.0%} of the letters Hangul, at least {least:.0%}")
 
-    def _check_answering(self, row: Row, score: QualityScore) -> Removal | None:
+    def _check_answering(self, score: QualityScore) -> Removal | None:
         if self._policy.remove_refusals and score.refuses:
             return Removal(RemovalReason.REFUSAL, "the answer says that it cannot answer")
-        if self._policy.remove_truncated and is_truncated(row.answer):
+        if self._policy.remove_truncated and score.completeness == TRUNCATED:
             return Removal(RemovalReason.TRUNCATED, "the answer breaks off")
         return None
+
+
+def _worst_toxicity(toxicity: Sequence[float], foul: Sequence[int]) -> float:
+    worst = max(toxicity, default=0.0)
+    return round(max(worst, FOUL_TOXICITY) if any(foul) else worst, 4)

@@ -8,7 +8,8 @@ from functools import cache
 import numpy
 from numpy.typing import NDArray
 
-from data_prep.quality.code_points import code_points
+from data_prep.code_points import CodePointArray, code_points
+from data_prep.compiled import compiled
 
 
 class Script(IntEnum):
@@ -66,18 +67,43 @@ class Scripts:
 def scripts_of(texts: Sequence[str]) -> Scripts:
     """Count the scripts of a batch."""
     read = code_points(texts)
-    kinds = _kinds()[numpy.minimum(read.codes, 0xFFFF)].astype(numpy.int64)
-    astral = numpy.flatnonzero(read.codes > 0xFFFF)
-    kinds[astral] = [_kind(chr(code)) for code in read.codes[astral].tolist()]
-    counts = numpy.bincount(read.owners * len(Script) + kinds, minlength=len(texts) * len(Script))
-    scripts = counts.reshape(len(texts), len(Script))
-    scripts[:, Script.SPACE] -= 1  # the separators
-    return Scripts(scripts)
+    counts = numpy.zeros((len(texts), len(Script)), dtype=numpy.int64)
+    if _count(read.codes, read.starts, read.lengths, _kinds(), counts):
+        beyond = numpy.flatnonzero(read.codes > _BASIC)
+        owners = numpy.searchsorted(read.starts, beyond, side="right") - 1
+        kinds = numpy.array([_kind(chr(code)) for code in read.codes[beyond].tolist()])
+        numpy.add.at(counts, (owners, kinds), 1)
+    return Scripts(counts)
+
+
+_BASIC = 0xFFFF
+"""The last character of the basic plane."""
+
+
+@compiled("u4[]", "i8[]", "i8[]", "u1[]", "i8[][]!")
+def _count(
+    codes: CodePointArray,
+    starts: NDArray[numpy.int64],
+    lengths: NDArray[numpy.int64],
+    kinds: NDArray[numpy.uint8],
+    counts: NDArray[numpy.int64],
+) -> int:
+    """Count the scripts of the basic plane; says how many characters lie beyond it."""
+    beyond = 0
+    for text in range(len(starts)):
+        for place in range(starts[text], starts[text] + lengths[text]):
+            if codes[place] > _BASIC:
+                beyond += 1
+            else:
+                counts[text, kinds[codes[place]]] += 1
+    return beyond
 
 
 @cache
 def _kinds() -> NDArray[numpy.uint8]:
-    return numpy.array([_kind(chr(code)) for code in range(0x10000)], dtype=numpy.uint8)
+    kinds = numpy.array([_kind(chr(code)) for code in range(_BASIC + 1)], dtype=numpy.uint8)
+    kinds.flags.writeable = False
+    return kinds
 
 
 _RANGES = (

@@ -26,25 +26,29 @@ language      1 - the share of letters in scripts that neither Korean prose nor 
 may demand (`min_korean_share`).
 """
 
-import itertools
 import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
+from operator import attrgetter
 
 import numpy
 from numpy.typing import NDArray
 
 from contracts.enums import RemovalReason
+from data_prep.code_points import code_points, spaces
 from data_prep.normalisation import comparable
-from data_prep.quality.completeness import completeness, is_refusal
+from data_prep.quality.completeness import REFUSAL, completeness, is_refusal
 from data_prep.quality.fluency import load_fluency_model
-from data_prep.quality.formatting import formatting_score
-from data_prep.quality.grammar import grammar_score
+from data_prep.quality.formatting import DEFECT, formatting_score
+from data_prep.quality.grammar import MISSPELT, grammar_score, particles_may_disagree
 from data_prep.quality.language import Script, scripts_of
 from data_prep.quality.repetition import Repetition, measure_repetition
+from data_prep.quality.wording import read_wording
 from data_prep.removal import Removal
 from data_prep.rows import Row
+from data_prep.traces import Traces
 
 WEIGHTS = {
     "legibility": 0.20,
@@ -95,18 +99,24 @@ class QualityScore:
     @property
     def parts(self) -> dict[str, float]:
         """Every part and `korean`, rounded to four decimals."""
-        return {name: round(float(getattr(self, name)), 4) for name in (*WEIGHTS, "korean")}
+        return {name: round(part, 4) for name, part in zip(_PARTS, _parts(self), strict=True)}
 
     @property
     def measured(self) -> float:
         """Weighted geometric mean of the parts."""
-        return math.prod(math.pow(getattr(self, name), weight) for name, weight in WEIGHTS.items())
+        # most parts of most rows are 1, whatever the power
+        weighed = zip(_weighed_parts(self), WEIGHTS.values(), strict=True)
+        return math.prod([math.pow(part, weight) for part, weight in weighed if part != 1])
 
     @property
     def value(self) -> float:
         """The row is as good as its worse judgement: the measured score, or the one that came with it."""
         measured = round(self.measured, 4)
         return measured if self.given is None else min(measured, self.given)
+
+
+_PARTS = (*WEIGHTS, "korean")
+_parts, _weighed_parts = attrgetter(*_PARTS), attrgetter(*WEIGHTS)
 
 
 def score_quality(row: Row) -> QualityScore:
@@ -119,33 +129,46 @@ def score_rows(rows: Sequence[Row], fluency: Fluency | None = None) -> list[Qual
     if not rows:
         return []
     answers, questions = [row.answer for row in rows], [row.question for row in rows]
+    read = code_points(answers)
     scripts = scripts_of(answers)
     spoilt = scripts.counts[:, Script.SPOILT].tolist()
     visible = scripts.visible.tolist()
     foreign = scripts.foreign_share(scripts_of(questions)).tolist()
     korean = scripts.korean_share.tolist()
     fluent = (fluency or load_fluency_model().fluency)(answers).tolist()
-    repeated = measure_repetition(answers)
+    wording = read_wording(answers, questions)
+    repeated = measure_repetition(answers, wording)
+    misspelt, refusal, defect = _traces().found(read)
+    may_be_wrong, may_refuse = (misspelt | particles_may_disagree(read)).tolist(), refusal.tolist()
+    may_be_defective = defect.tolist()
     scores = []
-    for index, (row, answer, question) in enumerate(zip(rows, answers, questions, strict=True)):
-        words = answer.split()
-        squeezed = "".join(words)
-        pairs = set(itertools.pairwise(squeezed))
+    for index, (row, answer, question, characters, words, pairs, asked, shared) in enumerate(
+        zip(
+            rows,
+            answers,
+            questions,
+            wording.characters,
+            wording.words,
+            wording.distinct_pairs,
+            wording.asked_pairs,
+            wording.shared_pairs,
+            strict=True,
+        )
+    ):
         marks = sum(map(len, _QUESTION_MARKS.findall(answer))) if "??" in answer else 0
         legible = max(0.0, 1 - (spoilt[index] + marks) / max(visible[index], 1))
-        refuses = is_refusal(answer)
-        count = len(squeezed) - 1
+        refuses = may_refuse[index] and is_refusal(answer)
         scores.append(
             QualityScore(
                 legibility=legible**3,
                 repetition=1 - max(0.0, repeated[index].greater - 0.2) / 0.8,
-                diversity=min(1.0, len(pairs) / min(count, _DISTINCT_PAIRS_FLOOR)) if pairs else 0.0,
+                diversity=min(1.0, pairs / min(characters - 1, _DISTINCT_PAIRS_FLOOR)) if pairs else 0.0,
                 completeness=completeness(answer),
-                substance=min(1.0, len(squeezed) / _ENOUGH_CHARACTERS),
-                relevance=_relevance(question, answer, squeezed, pairs, refuses),
+                substance=min(1.0, characters / _ENOUGH_CHARACTERS),
+                relevance=_relevance(question, answer, characters, asked, shared, refuses),
                 fluency=fluent[index],
-                grammar=grammar_score(answer, len(words)),
-                formatting=formatting_score(answer),
+                grammar=grammar_score(answer, words) if may_be_wrong[index] else 1.0,
+                formatting=formatting_score(answer) if may_be_defective[index] else 1.0,
                 language=1 - foreign[index],
                 korean=korean[index],
                 given=row.given_quality,
@@ -154,6 +177,11 @@ def score_rows(rows: Sequence[Row], fluency: Fluency | None = None) -> list[Qual
             )
         )
     return scores
+
+
+@cache
+def _traces() -> Traces:
+    return Traces([MISSPELT, REFUSAL, DEFECT], fillers="".join(chr(code) for code in numpy.flatnonzero(spaces())))
 
 
 def check_quality_score(score: QualityScore, minimum: float) -> Removal | None:
@@ -167,12 +195,11 @@ def check_quality_score(score: QualityScore, minimum: float) -> Removal | None:
     return Removal(RemovalReason.LOW_QUALITY, f"{', '.join([detail, *given, *weakest])})")
 
 
-def _relevance(question: str, answer: str, squeezed: str, pairs: set[tuple[str, str]], refuses: bool) -> float:
+def _relevance(question: str, answer: str, characters: int, asked: int, shared: int, refuses: bool) -> float:
     if len(answer) <= 2 * len(question) + 10 and comparable(answer) == comparable(question):
         return 0.0
     if refuses:
         return _REFUSAL_RELEVANCE
-    if len(squeezed) < _LONG_ANSWER_CHARACTERS:
+    if characters < _LONG_ANSWER_CHARACTERS:
         return 1.0
-    asked = {pair for word in question.split() for pair in itertools.pairwise(word)}
-    return min(1.0, 0.8 + len(asked & pairs) / len(asked)) if asked else 1.0
+    return min(1.0, 0.8 + shared / asked) if asked else 1.0

@@ -16,13 +16,14 @@ comments of BEEP! dev was still found when it stood in the middle of an official
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy
 from numpy.typing import NDArray
 
-from data_prep.quality.code_points import SEPARATOR, CodePointArray, code_points, is_syllable, portions
+from data_prep.code_points import FIRST_SYLLABLE, LAST_SYLLABLE, SEPARATOR, CodePointArray, code_points, is_syllable
+from data_prep.compiled import compiled
 
 WEIGHTS_FILE = Path(__file__).parent / "weights" / "toxicity.npz"
 BITS = 18
@@ -38,7 +39,6 @@ BIAS = ("none", "gender", "others")
 COLUMNS = ("toxicity", *(f"hate_{name}" for name in HATE), *(f"bias_{name}" for name in BIAS))
 """What the weights tell apart: a probability of its own and two choices of three."""
 
-_PORTION_CHARACTERS = 50_000
 _SPACE = 0x20
 _FIRST_MEDIAL = 0x314F
 _INITIALS = numpy.array([ord(letter) for letter in "ㄱㄲㄴㄷㄸㄹㅁㅂㅃㅅㅆㅇㅈㅉㅊㅋㅌㅍㅎ"], dtype=numpy.uint32)
@@ -47,11 +47,13 @@ _FINALS = numpy.array(
 )
 _MULTIPLIER = numpy.uint32(0x9E3779B1)
 _CHARACTER_SALT, _LETTER_SALT = 1, 7
+_LONGEST_CHARACTER_NGRAM = max(CHARACTER_NGRAMS)
+_SHORTEST_LETTER_NGRAM, _LONGEST_LETTER_NGRAM = min(LETTER_NGRAMS), max(LETTER_NGRAMS)
 
 Slots = NDArray[numpy.uint32]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ToxicityModel:
     """The weights, with the inverse document frequencies multiplied in."""
 
@@ -70,37 +72,118 @@ class ToxicityModel:
         return self._judge(texts, columns, whole=True)
 
     def _judge(self, texts: Sequence[str], columns: slice, whole: bool) -> NDArray[numpy.float32]:
-        chosen = [numpy.ascontiguousarray(column) for column in self.weights[:, columns].T]
-        found = [
-            self._judge_portion(texts[start:end], chosen, self.intercepts[columns], whole)
-            for start, end in portions(texts, _PORTION_CHARACTERS)
-        ]
-        return numpy.concatenate([numpy.zeros((0, len(chosen)), numpy.float32), *found])
+        read = code_points([f" {text.lower()} " for text in texts])
+        table = _table(self, columns.start, columns.stop)
+        found = numpy.zeros((len(texts), table.shape[1] - 1), dtype=numpy.float64)
+        cell_characters = _WHOLE if whole else CELL_CHARACTERS
+        if len(texts):
+            _find_greatest(read.codes, read.starts, read.lengths, _letters_apart(), table, cell_characters, found)
+        return (found + self.intercepts[columns]).astype(numpy.float32)
 
-    def _judge_portion(
-        self,
-        texts: Sequence[str],
-        weights: Sequence[NDArray[numpy.float32]],
-        intercepts: NDArray[numpy.float32],
-        whole: bool,
-    ) -> NDArray[numpy.float32]:
-        read = read_text_features(texts)
-        sums = numpy.zeros((len(weights) + 1, read.cells))
-        for slots, is_gram, starts in read.grams():
-            for number, column in enumerate((self.squares, *weights)):
-                sums[number] += numpy.add.reduceat(column[slots] * is_gram, starts)
-        if whole:
-            within, first = numpy.add.reduceat(sums, read.first_cells, axis=1), numpy.arange(len(texts))
-        else:
-            # the windows that the text's end cuts short hold nothing that those before them do not hold
-            within, first = sums.copy(), read.first_cells
-            for further in range(1, WINDOW_CELLS):
-                within[:, :-further] += numpy.where(
-                    read.owners[further:] == read.owners[:-further], sums[:, further:], 0
-                )
-        logits = within[1:] / numpy.sqrt(within[0] + NORM_FLOOR) + intercepts[:, None]
-        greatest: NDArray[numpy.float32] = numpy.maximum.reduceat(logits, first, axis=1).T.astype(numpy.float32)
-        return greatest
+
+@lru_cache(maxsize=4)
+def _table(model: ToxicityModel, first: int, end: int) -> NDArray[numpy.float32]:
+    """What is added up for some columns, side by side: the slot of an n-gram is one place in memory."""
+    return numpy.ascontiguousarray(
+        numpy.column_stack([model.squares, model.weights[:, first:end]]), dtype=numpy.float32
+    )
+
+
+_WHOLE = 1 << 40
+"""Characters of a cell that holds any text."""
+
+
+@compiled("u4[]", "i8[]", "i8[]", "u4[][]", "f4[][]", "i8", "f8[][]!")
+def _find_greatest(
+    codes: CodePointArray,
+    starts: NDArray[numpy.int64],
+    lengths: NDArray[numpy.int64],
+    letters_apart: CodePointArray,
+    table: NDArray[numpy.float32],
+    cell_characters: int,
+    greatest: NDArray[numpy.float64],
+) -> None:
+    """For each text and column the greatest of its windows, without the intercept.
+
+    The n-grams, slots and cells are those of `read_text_features`. `table` has the squared inverse document frequency
+    and the weights of every slot.
+    """
+    word = 0xFFFFFFFF
+    most = lengths.max() + 1
+    columns = table.shape[1]
+    kept, letters = numpy.empty(most + 1, numpy.int64), numpy.empty(3 * most + 8, numpy.int64)
+    letter_starts = numpy.empty(most + 1, numpy.int64)
+    sums, within = numpy.empty((most, columns), numpy.float64), numpy.empty(columns, numpy.float64)
+    for text in range(len(starts)):
+        # no character more than twice in a row; the separator behind the text is kept with it
+        size = letter_count = 0
+        for place in range(starts[text], starts[text] + lengths[text] + 1):
+            code = numpy.int64(codes[place])
+            if place >= starts[text] + 2 and codes[place] == codes[place - 1] and codes[place] == codes[place - 2]:
+                continue
+            kept[size], letter_starts[size] = code, letter_count
+            size += 1
+            if FIRST_SYLLABLE <= code <= LAST_SYLLABLE:
+                for part in range(3):
+                    letter = numpy.int64(letters_apart[code - FIRST_SYLLABLE, part])
+                    if letter != 0:
+                        letters[letter_count] = letter
+                        letter_count += 1
+            else:
+                letters[letter_count] = code
+                letter_count += 1
+        letter_starts[size] = letter_count
+
+        cells = max(1, size // cell_characters)
+        sums[:cells] = 0
+        for cell in range(cells):
+            for place in range(cell * size // cells, (cell + 1) * size // cells):
+                mixed = numpy.int64(_CHARACTER_SALT)
+                for length in range(1, _LONGEST_CHARACTER_NGRAM + 1):
+                    code = kept[place + length - 1]
+                    if code == SEPARATOR:
+                        break
+                    mixed = ((mixed ^ code) * 0x9E3779B1) & word
+                    mixed ^= mixed >> 15
+                    if length == 1 and code == _SPACE:
+                        continue
+                    slot = ((mixed * (0x85EBCA6B + 2 * length * (_CHARACTER_SALT + 1))) & word) >> (32 - BITS)
+                    for column in range(columns):
+                        sums[cell, column] += table[slot, column]
+                for letter_place in range(letter_starts[place], letter_starts[place + 1]):
+                    mixed = numpy.int64(_LETTER_SALT)
+                    for length in range(1, _LONGEST_LETTER_NGRAM + 1):
+                        code = letters[letter_place + length - 1]
+                        if code == SEPARATOR:
+                            break
+                        mixed = ((mixed ^ code) * 0x9E3779B1) & word
+                        mixed ^= mixed >> 15
+                        if length < _SHORTEST_LETTER_NGRAM:
+                            continue
+                        slot = ((mixed * (0x85EBCA6B + 2 * length * (_LETTER_SALT + 1))) & word) >> (32 - BITS)
+                        for column in range(columns):
+                            sums[cell, column] += table[slot, column]
+
+        # the windows that the text's end cuts short hold nothing that those before them do not hold
+        for cell in range(cells):
+            within[:] = sums[cell]
+            for further in range(cell + 1, min(cell + WINDOW_CELLS, cells)):
+                within += sums[further]
+            norm = numpy.sqrt(within[0] + NORM_FLOOR)
+            for column in range(1, columns):
+                logit = within[column] / norm
+                if cell == 0 or logit > greatest[text, column - 1]:
+                    greatest[text, column - 1] = logit
+
+
+@cache
+def _letters_apart() -> CodePointArray:
+    """Initial, medial and final of every syllable; 0 where there is no final."""
+    number = numpy.arange(LAST_SYLLABLE - FIRST_SYLLABLE + 1, dtype=numpy.uint32)
+    apart = [_INITIALS[number // 588], _FIRST_MEDIAL + number % 588 // 28, _FINALS[number % 28]]
+    letters = numpy.ascontiguousarray(numpy.column_stack(apart).astype(numpy.uint32))
+    letters.flags.writeable = False
+    return letters
 
 
 @cache

@@ -14,8 +14,8 @@ from typing import Any
 import numpy
 from numpy.typing import NDArray
 
+from data_prep.code_points import code_points, is_syllable
 from data_prep.quality import corpora, fluency, toxicity
-from data_prep.quality.code_points import code_points, is_syllable
 
 BEEP, CURSE, BENIGN = 0, 1, 2
 FOLDS = 3
