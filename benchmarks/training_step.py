@@ -4,7 +4,9 @@
 
 Model, rows, their order, batch, learning rate and adapter are the same. `trl` leaves everything else as TRL's SFTConfig
 has it (bfloat16, gradient checkpointing); `trl-float32` sets float32 and no checkpointing, as the recipe demo-lora does:
-its losses must be those of training/.
+its losses must be those of training/. `training-packed` is training/ with the same samples in rows of the recipe's
+length, about as many tokens a step; its losses are those of other samples. Tokens are those of the samples, without
+padding.
 """
 
 import argparse
@@ -43,6 +45,10 @@ class Run:
     """From the end of a step to the end of the next: also what lies between two steps. The first has no beginning."""
     losses: list[float]
 
+    def tokens_per_second(self, tokens: int) -> float:
+        """Of a run over rows with so many tokens; the first step, whose beginning is unknown, taken as the others."""
+        return tokens / (sum(self.step_seconds) * len(self.losses) / len(self.step_seconds))
+
 
 def main() -> None:
     """Measure and report."""
@@ -54,6 +60,7 @@ def main() -> None:
     options = arguments.parse_args()
     contestants: dict[str, Callable[[Path, Path, int], Run]] = {
         "training": train_here,
+        "training-packed": train_here_packed,
         "trl-float32": train_with_trl_in_float32,
         "trl": train_with_trl,
     }
@@ -75,6 +82,7 @@ def _measure(
 ) -> None:
     model = base_model(folder)
     dataset = write_dataset(folder / "dataset", options.batch_size * options.steps)
+    tokens = count_tokens(model, dataset)
     runs: dict[str, list[Run]] = {name: [] for name in contestants}
     spawn = multiprocessing.get_context("spawn")
     processes = {
@@ -103,12 +111,20 @@ def _measure(
                 ],
                 2,
             ),
+            "tokens_per_second": round(middle([run.tokens_per_second(tokens) for run in some])),
+            "speed_ratio": middle(
+                [
+                    run.tokens_per_second(tokens) / ours.tokens_per_second(tokens)
+                    for ours, run in zip(own, some, strict=True)
+                ],
+                2,
+            ),
             "peak_mib": round(memory[name]),
             "first_loss": round(some[0].losses[0], 5),
             "last_loss": round(some[0].losses[-1], 5),
-            "largest_loss_difference": round(
-                max(abs(a - b) for a, b in zip(own[0].losses, some[0].losses, strict=True)), 6
-            ),
+            "largest_loss_difference": None
+            if name == "training-packed"
+            else round(max(abs(a - b) for a, b in zip(own[0].losses, some[0].losses, strict=True)), 6),
         }
         for name, some in runs.items()
     ]
@@ -159,8 +175,37 @@ def numbers(batch_size: int) -> Recipe:
     return Recipe.model_validate({**load_recipe(RECIPE).model_dump(), **changes, "batch_size": batch_size})
 
 
+def count_tokens(model: Path, dataset: Path) -> int:
+    """Tokens of the training rows."""
+    from transformers import AutoTokenizer
+
+    from training.conversations import tokenize_rows, training_template
+
+    tokenizer = AutoTokenizer.from_pretrained(model, local_files_only=True)
+    rows = tokenize_rows(tokenizer, training_template(tokenizer), read_rows(dataset), numbers(1).max_seq_length)
+    return sum(map(len, rows.input_ids))
+
+
 def train_here(model: Path, dataset: Path, batch_size: int) -> Run:
     """As the runner's job does it, without MLflow."""
+    return _train_here(model, dataset, numbers(batch_size))
+
+
+def train_here_packed(model: Path, dataset: Path, batch_size: int) -> Run:
+    """The same with packed rows, of which a batch holds about as many tokens."""
+    samples = len(read_rows(dataset))
+    rows = -(-count_tokens(model, dataset) * batch_size // (samples * numbers(1).max_seq_length))
+    return _train_here(model, dataset, numbers(max(1, rows)).model_copy(update={"packing": True}))
+
+
+def read_rows(dataset: Path) -> list[Conversation]:
+    """The training conversations."""
+    from training.conversations import read_conversations
+
+    return read_conversations(dataset / "train.parquet")
+
+
+def _train_here(model: Path, dataset: Path, recipe: Recipe) -> Run:
     folder = JobFolder(_new_folder(dataset.parent))
     plan = TrainingPlan(
         job_id=1,
@@ -170,7 +215,7 @@ def train_here(model: Path, dataset: Path, batch_size: int) -> Run:
         base_model=model.name,
         base_model_path=str(model),
         recipe_name=RECIPE,
-        recipe=numbers(batch_size),
+        recipe=recipe,
         num_gpus=1,
         seed=SEED,
         keep_checkpoints=1,
@@ -197,8 +242,6 @@ def _train_with_trl(model: Path, dataset: Path, batch_size: int, **options: Any)
     from peft import LoraConfig
     from transformers import TrainerCallback, set_seed
     from trl import SFTConfig, SFTTrainer
-
-    from training.conversations import read_conversations
 
     ends: list[float] = []
 
@@ -228,7 +271,7 @@ def _train_with_trl(model: Path, dataset: Path, batch_size: int, **options: Any)
             disable_tqdm=True,
             **options,
         ),
-        train_dataset=Dataset.from_dict({"messages": read_conversations(dataset / "train.parquet")}),
+        train_dataset=Dataset.from_dict({"messages": read_rows(dataset)}),
         peft_config=LoraConfig(
             r=recipe.lora_rank,
             lora_alpha=recipe.lora_alpha,

@@ -102,6 +102,41 @@ def export(
             screen.done("train.exported", folder=exported.folder, command=exported.command)
 
 
+@app.command(help=_help("help_preferences"))
+def preferences(
+    name: Annotated[str, typer.Argument(metavar="NAME", help=_help("arg_preferences"))],
+    pairs_file: Annotated[Path | None, typer.Option("--file", help=_help("opt_pairs_file"))] = None,
+    experiment: Annotated[int | None, typer.Option("--experiment", min=1, help=_help("opt_experiment"))] = None,
+    difference: Annotated[float | None, typer.Option("--min-rating-difference", help=_help("opt_difference"))] = None,
+    as_json: AsJson = False,
+) -> None:
+    """A dataset version of pairs, for a recipe with the objective dpo."""
+    from cli.run_stage import validated
+    from contracts.preferences import PreferencesRequest
+    from stages.preferences import make_preferences
+
+    with told(as_json) as (screen, services):
+        given = {
+            "dataset_name": name,
+            "pairs_file": None if pairs_file is None else str(pairs_file.absolute()),
+            "experiment_id": experiment,
+            "min_rating_difference": difference,
+        }
+        request = validated(PreferencesRequest, {key: value for key, value in given.items() if value is not None})
+        made = make_preferences(request, services)
+        if as_json:
+            print_json(made.model_dump(mode="json"))
+        else:
+            screen.done(
+                "train.preferences_made",
+                name=made.name,
+                version=made.version,
+                dataset_id=made.dataset_id,
+                train=made.train_samples,
+                val=made.val_samples,
+            )
+
+
 @app.command(help=_help("help_recipes"))
 def recipes(as_json: AsJson = False) -> None:
     """The recipes there are: ours and the site's."""

@@ -14,6 +14,24 @@ TRAIN_TEXTS: dict[str, tuple[str, str]] = {
         "Write a recipe as the configuration of Axolotl or LLaMA-Factory.",
     ),
     "train.help_recipes": ("레시피 목록을 보여 줍니다.", "List the recipes."),
+    "train.help_preferences": (
+        "선호 쌍(DPO용)으로 데이터셋 버전을 만듭니다: 파일 또는 A/B 시험의 평점에서.",
+        "Make a dataset version of preference pairs (for DPO): from a file or from the ratings of an A/B test.",
+    ),
+    "train.arg_preferences": ("데이터셋 이름", "Name of the dataset"),
+    "train.opt_pairs_file": (
+        "prompt, chosen, rejected가 한 줄씩 든 JSONL 파일",
+        "JSON lines of prompt, chosen and rejected",
+    ),
+    "train.opt_experiment": ("평점을 가져올 A/B 시험의 번호", "Number of the A/B test whose ratings are taken"),
+    "train.opt_difference": (
+        "두 답변의 평균 평점 차이가 이만큼은 되어야 합니다.",
+        "By how much the mean ratings of the two answers must differ",
+    ),
+    "train.preferences_made": (
+        "{name} {version} (dataset_id {dataset_id}): 학습 {train:,}쌍, 검증 {val:,}쌍",
+        "{name} {version} (dataset_id {dataset_id}): {train:,} pairs to learn, {val:,} to validate",
+    ),
     "train.arg_recipe": ("레시피 이름 (tuneway train recipes)", "Name of the recipe (tuneway train recipes)"),
     "train.opt_dataset": (
         "데이터셋 버전: 이름, 이름@브랜치·태그·커밋, 또는 dataset_id",

@@ -83,9 +83,9 @@ def create_job(
     """
     from registry.tracking import JOB_TAG
     from training.base_model import find_base_model
-    from training.conversations import check_assistant_mask, read_conversations, training_template
     from training.plan import TrainingPlan
     from training.recipe import resolve_recipe
+    from training.rows import check_dataset
 
     check_request(request, services)
     settings = services.settings
@@ -94,11 +94,7 @@ def create_job(
     model = find_base_model(request.base_model, settings.allowed_model_roots)
     with services.unit_of_work() as uow:
         dataset = uow.datasets.get(request.dataset_id)
-    conversations = read_conversations(_folder_of(dataset) / "train.parquet")
-    if not conversations:
-        raise InvalidDataError("The dataset version has no training rows", value=f"{dataset.name} {dataset.version}")
-    tokenizer = _tokenizer(model)
-    check_assistant_mask(tokenizer, training_template(tokenizer), conversations[0])
+    check_dataset(_folder_of(dataset), recipe, _tokenizer(model))
 
     numbers: JsonObject = {
         **recipe.model_dump(mode="json"),

@@ -75,10 +75,14 @@ def run_callback(
                     "learning_rate": float(logs["learning_rate"]) if "learning_rate" in logs else None,
                     "tokens_per_second": tokens / seconds if seconds > 0 else None,
                     "memory_mb": _memory_mb(),
+                    **_rewards(logs, ""),
                 }
                 state.metrics["loss"] = float(logs["loss"])
             elif "eval_loss" in logs:
-                line = {"eval_loss": float(logs["eval_loss"]), "perplexity": perplexity(float(logs["eval_loss"]))}
+                loss = float(logs["eval_loss"])
+                # the loss of preferences is no likelihood of tokens
+                likelihood = {"perplexity": perplexity(loss)} if recipe.objective == "sft" else {}
+                line = {"eval_loss": loss, **likelihood, **_rewards(logs, "eval_")}
             if not line:
                 return
             present = finite(line)
@@ -118,6 +122,12 @@ def run_callback(
         return torch.cuda.memory_allocated() / BYTES_PER_MB if torch.cuda.is_available() else resident_mb()
 
     return RunCallback()
+
+
+def _rewards(logs: dict[str, Any], prefix: str) -> dict[str, float | None]:
+    """With dpo: by how much the chosen answer is preferred to the rejected one, and in what share of the pairs."""
+    names = {"reward_margin": "rewards/margins", "reward_accuracy": "rewards/accuracies"}
+    return {prefix + ours: float(logs[prefix + theirs]) for ours, theirs in names.items() if prefix + theirs in logs}
 
 
 def _any_process_asked(asked: bool) -> bool:

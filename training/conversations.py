@@ -36,6 +36,15 @@ def read_conversations(path: Path) -> list[list[Message]]:
     files = split_files(path)
     if not files:
         raise InvalidDataError("A file of the dataset version is missing", value=path, next_step="prepare it again")
+    for file in files:
+        names = parquet.read_schema(file).names
+        if "messages" not in names:
+            raise InvalidDataError(
+                "The dataset version holds no conversations",
+                value=f"{file}: columns {', '.join(names)}",
+                allowed="a column `messages`",
+                next_step="preference pairs (prompt, chosen, rejected) want a recipe with the objective dpo",
+            )
     return [
         json.loads(text)
         for file in files
@@ -102,12 +111,17 @@ def check_assistant_mask(tokenizer: Any, template: str, messages: list[Message])
             next_step="correct the {% generation %} marks of the model's chat template",
         )
     first = next(index for index, message in enumerate(messages) if message["role"] == "assistant")
-    prompt = tokenizer.apply_chat_template(messages[:first], tokenize=False, add_generation_prompt=True)
-    trained = tokenizer.apply_chat_template(messages[: first + 1], tokenize=False, chat_template=template)
-    if not trained.startswith(prompt):
+    check_prompt(tokenizer, template, messages[:first], messages[first])
+
+
+def check_prompt(tokenizer: Any, template: str, prompt: list[Message], answer: Message) -> None:
+    """The prompt that a served model gets is the beginning of what is trained. Raises InvalidRequestError."""
+    asked = tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True)
+    trained = tokenizer.apply_chat_template([*prompt, answer], tokenize=False, chat_template=template)
+    if not trained.startswith(asked):
         raise InvalidRequestError(
             "The chat template asks in another way than it trains",
-            value=f"asked: {prompt!r}, trained: {trained!r}",
+            value=f"asked: {asked!r}, trained: {trained!r}",
             allowed="a prompt that is the beginning of the trained text",
             next_step="correct add_generation_prompt in the model's chat template",
         )

@@ -145,7 +145,7 @@ def _finetune(
         epochs=float(trainer.state.epoch or 0.0),
         train_loss=curve[-1][1] if curve else 0.0,
         eval_loss=eval_loss,
-        perplexity=perplexity(eval_loss),
+        perplexity=perplexity(eval_loss) if recipe.objective == "sft" else None,
         tokens_per_second=trainer.state.num_input_tokens_seen / max(state.train_seconds, 1e-9),
         peak_memory_mb=peak_mb,
         duration_seconds=time.monotonic() - began + (manifest.train_seconds if manifest is not None else 0.0),

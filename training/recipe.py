@@ -80,6 +80,12 @@ class Recipe(Record):
         return self
 
     @model_validator(mode="after")
+    def _pairs_are_not_packed(self) -> Self:
+        if self.packing and self.objective == "dpo":
+            raise ValueError("packing is for the objective sft: pairs are not packed")
+        return self
+
+    @model_validator(mode="after")
     def _options_suit_the_method(self) -> Self:
         method = training_method(self.method)
         chosen = [name for name in ("use_rslora", "use_dora") if getattr(self, name)]

@@ -7,11 +7,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contracts.errors import InvalidDataError, InvalidRequestError
-from training.conversations import check_assistant_mask, read_conversations, tokenize_rows, training_template
+from training.conversations import (
+    check_assistant_mask,
+    check_prompt,
+    read_conversations,
+    tokenize_rows,
+    training_template,
+)
 from training.packing import pack_rows
+from training.preferences import read_preferences
 
 if TYPE_CHECKING:
     from training.plan import TrainingPlan
+    from training.recipe import Recipe
 
 MASK_SAMPLES = 20
 """Conversations whose loss mask is checked word by word before training."""
@@ -19,7 +27,38 @@ MASK_SAMPLES = 20
 log = logging.getLogger("training")
 
 
+def check_dataset(folder: Path, recipe: Recipe, tokenizer: Any) -> None:
+    """The dataset version has what the recipe's objective learns from. Raises InvalidDataError, InvalidRequestError."""
+    if recipe.objective == "dpo":
+        pairs = read_preferences(folder / "train.parquet")
+        if not pairs:
+            raise InvalidDataError("The dataset version has no preference pairs to learn from", value=folder)
+        check_prompt(tokenizer, tokenizer.chat_template, pairs[0]["prompt"], pairs[0]["chosen"][0])
+        return
+    conversations = read_conversations(folder / "train.parquet")
+    if not conversations:
+        raise InvalidDataError("The dataset version has no training rows", value=folder)
+    check_assistant_mask(tokenizer, training_template(tokenizer), conversations[0])
+
+
 def training_rows(plan: TrainingPlan, tokenizer: Any) -> tuple[Any, Any]:
+    """Training and validation rows of the plan's objective; None for validation rows that are not there."""
+    return preference_rows(plan) if plan.recipe.objective == "dpo" else conversation_rows(plan, tokenizer)
+
+
+def preference_rows(plan: TrainingPlan) -> tuple[Any, Any]:
+    """Training and validation pairs; no validation pairs where the dataset version has none."""
+    from datasets import Dataset
+
+    train, validation = (
+        read_preferences(Path(plan.dataset_path) / f"{split}.parquet") for split in ("train", "validation")
+    )
+    if not train:
+        raise InvalidDataError("The dataset version has no preference pairs to learn from", value=plan.dataset_path)
+    return Dataset.from_list(train), Dataset.from_list(validation) if validation else None
+
+
+def conversation_rows(plan: TrainingPlan, tokenizer: Any) -> tuple[Any, Any]:
     """Training and validation rows as tokens and labels; no validation rows where the dataset version has none."""
     from datasets import Dataset
 

@@ -23,6 +23,10 @@ TRACKED_METRICS = (
     "memory_mb",
     "learning_rate",
     "grad_norm",
+    "reward_margin",
+    "reward_accuracy",
+    "eval_reward_margin",
+    "eval_reward_accuracy",
     "epoch",
 )
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from storage.job_folder import JobFolder
     from training.metrics import MetricsFile
     from training.plan import TrainingPlan
+    from training.recipe import Recipe
     from training.run_state import RunState
 
 
@@ -30,52 +31,80 @@ def make_trainer(
     metrics: MetricsFile | None,
     callbacks: list[Any],
 ) -> Any:
-    """TRL's trainer with checkpoints that are whole or absent."""
-    import torch
-    from transformers import Trainer
+    """TRL's trainer for the plan's objective, with checkpoints that are whole or absent."""
     from transformers.trainer_callback import PrinterCallback
-    from trl import SFTConfig, SFTTrainer
 
     recipe = plan.recipe
     method = training_method(recipe.method)
-    on_gpu = torch.cuda.is_available()
-    arguments = SFTConfig(
-        output_dir=str(folder.checkpoints / STAGING),
-        use_cpu=not on_gpu,
-        ddp_backend=("nccl" if on_gpu else "gloo") if "WORLD_SIZE" in os.environ else None,
-        ddp_find_unused_parameters=False,
-        bf16=on_gpu and (recipe.precision == "mixed" or dtype_of(recipe) == torch.bfloat16),
-        fp16=False,
-        seed=plan.seed,
-        data_seed=plan.seed,
-        learning_rate=recipe.learning_rate,
-        lr_scheduler_type=recipe.scheduler,
-        warmup_steps=recipe.warmup_steps,
-        num_train_epochs=recipe.num_epochs,
-        per_device_train_batch_size=recipe.batch_size,
-        per_device_eval_batch_size=recipe.batch_size,
-        gradient_accumulation_steps=recipe.gradient_accumulation_steps,
-        optim=recipe.optimizer if on_gpu else "adamw_torch",
-        weight_decay=recipe.weight_decay,
-        max_grad_norm=recipe.max_grad_norm,
-        activation_checkpointing=recipe.gradient_checkpointing,
-        activation_checkpointing_kwargs={"use_reentrant": False} if recipe.gradient_checkpointing else None,
-        logging_strategy="steps",
-        logging_steps=recipe.logging_steps,
-        logging_first_step=True,
-        eval_strategy="steps" if validation_rows is not None else "no",
-        eval_steps=recipe.eval_steps,
-        save_strategy="steps",
-        save_steps=recipe.save_steps,
-        include_num_input_tokens_seen="non_padding",
-        dataset_kwargs={"skip_prepare_dataset": True},
-        max_length=None,
-        dataloader_num_workers=0,
-        dataloader_pin_memory=on_gpu,
-        report_to="none",
-        disable_tqdm=True,
-        log_level="warning",
+    arguments = _arguments(plan, folder, validates=validation_rows is not None)
+    make = _preference_trainer if recipe.objective == "dpo" else _supervised_trainer
+    trainer = make(
+        recipe,
+        arguments,
+        model=model,
+        train_dataset=train_rows,
+        eval_dataset=validation_rows,
+        processing_class=tokenizer,
+        peft_config=method.adapter(recipe),
+        callbacks=callbacks,
     )
+    trainer.remove_callback(PrinterCallback)
+    trainer.save_to(plan, folder, state, metrics)
+    method.prepare(trainer.model)
+    return trainer
+
+
+def _arguments(plan: TrainingPlan, folder: JobFolder, *, validates: bool) -> dict[str, Any]:
+    """What every objective's trainer is told."""
+    import torch
+
+    recipe = plan.recipe
+    on_gpu = torch.cuda.is_available()
+    return {
+        "output_dir": str(folder.checkpoints / STAGING),
+        "use_cpu": not on_gpu,
+        "ddp_backend": ("nccl" if on_gpu else "gloo") if "WORLD_SIZE" in os.environ else None,
+        "ddp_find_unused_parameters": False,
+        "bf16": on_gpu and (recipe.precision == "mixed" or dtype_of(recipe) == torch.bfloat16),
+        "fp16": False,
+        "seed": plan.seed,
+        "data_seed": plan.seed,
+        "learning_rate": recipe.learning_rate,
+        "lr_scheduler_type": recipe.scheduler,
+        "warmup_steps": recipe.warmup_steps,
+        "num_train_epochs": recipe.num_epochs,
+        "per_device_train_batch_size": recipe.batch_size,
+        "per_device_eval_batch_size": recipe.batch_size,
+        "gradient_accumulation_steps": recipe.gradient_accumulation_steps,
+        "optim": recipe.optimizer if on_gpu else "adamw_torch",
+        "weight_decay": recipe.weight_decay,
+        "max_grad_norm": recipe.max_grad_norm,
+        "activation_checkpointing": recipe.gradient_checkpointing,
+        "activation_checkpointing_kwargs": {"use_reentrant": False} if recipe.gradient_checkpointing else None,
+        "logging_strategy": "steps",
+        "logging_steps": recipe.logging_steps,
+        "logging_first_step": True,
+        "eval_strategy": "steps" if validates else "no",
+        "eval_steps": recipe.eval_steps,
+        "save_strategy": "steps",
+        "save_steps": recipe.save_steps,
+        "include_num_input_tokens_seen": "non_padding",
+        "dataloader_num_workers": 0,
+        "dataloader_pin_memory": on_gpu,
+        "report_to": "none",
+        "disable_tqdm": True,
+        "log_level": "warning",
+    }
+
+
+def _supervised_trainer(recipe: Recipe, arguments: dict[str, Any], **given: Any) -> Any:
+    """Learns the labelled tokens of rows that are tokenised already."""
+    import torch
+    from transformers import Trainer
+    from trl import SFTConfig, SFTTrainer
+
+    del recipe
+    on_gpu = torch.cuda.is_available()
 
     class SupervisedTrainer(WholeCheckpoints, SFTTrainer):  # type: ignore[misc]
         def compute_loss(
@@ -88,17 +117,20 @@ def make_trainer(
             parent = SFTTrainer if on_gpu else Trainer
             return parent.compute_loss(self, model, inputs, return_outputs, num_items_in_batch)
 
-    trainer = SupervisedTrainer(
-        model=model,
-        args=arguments,
-        data_collator=make_collator(tokenizer.pad_token_id),
-        train_dataset=train_rows,
-        eval_dataset=validation_rows,
-        processing_class=tokenizer,
-        peft_config=method.adapter(recipe),
-        callbacks=callbacks,
+    return SupervisedTrainer(
+        args=SFTConfig(**arguments, dataset_kwargs={"skip_prepare_dataset": True}, max_length=None),
+        data_collator=make_collator(given["processing_class"].pad_token_id),
+        **given,
     )
-    trainer.remove_callback(PrinterCallback)
-    trainer.save_to(plan, folder, state, metrics)
-    method.prepare(trainer.model)
-    return trainer
+
+
+def _preference_trainer(recipe: Recipe, arguments: dict[str, Any], **given: Any) -> Any:
+    """Direct preference optimisation on pairs of conversations. Without an adapter a second model is the reference."""
+    from trl import DPOConfig, DPOTrainer
+
+    class PreferenceTrainer(WholeCheckpoints, DPOTrainer):  # type: ignore[misc]
+        pass
+
+    return PreferenceTrainer(
+        args=DPOConfig(**arguments, beta=recipe.dpo_beta, max_length=recipe.max_seq_length), **given
+    )

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 from contracts.enums import Arm, ExperimentStatus
 from contracts.errors import NotFoundError
 from contracts.experiments import ABExperiment, ArmCounts, StartABTestRequest, TrafficSplit
+from contracts.preferences import RatedAnswer
 from database.models import ABExperimentRow, ABTestAssignment, ABTestLog
 
 
@@ -150,6 +151,29 @@ class ExperimentRepository:
             .returning(ABTestLog.id)
         ).scalar_one_or_none()
         return updated is not None
+
+    def rated_answers(self, experiment_id: int) -> list[RatedAnswer]:
+        """Each different answer to each question with the mean of its ratings, whichever arm gave it."""
+        rows = self._session.execute(
+            select(
+                ABTestLog.query,
+                ABTestLog.response,
+                func.avg(ABTestLog.user_rating),
+                func.count(ABTestLog.user_rating),
+            )
+            .where(
+                ABTestLog.experiment_id == experiment_id,
+                ABTestLog.user_rating.is_not(None),
+                func.length(func.trim(ABTestLog.query)) > 0,
+                func.length(func.trim(ABTestLog.response)) > 0,
+            )
+            .group_by(ABTestLog.query, ABTestLog.response)
+            .order_by(ABTestLog.query, ABTestLog.response)
+        )
+        return [
+            RatedAnswer(question=query, answer=response, mean_rating=float(mean), ratings=count)
+            for query, response, mean, count in rows
+        ]
 
     def counts(self, experiment_id: int) -> dict[Arm, ArmCounts]:
         """Sufficient statistics of each arm."""

@@ -36,8 +36,10 @@ def test_every_answer_that_went_through_the_router_is_counted_and_stored():
 def test_a_step_here_has_the_loss_of_a_plain_step_of_trl():
     result, _ = run_tiny("training_step")
 
-    here, plain = result["measured"]
-    assert (here["contestant"], plain["contestant"]) == ("training", "trl-float32")
+    here, packed, plain = result["measured"]
+    names = ("training", "training-packed", "trl-float32")
+    assert (here["contestant"], packed["contestant"], plain["contestant"]) == names
+    assert packed["tokens_per_second"] > 0
     assert plain["largest_loss_difference"] < 1e-3
 
 

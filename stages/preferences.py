@@ -1,0 +1,83 @@
+"""Preference pairs from files and A/B ratings become a dataset version that a dpo recipe trains on."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from contracts.errors import InvalidDataError, InvalidRequestError
+from storage.files import folder_written_whole, sha256_of_folder, write_json_atomically
+
+if TYPE_CHECKING:
+    from contracts.datasets import DatasetVersion
+    from contracts.preferences import PreferencesRequest
+    from stages.services import Services
+
+
+def make_preferences(request: PreferencesRequest, services: Services) -> DatasetVersion:
+    """The version; the same pairs again are the same version. Raises InvalidDataError where there are none."""
+    from data_prep.imports.input_files import resolve_input_file
+    from data_prep.masking.masker import Masker
+    from data_prep.policies import load_policy
+    from data_prep.preferences import pairs_of_ratings, read_pairs, write_preferences
+    from stages.pseudonyms import pseudonym_key
+
+    settings = services.settings
+    if request.pairs_file is None and request.experiment_id is None:
+        raise InvalidRequestError(
+            "Preferences come from a file or from an A/B test", next_step="give pairs_file, experiment_id, or both"
+        )
+    roots = settings.allowed_input_roots
+    policy = load_policy(request.policy, relative_to=settings.repository_root, allowed_roots=roots)
+    pairs = []
+    if request.pairs_file is not None:
+        path = resolve_input_file(request.pairs_file, relative_to=settings.repository_root, allowed_roots=roots)
+        pairs += read_pairs(path)
+    if request.experiment_id is not None:
+        with services.unit_of_work() as uow:
+            uow.experiments.get(request.experiment_id)
+            answers = uow.experiments.rated_answers(request.experiment_id)
+        pairs += pairs_of_ratings(answers, request.min_rating_difference)
+    if not pairs:
+        raise InvalidDataError(
+            "There are no preference pairs",
+            value=request.pairs_file or f"experiment {request.experiment_id}",
+            allowed="at least one question with two answers whose mean ratings differ by "
+            f"{request.min_rating_difference:g} or more",
+            next_step="wait for more ratings, lower min_rating_difference, or give a pairs_file",
+        )
+    home = settings.datasets_dir / "preferences" / request.dataset_name
+    home.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=home, prefix=".new-") as made:
+        written = write_preferences(
+            pairs, Path(made), Masker(policy.masking, pseudonym_key(settings, request.dataset_name))
+        )
+        if not written.samples["train"]:
+            raise InvalidDataError(
+                "No preference pair is left to learn from",
+                value=", ".join(f"{reason} {count}" for reason, count in written.removed.items()),
+                next_step="look at the pairs: the two answers must differ, and hold no personal data of the kinds "
+                "for which the policy drops a row",
+            )
+        digest = sha256_of_folder(Path(made), "*.parquet")
+        folder = home / digest[:16]
+        with folder_written_whole(folder) as temporary:
+            shutil.copytree(made, temporary, dirs_exist_ok=True)
+            write_json_atomically(temporary / "preferences.json", request.model_dump(mode="json"))
+    with services.unit_of_work() as uow:
+        return uow.datasets.add(
+            name=request.dataset_name,
+            content_hash=digest,
+            file_path=str(folder),
+            total_samples=sum(written.samples.values()),
+            train_samples=written.samples["train"],
+            val_samples=written.samples["validation"],
+            test_samples=0,
+            removed=written.removed,
+            masked=written.masked,
+            quality_score=1.0,
+            categories={"preference": sum(written.samples.values())},
+            metadata={"request": request.model_dump(mode="json"), "kind": "preferences"},
+        )

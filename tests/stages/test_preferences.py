@@ -1,0 +1,90 @@
+"""Ratings of an A/B test become a dataset version that a dpo recipe takes, and no other."""
+
+from pathlib import Path
+
+import pytest
+
+from contracts.enums import Arm, ExperimentStatus
+from contracts.errors import InvalidDataError, InvalidRequestError, NotFoundError
+from contracts.preferences import PreferencesRequest
+from stages.preferences import make_preferences
+from stages.train import create_job
+from tests.training.tiny_model import make_base_model, tiny_request
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture
+def experiment(services):
+    """Two models, three questions; of one both answers are rated, and far apart."""
+    from contracts.experiments import StartABTestRequest
+
+    with services.unit_of_work() as uow:
+        models = [
+            uow.models.ensure_base(f"base-{arm}", f"/models/base-{arm}", 0.1, f"{index}" * 64)
+            for index, arm in enumerate(Arm)
+        ]
+        started = uow.experiments.start(
+            StartABTestRequest(experiment_name="tolls", model_a_id=models[0].model_id, model_b_id=models[1].model_id)
+        )
+        answers = [
+            ("a1", Arm.A, "통행료는 얼마인가?", "800원입니다.", 5),
+            ("b1", Arm.B, "통행료는 얼마인가?", "모릅니다.", 1),
+            ("a2", Arm.A, "몇 km인가?", "12 km입니다.", 4),
+            ("b3", Arm.B, "언제 열었나?", "2003년입니다.", None),
+        ]
+        for request_id, arm, query, response, rating in answers:
+            uow.experiments.log_answer(
+                experiment_id=started.experiment_id,
+                user_key="u",
+                session_id=None,
+                variant=arm,
+                model_id=models[0].model_id if arm is Arm.A else models[1].model_id,
+                query=query,
+                response=response,
+                response_time_ms=10,
+                request_id=request_id,
+            )
+            if rating is not None:
+                uow.experiments.rate(request_id, rating, None)
+        return started.experiment_id
+
+
+def test_ratings_become_a_version_and_the_same_ratings_the_same_version(services, experiment):
+    request = PreferencesRequest(dataset_name="liked", experiment_id=experiment)
+    made = make_preferences(request, services)
+    assert (made.train_samples, made.val_samples) == (1, 0)
+    assert (Path(made.file_path) / "train.parquet").is_file()
+    assert make_preferences(request, services).dataset_id == made.dataset_id
+
+
+def test_without_pairs_it_is_refused(services, experiment):
+    from contracts.experiments import StartABTestRequest
+
+    with services.unit_of_work() as uow:
+        first = uow.experiments.get(experiment)
+        uow.experiments.stop(experiment, ExperimentStatus.STOPPED)
+        unrated = uow.experiments.start(
+            StartABTestRequest(experiment_name="new", model_a_id=first.model_a_id, model_b_id=first.model_b_id)
+        ).experiment_id
+    with pytest.raises(InvalidDataError, match="wait for more ratings"):
+        make_preferences(PreferencesRequest(dataset_name="liked", experiment_id=unrated), services)
+    with pytest.raises(NotFoundError):
+        make_preferences(PreferencesRequest(dataset_name="liked", experiment_id=999), services)
+    with pytest.raises(InvalidRequestError, match="pairs_file, experiment_id, or both"):
+        make_preferences(PreferencesRequest(dataset_name="liked"), services)
+
+
+@pytest.mark.slow
+def test_recipe_and_dataset_must_have_the_same_objective(services, experiment, tmp_path):
+    request = tiny_request(services, make_base_model(tmp_path / "base"), "wrong", recipe="demo-dpo", hyperparameters={})
+    with pytest.raises(InvalidDataError, match="holds no preference pairs"):
+        create_job(request, services)
+    pairs = make_preferences(PreferencesRequest(dataset_name="liked", experiment_id=experiment), services)
+    taken = create_job(request.model_copy(update={"job_name": "right", "dataset_id": pairs.dataset_id}), services)
+    assert taken.finetuning_job_id is not None
+    with pytest.raises(InvalidDataError, match="objective dpo"):
+        create_job(
+            request.model_copy(update={"job_name": "other", "dataset_id": pairs.dataset_id, "recipe": "demo-lora"}),
+            services,
+        )
