@@ -242,6 +242,52 @@ class JobStatus(StrEnum):
     STOPPED = "stopped"
 
 
+class Sampler(StrEnum):
+    """How a sweep chooses what to try next."""
+
+    TPE = "tpe"
+    RANDOM = "random"
+
+
+class Pruner(StrEnum):
+    """How a sweep ends trials that fall behind."""
+
+    NONE = "none"
+    ASHA = "asha"
+    """Asynchronous successive halving: at each rung the best third goes on."""
+    HYPERBAND = "hyperband"
+    """Several such ladders with rungs at different heights, for losses whose early values mislead."""
+
+
+class SweepMetric(StrEnum):
+    """What a sweep makes as good as it can. Names of TrainingReport's fields."""
+
+    EVAL_LOSS = "eval_loss"
+    TRAIN_LOSS = "train_loss"
+    DURATION_SECONDS = "duration_seconds"
+    PEAK_MEMORY_MB = "peak_memory_mb"
+    TOKENS_PER_SECOND = "tokens_per_second"
+
+    @property
+    def is_to_grow(self) -> bool:
+        """More is better; of all others less is."""
+        return self is SweepMetric.TOKENS_PER_SECOND
+
+    @property
+    def is_measured_meanwhile(self) -> bool:
+        """Known before a trial's end, so that a trial can be pruned by it."""
+        return self in {SweepMetric.EVAL_LOSS, SweepMetric.TRAIN_LOSS}
+
+
+class TrialState(StrEnum):
+    """State of a sweep's trial."""
+
+    RUNNING = "running"
+    COMPLETED = "completed"
+    PRUNED = "pruned"
+    FAILED = "failed"
+
+
 class GateDecision(StrEnum):
     """The gate's answer."""
 
@@ -294,6 +340,8 @@ class StageName(StrEnum):
 
     GENERATE_QA = "generate_qa"
     """Documents become samples; before the pipeline, where there are documents."""
+    TUNE_HYPERPARAMETERS = "tune_hyperparameters"
+    """A sweep over a recipe's numbers; beside the pipeline."""
     IMPORT_DATASET = "import_dataset"
     PREPARE = "prepare"
     CHECK_QUALITY = "check_quality"
@@ -305,7 +353,8 @@ class StageName(StrEnum):
     START_AB_TEST = "start_ab_test"
 
 
-PIPELINE_STAGES = tuple(stage for stage in StageName if stage is not StageName.GENERATE_QA)
+_BESIDE = (StageName.GENERATE_QA, StageName.TUNE_HYPERPARAMETERS)
+PIPELINE_STAGES = tuple(stage for stage in StageName if stage not in _BESIDE)
 """The stages that every run of the whole pipeline has."""
 
 

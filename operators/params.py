@@ -31,6 +31,10 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "lora_rank", "lora_alpha", "learning_rate", "batch_size", "gradient_accumulation_steps", "num_epochs",
         "warmup_steps", "max_seq_length", "num_gpus", "seed",
     ),
+    "탐색": (
+        "sweep_name", "search_space", "objectives", "trials", "sampler", "pruner", "evaluations_per_trial",
+        "budget_hours",
+    ),
     "평가": ("test_suite", "extra_suites", "max_cases", "accuracy_bar", "metric"),
     "배포": ("deploy", "approval_needed", "traffic_to_new"),
 }  # fmt: skip
@@ -48,6 +52,10 @@ DEMO_VALUES: dict[str, Any] = {
     "documents": ["demo/documents"],
     "test_suite": "demo/test_cases/regulations.jsonl",
     "extra_suites": ["demo/test_cases/unseen_forms.jsonl", "demo/test_cases/base_knowledge.jsonl"],
+    "search_space": {
+        "learning_rate": {"low": 1e-4, "high": 1e-2, "log": True},
+        "lora_rank": {"choices": [8, 16, 32]},
+    },
     "dataset_id": 1,
     "job_id": 1,
     "model_id": 1,

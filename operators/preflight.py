@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         FinetuneRequest,
         GenerateSamplesRequest,
     )
+    from contracts.sweeps import SweepRequest
     from stages.services import Services
 
 
@@ -59,6 +60,13 @@ def dataset_exists(request: FinetuneRequest, services: Services) -> None:
 def training_is_known(request: FinetuneRequest, services: Services) -> None:
     """The base model is a model's folder, the recipe exists, and the request's values fit it."""
     from stages.train import check_request
+
+    check_request(request, services)
+
+
+def sweep_is_possible(request: SweepRequest, services: Services) -> None:
+    """The dataset version, base model and recipe exist, and the recipe takes every value of the search space."""
+    from stages.tune_hyperparameters import check_request
 
     check_request(request, services)
 

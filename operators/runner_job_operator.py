@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
@@ -24,13 +24,14 @@ from stages.catalog import STAGES
 from stages.services import open_services
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from airflow.sdk import Context
 
     from contracts.jobs import JobView
     from contracts.record import JsonObject, Record
     from stages.runner_client import RunnerClient
+    from stages.services import Services
 
 REMEMBERED = "runner_job"
 """Key in the task's state store, which outlives a try and a Clear."""
@@ -73,10 +74,10 @@ class RunnerJobOperator(BaseOperator):
         services = open_services()
         run = RunRecords.of(context)
         task_instance = context["ti"]
-        journal = StageJournal(services, run.pipeline_run_id, self.stage)
-        with airflow_failures(), journal.failures_recorded():
-            journal.started()
-            job: JobSubmission = STAGES[self.stage].module.create_job(self.request(run), services)
+        with airflow_failures(), self._recorded(StageJournal(services, run.pipeline_run_id, self.stage)):
+            job = self._create_job(run, services)
+            if job is None:
+                return
             runner = RunnerClient(services.settings)
             submission = job.model_copy(
                 update={
@@ -97,15 +98,7 @@ class RunnerJobOperator(BaseOperator):
         self._stop_on_kill = None
         if view.state is JobState.SUCCEEDED:
             return
-        self.defer(
-            trigger=RunnerJobTrigger(
-                job_key=submission.job_key,
-                attempt=submission.attempt,
-                run_id=run.pipeline_run_id,
-                stage=self.stage.value,
-            ),
-            method_name="execute_complete",
-        )
+        self.defer(trigger=self._trigger(run, submission, context), method_name="execute_complete")
 
     def execute_complete(self, context: Context, event: str | JsonObject | None = None) -> None:
         """Only `dag.test()` comes here, with the end event's state; elsewhere the trigger has ended the task."""
@@ -118,6 +111,27 @@ class RunnerJobOperator(BaseOperator):
             runner, job_key, attempt = self._stop_on_kill
             with suppress(ConflictError, NotFoundError):
                 runner.stop(job_key, attempt)
+
+    @contextmanager
+    def _recorded(self, journal: StageJournal) -> Iterator[None]:
+        """The stage's row says that it is running, and why it failed to be handed over."""
+        with journal.failures_recorded():
+            journal.started()
+            yield
+
+    def _create_job(self, run: RunRecords, services: Services) -> JobSubmission | None:
+        """The job to hand over; None where there is nothing to do."""
+        job: JobSubmission = STAGES[self.stage].module.create_job(self.request(run), services)
+        return job
+
+    def _trigger(self, run: RunRecords, submission: JobSubmission, _context: Context) -> RunnerJobTrigger:
+        """What follows the job to its end."""
+        return RunnerJobTrigger(
+            job_key=submission.job_key,
+            attempt=submission.attempt,
+            run_id=run.pipeline_run_id,
+            stage=self.stage.value,
+        )
 
     def _attempt(self, context: Context, runner: RunnerClient, job_key: str) -> int:
         store = context.get("task_state_store")

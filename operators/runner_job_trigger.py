@@ -146,8 +146,16 @@ class RunnerJobTrigger(BaseTrigger):
                             next_step="look at the run that owns it",
                         )
                     if view.state.is_final:
-                        return job_error(view)
+                        return await self._ended(view)
+                    await self._seen(runner, view)
                 await asyncio.sleep(self.poll_seconds)
+
+    async def _seen(self, runner: AsyncRunnerClient, view: JobView) -> None:
+        """The job works: time for what a kind of job wants to be done meanwhile."""
+
+    async def _ended(self, view: JobView) -> TunewayError | None:
+        """Why the job has not its result; None where it has, or where that is as it should be."""
+        return job_error(view)
 
     async def _record_failure(self, error: JsonObject) -> None:
         from stages.services import open_services

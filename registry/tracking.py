@@ -37,6 +37,8 @@ FLUSH_SECONDS = 30.0
 """How long `finish` waits for what is still on its way."""
 JOB_TAG = "tuneway.job"
 """The tag by which a job finds its run again."""
+PARENT_TAG = "mlflow.parentRunId"
+"""The tag by which MLflow shows a run below another one of the same experiment."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from contracts.evaluation import EvaluateRequest, EvaluationReport, GateRequest,
 from contracts.experiments import ABExperiment, StartABTestRequest
 from contracts.generation import GenerateRequest, GenerationReport
 from contracts.models import Deployment, DeployRequest, ModelVersion, RegisterRequest
+from contracts.sweeps import SweepReport, SweepRequest
 from contracts.training import TrainingReport, TrainRequest
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ STAGES: dict[StageName, Stage] = {
     stage.name: stage
     for stage in (
         Stage(StageName.GENERATE_QA, GenerateRequest, GenerationReport),
+        Stage(StageName.TUNE_HYPERPARAMETERS, SweepRequest, SweepReport),
         Stage(StageName.IMPORT_DATASET, ImportRequest, ImportedDataset),
         Stage(StageName.PREPARE, PrepareRequest, DatasetVersion),
         Stage(StageName.CHECK_QUALITY, QualityRequest, QualityReport),

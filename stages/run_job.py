@@ -31,7 +31,7 @@ from stages.launching import (
     start_launcher,
 )
 from stages.runner_client import RunnerClient
-from storage.files import read_json, write_json_atomically
+from storage.files import read_json, write_json_atomically, write_text_atomically
 from storage.job_folder import JobFolder
 from storage.job_state import job_view, read_log
 from storage.processes import is_alive
@@ -49,20 +49,21 @@ BEAT_SECONDS = 10.0
 log = logging.getLogger(__name__)
 
 
-def run_job(submission: JobSubmission, services: Services) -> None:
+def run_job(submission: JobSubmission, services: Services, *, should_stop: Callable[[], bool] = lambda: False) -> None:
     """Return when the job has ended: done by the runner where one answers, else by a launcher of this process.
 
     How it ended stands in its folder; the stage's `collect` reads it. A job that has its result is not done again.
+    `should_stop` is asked again and again meanwhile; once it says so the job is stopped, in order.
     """
     if JobFolder(services.settings.jobs_dir / submission.job_key).result.exists():
         return
     runner = RunnerClient(services.settings)
     if _answers(runner):
         runner.submit_or_resume(submission)
-        runner.wait(submission.job_key)
+        runner.wait(submission.job_key, on_view=lambda view: _stop_at_the_runner(runner, view, should_stop))
         return
     log.warning("no runner answers: %s is done in the foreground", submission.job_key)
-    _run_in_foreground(submission, services)
+    _run_in_foreground(submission, services, should_stop)
 
 
 def error_of(view: JobView) -> TunewayError:
@@ -84,7 +85,12 @@ def _answers(runner: RunnerClient) -> bool:
         return False
 
 
-def _run_in_foreground(submission: JobSubmission, services: Services) -> None:
+def _stop_at_the_runner(runner: RunnerClient, view: JobView, should_stop: Callable[[], bool]) -> None:
+    if not view.state.is_final and should_stop():
+        runner.stop(view.job_key, view.attempt)
+
+
+def _run_in_foreground(submission: JobSubmission, services: Services, should_stop: Callable[[], bool]) -> None:
     """The job's next attempt by a launcher of this process, its output on stderr.
 
     Leaves the same rows and files as the runner, so that a runner started meanwhile sees a job it can follow.
@@ -119,7 +125,7 @@ def _run_in_foreground(submission: JobSubmission, services: Services) -> None:
                 uow.jobs.mark_running(submission.finetuning_job_id, cards)
         launcher = start_launcher(settings, folder, submission, cards, gpus)
         try:
-            _follow(launcher, folder, submission, lambda: _beat(owner, services))
+            _follow(launcher, folder, submission, lambda: _beat(owner, services), should_stop)
         except BaseException:
             # Ctrl-C: the job ends in order; asking for it again goes on with it
             launcher.terminate()
@@ -156,10 +162,15 @@ def _beat(owner: str, services: Services) -> None:
 
 
 def _follow(
-    launcher: subprocess.Popen[bytes], folder: JobFolder, submission: JobSubmission, beat: Callable[[], None]
+    launcher: subprocess.Popen[bytes],
+    folder: JobFolder,
+    submission: JobSubmission,
+    beat: Callable[[], None],
+    should_stop: Callable[[], bool],
 ) -> None:
     """Pass the job's output on until it has ended, and renew its lease meanwhile."""
     offset, beaten_at = 0, time.monotonic()
+    stop = folder.attempt(submission.attempt).stop
     while True:
         ended = launcher.poll() is not None
         if time.monotonic() - beaten_at > BEAT_SECONDS:
@@ -171,6 +182,8 @@ def _follow(
         sys.stderr.flush()
         if ended and not chunk.text:
             break
+        if not ended and not stop.exists() and should_stop():
+            write_text_atomically(stop, utc_now().isoformat())
         time.sleep(0.2)
     if not folder.attempt(submission.attempt).exit.exists():
         error = JobLostError("The job's launcher vanished", next_step="ask for the job again")

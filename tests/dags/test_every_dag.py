@@ -23,6 +23,7 @@ def dag(request, dag_bag):
 def test_there_are_dags():
     assert set(DAG_IDS) == {
         "finetune_pipeline", "prepare_dataset", "train_model", "evaluate_model", "deploy_model", "generate_qa",
+        "tune_hyperparameters",
     }  # fmt: skip
 
 
@@ -91,9 +92,12 @@ def test_only_tasks_that_hand_a_job_to_the_runner_take_gpu_slots(dag):
     from operators.runner_job_operator import RunnerJobOperator
 
     for task in dag.tasks:
-        assert (task.pool == "gpu") == isinstance(task, RunnerJobOperator), task.task_id
-        if isinstance(task, RunnerJobOperator):
-            assert task.pool_slots == task.num_gpus
+        # a mapped task is not of its operator's class yet, and keeps what its operator is given
+        kind = getattr(task, "operator_class", type(task))
+        assert (task.pool == "gpu") == issubclass(kind, RunnerJobOperator), task.task_id
+        if issubclass(kind, RunnerJobOperator):
+            given = getattr(task, "partial_kwargs", None)
+            assert task.pool_slots == (task.num_gpus if given is None else given["num_gpus"])
 
 
 def test_every_task_is_tried_again_soon_and_late_stages_come_first(dag):
