@@ -130,6 +130,12 @@ def job(context: typer.Context) -> None:
     _part("cli.job").app(context.args, prog_name="tuneway job")
 
 
+@app.command(context_settings=Forwarded, help=_help("sweep"))
+def sweep(context: typer.Context) -> None:
+    """Look for the best numbers of a recipe."""
+    _part("cli.sweep").app(context.args, prog_name="tuneway sweep")
+
+
 @app.command(context_settings=Forwarded, help=_help("dataset"))
 def dataset(context: typer.Context) -> None:
     """Bring training data in, clean it, and keep its versions."""

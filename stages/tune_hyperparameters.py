@@ -212,9 +212,10 @@ def show_sweep(sweep_name: str, services: Services) -> SweepReport:
     study = _study(sweep_name, services)
     now = _report(study, services)
     written = read_json(sweep_folder(sweep_name, services) / REPORT_FILE)
-    if written is not None and (finished := SweepReport.model_validate(written)).trials == now.trials:
-        return finished
-    return now
+    if written is None:
+        return now
+    finished = SweepReport.model_validate(written)
+    return finished if (finished.trials, finished.request) == (now.trials, now.request) else now
 
 
 def list_sweeps(services: Services) -> list[SweepReport]:

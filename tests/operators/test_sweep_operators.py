@@ -140,7 +140,7 @@ async def test_the_report_names_the_best_trial_and_its_recipe(sweep):
         await event_of(trigger)
     answer = FinishSweepOperator(task_id="finish_sweep").execute(sweep.context)
     assert (answer["recipe"], answer["best_trials"]) == ("rates", [1])
-    assert any("완료 2" in line for line in answer["report"])
+    assert "완료 2" in str(answer["report"])
     with sweep.services.unit_of_work() as uow:
         (stage,) = uow.pipeline_runs.get("tune_hyperparameters/run-1").stages
     assert stage.record is not None

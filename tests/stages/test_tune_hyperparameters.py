@@ -1,5 +1,6 @@
 """A sweep, trained for real: trials that fall behind are stopped, killed ones go on, the best becomes a recipe."""
 
+import json
 import os
 import signal
 import threading
@@ -92,9 +93,16 @@ GOOD_FIRST = 4
 """A seed of which the first trial takes the learning rate that learns, and the second the one that does not."""
 
 
+def begun_trial(services, slot):
+    """The slot's trial, which the sweep's time still allows."""
+    trial = begin_trial("rates", slot, services)
+    assert trial is not None
+    return trial
+
+
 def play_trial(services, slot, losses, *, state="succeeded", error=None):
     """A trial whose job was trained by nobody: its files say what they would have said."""
-    trial = begin_trial("rates", slot, services)
+    trial = begun_trial(services, slot)
     folder = JobFolder(services.settings.jobs_dir / trial.submission.job_key)
     write_json_atomically(folder.submission, trial.submission.model_dump(mode="json"))
     every = 20
@@ -142,7 +150,7 @@ def test_a_killed_trial_goes_on_and_one_that_falls_behind_is_stopped_and_the_bes
     assert (good.state, good.values["learning_rate"], report.best) == (TrialState.COMPLETED, 2e-3, [0])
     assert len(good.evaluations) == 6
     with services.unit_of_work() as uow:
-        jobs = [uow.jobs.get(trial.job_id) for trial in report.trials]
+        jobs = [uow.jobs.get(trial.job_id or 0) for trial in report.trials]
     assert first.attempt(2).root.exists()
     assert jobs[0].report is not None and jobs[0].report.resumed_from_step in {20, 40, 60, 80, 100}
 
@@ -175,11 +183,9 @@ class TestWithoutTraining:
     """The jobs' files are written by the test."""
 
     def test_a_trials_job_trains_its_numbers_and_is_evaluated_as_often_as_asked(self, sweep_services):
-        from storage.files import read_json
-
         assert start_sweep(sweep_request(), sweep_services) == [0, 1]
-        trial = begin_trial("rates", 0, sweep_services)
-        plan = read_json(JobFolder(sweep_services.settings.jobs_dir / trial.submission.job_key).plan)
+        trial = begun_trial(sweep_services, 0)
+        plan = json.loads(JobFolder(sweep_services.settings.jobs_dir / trial.submission.job_key).plan.read_text())
         # 192 rows in batches of 16, ten times: 120 steps
         assert plan["recipe"]["learning_rate"] == 2e-3
         assert (plan["recipe"]["eval_steps"], plan["recipe"]["save_steps"]) == (20, 20)
@@ -216,7 +222,7 @@ class TestWithoutTraining:
         report = finish_sweep("rates", sweep_services)
         assert [trial.state for trial in report.trials] == [TrialState.COMPLETED, TrialState.FAILED]
         assert "not a number" in str(report.trials[1].reason)
-        assert begin_trial("rates", 1, sweep_services).has_ended
+        assert begun_trial(sweep_services, 1).has_ended
 
     def test_a_sweep_without_a_completed_trial_says_why(self, sweep_services):
         start_sweep(sweep_request(trials=1), sweep_services)
