@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from data_prep.code_points import code_points
-from data_prep.masking.recogniser import KoreanRecogniser
 from data_prep.masking.shadow import unusual_trace
 from data_prep.traces import Trace, Traces
+
+if TYPE_CHECKING:  # Presidio comes with it, which takes seconds
+    from data_prep.masking.recogniser import KoreanRecogniser
 
 IDENTIFIER = Trace(
     characters="0123456789*#ㅇ@:앳엣",
@@ -34,7 +36,7 @@ def read_closely(texts: Sequence[str]) -> tuple[list[bool], list[bool]]:
 class Prefilter:
     """The gates of all recognisers as one automaton: texts without personal data cost one pass over their bytes."""
 
-    def __init__(self, recognisers: Sequence[KoreanRecogniser]) -> None:
+    def __init__(self, recognisers: "Sequence[KoreanRecogniser]") -> None:
         import re2
 
         self._recognisers = tuple(recognisers)
@@ -46,7 +48,7 @@ class Prefilter:
                 self._owner.append(number)
         self._set.Compile()
 
-    def open_for(self, shadow: str) -> list[KoreanRecogniser]:
+    def open_for(self, shadow: str) -> "list[KoreanRecogniser]":
         """The recognisers that must read the text, in their order."""
         passed = self._set.Match(shadow)
         if not passed:

@@ -1,11 +1,16 @@
 """Compiled functions: one signature, and no need for a folder that can be written."""
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy
 import pytest
 
 from data_prep.compiled import compiled
+
+REPOSITORY_ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 @compiled("u4[]", "i8[]!")
@@ -38,3 +43,14 @@ def test_a_function_whose_code_can_be_kept_nowhere_runs_all_the_same():
     compiled("i8[]!")(made["double"])(values)
 
     assert values.tolist() == [0, 2, 4, 6]
+
+
+def test_masking_and_judging_are_imported_without_the_libraries_that_take_seconds():
+    code = (
+        "import sys, data_prep.masking.masker, data_prep.quality.judging;"
+        "print([name for name in ('presidio_analyzer', 'numba', 'torch', 'transformers') if name in sys.modules])"
+    )
+
+    told = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY_ROOT, capture_output=True, text=True, check=True)
+
+    assert told.stdout.strip() == "[]"
