@@ -10,6 +10,7 @@ from contracts.enums import PersonalDataKind, ProtectedAttribute, RemovalReason,
 from contracts.errors import NotFoundError
 from contracts.record import JsonObject
 from contracts.words import GROUPS, PERSONAL_DATA_KINDS, PROTECTED_ATTRIBUTES, REMOVAL_REASONS
+from data_prep.statistics.details import in_korean
 from data_prep.versions.names import MANIFEST_FILE, STATISTICS_FILE
 from storage.files import read_json, write_text_atomically
 
@@ -40,6 +41,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "removed": ("제외한 이유", "Why rows were removed"),
     "examples": ("제외한 행의 보기 (개인정보는 가렸습니다)", "Examples of removed rows (personal data masked)"),
     "personal": ("가린 개인정보", "Personal data masked"),
+    "masked_places": ("가린 자리 보기", "Places that were masked"),
     "masked_rows": (
         "{rows:,}행 가운데 {masked:,}행에서 가렸습니다. 개인정보 때문에 제외한 행은 {dropped:,}행입니다.",
         "Masked in {masked:,} of {rows:,} rows; {dropped:,} rows were taken out for their personal data.",
@@ -65,6 +67,10 @@ _WORDS: dict[str, tuple[str, str]] = {
     "question_characters": ("질문", "question"),
     "answer_characters": ("답변", "answer"),
     "tokens": ("토큰 수", "Tokens"),
+    "median": ("중앙값", "median"),
+    "p95": ("95 %", "95 %"),
+    "p99": ("99 %", "99 %"),
+    "max": ("최대", "max"),
     "tokens_none": (
         "토큰은 재지 않았습니다. 기반 모델을 지정하면 그 토크나이저로 잽니다.",
         "Tokens were not counted: name a base model and its tokenizer will count them.",
@@ -100,10 +106,10 @@ _STYLE = """
 *{box-sizing:border-box}body{margin:0;background:var(--page);color:var(--ink);font:15px/1.6 "Noto Sans KR","Noto Sans CJK KR","Malgun Gothic","Apple SD Gothic Neo",sans-serif}
 main{max-width:1080px;margin:0 auto;padding:24px 16px 64px}h1{font-size:26px;margin:0}h2{font-size:18px;margin:0 0 12px}
 header{display:flex;gap:16px;justify-content:space-between;align-items:flex-start;flex-wrap:wrap;margin-bottom:16px}
-.muted{color:var(--muted)}.cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:12px;margin-bottom:16px}
+.muted{color:var(--muted)}.cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(130px,1fr));gap:12px;margin-bottom:16px}
 .card,section{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:16px}
 .card b{display:block;font-size:24px;line-height:1.3}section{margin-bottom:16px;overflow-x:auto}
-.two{display:grid;grid-template-columns:repeat(auto-fit,minmax(300px,1fr));gap:16px}.two section{margin:0 0 16px}
+.two{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(420px,100%),1fr));gap:0 16px;align-items:start}.two section{margin:0 0 16px}.flow{columns:2 420px;column-gap:16px}.flow section{break-inside:avoid}
 table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:6px 8px;border-bottom:1px solid var(--line);vertical-align:top}
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}th{color:var(--muted);font-weight:500}
 svg{width:100%;height:auto;display:block}svg text{fill:var(--muted);font-size:11px}.one{fill:var(--one)}.twof{fill:var(--two)}
@@ -111,7 +117,7 @@ mark{background:none;color:var(--warn);font-weight:600}button{font:inherit;borde
 body.ko .en,body.en .ko{display:none}.bar{display:grid;grid-template-columns:minmax(90px,38%) 1fr auto;gap:8px;align-items:center;margin:3px 0}
 .bar i{display:block;height:14px;background:var(--one);border-radius:3px;min-width:2px}.bar span:first-child{overflow:hidden;text-overflow:ellipsis;white-space:nowrap}
 .thin{background:var(--two);height:4px;border-radius:2px;max-width:220px}.thin i{display:block;height:4px;background:var(--one);border-radius:2px}
-.bar span:last-child{text-align:right;font-variant-numeric:tabular-nums}code{font-size:13px;word-break:break-all}
+.bar span:last-child{text-align:right;font-variant-numeric:tabular-nums}code{font-size:13px;overflow-wrap:anywhere}body{word-break:keep-all;overflow-wrap:break-word}
 @media print{button{display:none}section{break-inside:avoid}}
 """
 
@@ -153,9 +159,10 @@ def render_report(manifest: JsonObject, statistics: JsonObject, language: str = 
         + "</div>",
         _section("steps", _steps(manifest)),
         "<div class=two>",
-        _section("removed", _bars(removed_counts, _reason)),
+        _section("removed", _bars(_top(removed_counts), _reason)),
         _section("personal", _masking(_mapping(statistics.get("masking")), masked)),
         "</div>",
+        _section("masked_places", _masked_places(_mapping(statistics.get("masking")))),
         _section("examples", _examples(_mapping(statistics.get("examples")))),
         "<div class=two>",
         _section(
@@ -173,13 +180,13 @@ def render_report(manifest: JsonObject, statistics: JsonObject, language: str = 
             )
             + "</div>",
         ),
-        "<div class=two>",
+        "<div class=flow>",
         _section("tokens", _tokens(told)),
         _section("turns", _bars(_mapping(statistics["turns"]), _safe)),
         _section("split", _splits(statistics)),
         _section("duplicates", _clusters(statistics.get("duplicates"))),
         _section("categories", _bars(_top(_mapping(statistics["categories"])), _safe)),
-        _section("sources", _bars(_mapping(statistics["largest_sources"]), _safe)),
+        _section("sources", _bars(_top(_mapping(statistics["largest_sources"])), _safe)),
         _section("words", _vocabulary(told)),
         _section("inputs", _inputs(manifest)),
         "</div>",
@@ -294,18 +301,19 @@ def _examples(examples: Mapping[str, Any]) -> str:
     for reason in RemovalReason:
         lines += [
             f"<tr><td>{_reason(reason)}</td><td><code>{_safe(line['row'])}</code></td>"
-            f"<td>{_safe(line['question'])}<div class=muted>{_safe(line['detail'])}</div></td></tr>"
+            f"<td>{_safe(line['question'])}<div class=muted>{_spans(in_korean(line['detail']), line['detail'])}</div></td></tr>"
             for line in removed.get(reason.value, [])
         ]
     return f"<table>{''.join(lines)}</table>" if lines else ""
 
 
 def _masking(report: Mapping[str, Any], masked: Mapping[str, Any]) -> str:
-    """Counts by kind, and for each some places as they read now."""
+    """What was masked, by kind, and what the policy left."""
+    bars = _bars(_top(masked), _kind)
     if not report:
-        return _bars(masked, _kind)
+        return bars
     told = _both("masked_rows", rows=report["rows"], masked=report["masked_rows"], dropped=report["dropped_rows"])
-    body = f"<p class=muted>{told}</p>{_bars(masked, _kind)}"
+    body = f"<p class=muted>{told}</p>{bars}"
     kept = _mapping(report["kept"])
     if kept:
         korean, english = (
@@ -315,12 +323,18 @@ def _masking(report: Mapping[str, Any], masked: Mapping[str, Any]) -> str:
             for language in LANGUAGES
         )
         body += f"<p>{_spans(_WORDS['kept_data'][0].format(kinds=korean), _WORDS['kept_data'][1].format(kinds=english))}</p>"
+    return body
+
+
+def _masked_places(report: Mapping[str, Any]) -> str:
+    """Some places of each kind as they read now."""
+    examples = _mapping(report.get("examples"))
     lines = "".join(
         f"<tr><td>{_kind(kind.value)}</td><td>{_marked(kind, text)}</td></tr>"
         for kind in PersonalDataKind
-        for text in _mapping(report["examples"]).get(kind.value, [])[:SHOWN_EXAMPLES]
+        for text in examples.get(kind.value, [])[:SHOWN_EXAMPLES]
     )
-    return body + (f"<table>{lines}</table>" if lines else "")
+    return f"<table>{lines}</table>" if lines else ""
 
 
 def _marked(kind: PersonalDataKind, text: str) -> str:
@@ -381,7 +395,9 @@ def _tokens(told: Mapping[str, Any]) -> str:
         return _both("tokens_none")
     conversation = _mapping(tokens["conversation"])
     numbers = " · ".join(
-        f"{name} {float(conversation[name]):,.0f}" for name in ("median", "p95", "p99", "max") if name in conversation
+        f"{_both(name)} {float(conversation[name]):,.0f}"
+        for name in ("median", "p95", "p99", "max")
+        if name in conversation
     )
     return (
         f"<div class=muted>{_safe(tokens['tokenizer'])}: {numbers}. {_both('sampled', n=int(told['rows']))}</div>"
@@ -421,7 +437,7 @@ def _vocabulary(told: Mapping[str, Any]) -> str:
         return ""
     sampled = _both("sampled", n=int(told["rows"]))
     distinct = _both("words_distinct", total=int(told["words"]), distinct=int(told["distinct_words"]))
-    return f"<div class=muted>{distinct}. {sampled}</div>{_bars(_mapping(told['frequent_words']), _safe)}"
+    return f"<div class=muted>{distinct}. {sampled}</div>{_bars(_top(_mapping(told['frequent_words'])), _safe)}"
 
 
 def _inputs(manifest: JsonObject) -> str:

@@ -21,6 +21,10 @@ def row(number: int, answer: str) -> Row:
         ("휠체어를 탄 학생", ProtectedAttribute.DISABILITY, "physical"),
         ("중국인 유학생", ProtectedAttribute.NATIONALITY, "chinese"),
         ("성소수자 인권", ProtectedAttribute.SEXUAL_ORIENTATION, "minority"),
+        ("보수 성향 유권자", ProtectedAttribute.POLITICS, "right"),
+        ("진보 진영의 주장", ProtectedAttribute.POLITICS, "left"),
+        ("의사와 변호사", ProtectedAttribute.STATUS, "occupation"),
+        ("장애가 있는 사람", ProtectedAttribute.DISABILITY, "any"),
     ],
 )
 def test_a_group_is_found_by_its_name(text, attribute, group):
@@ -28,7 +32,16 @@ def test_a_group_is_found_by_its_name(text, attribute, group):
 
 
 @pytest.mark.parametrize(
-    "text", ["통행료는 거리에 따라 정해집니다.", "게이트를 통과하고 게이지를 봅니다.", "제20대 국회 제60조"]
+    "text",
+    [
+        "통행료는 거리에 따라 정해집니다.",
+        "게이트를 통과하고 게이지를 봅니다.",
+        "제20대 국회 제60조",
+        "교량 신축이음 보수와 포장 보수 공사의 진보한 기술",
+        "고령분기점에서 호남고속도로와 수도권제1순환고속도로로",
+        "시스템 장애가 있을 때 의사결정과 의사소통, 수화열과 애자 점검",
+        "마른 노면, 콘크리트 노출, 납부자와 해외동포, 직무교육, 회계부정, 미인가 장신구, 부유물과 근거지",
+    ],
 )
 def test_a_text_about_nobody_names_no_group(text):
     assert protected_groups(text) == {}
