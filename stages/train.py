@@ -18,6 +18,7 @@ from contracts.errors import (
 from contracts.jobs import JobSubmission
 from contracts.record import JsonObject
 from contracts.training import Hyperparameters, TrainingReport, TrainRequest
+from stages.plan_training import check_memory, expected_seconds, retention
 from stages.run_job import error_of, run_job
 from storage.files import read_json, write_json_atomically
 from storage.job_folder import JobFolder
@@ -52,6 +53,7 @@ def check_request(request: FinetuneRequest | TrainRequest, services: Services) -
     """What can be known before any data is touched: base model, recipe, method, GPUs. Raises InvalidRequestError."""
     from training.base_model import check_architecture, find_base_model
     from training.conversations import training_template
+    from training.fitting.disk import check_disk
     from training.recipe import resolve_recipe
 
     settings = services.settings
@@ -66,7 +68,9 @@ def check_request(request: FinetuneRequest | TrainRequest, services: Services) -
         )
     check_architecture(model)
     training_template(_tokenizer(model))
-    _check_disk(settings, model, recipe)
+    settings.jobs_dir.mkdir(parents=True, exist_ok=True)
+    check_disk(settings.jobs_dir, model, recipe, retention(settings))
+    check_memory(recipe, model, request.num_gpus, settings)
 
 
 def create_job(
@@ -89,9 +93,11 @@ def create_job(
 
     check_request(request, services)
     settings = services.settings
+    model = find_base_model(request.base_model, settings.allowed_model_roots)
     if recipe is None:
         recipe = resolve_recipe(request.recipe, request.hyperparameters, request.method, settings.recipes_dir)
-    model = find_base_model(request.base_model, settings.allowed_model_roots)
+    else:
+        check_memory(recipe, model, request.num_gpus, settings)
     with services.unit_of_work() as uow:
         dataset = uow.datasets.get(request.dataset_id)
     check_dataset(_folder_of(dataset), recipe, _tokenizer(model))
@@ -152,6 +158,7 @@ def create_job(
         request=request.model_dump(mode="json"),
         num_gpus=request.num_gpus,
         finetuning_job_id=job_id,
+        expected_seconds=expected_seconds(recipe, model, request.num_gpus, conversations, tokenizer, services),
     )
 
 
@@ -225,13 +232,6 @@ def _tokenizer(model: Path) -> object:
         raise InvalidRequestError(
             "The base model's tokenizer cannot be used", value=model, next_step=str(error).splitlines()[0]
         ) from error
-
-
-def _check_disk(settings: Settings, model: Path, recipe: Recipe) -> None:
-    from training.base_model import check_disk
-
-    settings.jobs_dir.mkdir(parents=True, exist_ok=True)
-    check_disk(settings.jobs_dir, model, recipe, settings.checkpoint_keep, settings.min_free_disk_gb)
 
 
 def _folder_of(dataset: DatasetVersion) -> Path:

@@ -1,15 +1,10 @@
 """Base models: local folders, looked up by name, checked before a job takes a GPU."""
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from contracts.errors import CapacityError, InvalidRequestError
-from training.methods import training_method
-from training.recipe import Recipe
-from training.safetensors_files import tensors_of
+from contracts.errors import InvalidRequestError
 
-BYTES_PER_GB = 1_000_000_000
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json")
 NAME_DEPTH = 2
 """Names have at most an organisation and a model: Qwen/Qwen3-32B."""
@@ -68,39 +63,6 @@ def check_architecture(folder: Path) -> None:
             value=f"{folder}: architectures {config.architectures}",
             allowed="causal language models, for example Qwen3ForCausalLM",
             next_step="choose another base model",
-        )
-
-
-def checkpoint_bytes(folder: Path, recipe: Recipe) -> int:
-    """Size of one checkpoint: the trained weights and Adam's two moments of each, 4 bytes a number."""
-    return trainable_parameters(folder, recipe) * 3 * 4
-
-
-def trainable_parameters(folder: Path, recipe: Recipe) -> int:
-    """Numbers that training moves, from the shapes in the model's files."""
-    count = 0
-    for tensor in tensors_of(folder):
-        if not training_method(recipe.method).has_adapter:
-            size = 1
-            for length in tensor.shape:
-                size *= length
-            count += size
-        elif len(tensor.shape) == 2 and not tensor.name.startswith(("lm_head", "model.embed_tokens")):
-            count += recipe.lora_rank * sum(tensor.shape)
-    return count
-
-
-def check_disk(jobs_dir: Path, model: Path, recipe: Recipe, keep_checkpoints: int, min_free_gb: float) -> None:
-    """The kept checkpoints, the best, one being written and the output fit. Raises CapacityError."""
-    needed_gb = checkpoint_bytes(model, recipe) * (keep_checkpoints + 3) / BYTES_PER_GB
-    free_gb = shutil.disk_usage(jobs_dir).free / BYTES_PER_GB
-    if free_gb - needed_gb < min_free_gb:
-        raise CapacityError(
-            "The disk is too small for this training",
-            value=f"{free_gb:.1f} GB free in {jobs_dir}",
-            allowed=f"at least {needed_gb + min_free_gb:.1f} GB: {needed_gb:.1f} GB for {keep_checkpoints} checkpoints "
-            f"and the result, {min_free_gb:g} GB to remain (setting TUNEWAY_MIN_FREE_DISK_GB)",
-            next_step="free some space, or lower TUNEWAY_CHECKPOINT_KEEP",
         )
 
 

@@ -101,6 +101,23 @@ class JobRepository:
             query = query.where(FinetuningJobRow.status == status.value)
         return [_record(row) for row in self._session.execute(query).scalars()]
 
+    def measured_speeds(self, base_model_path: str, method: Method, num_gpus: int, limit: int) -> list[float]:
+        """Tokens a second of the newest finished jobs of this model, method and number of devices."""
+        rows = self._session.execute(
+            select(FinetuningJobRow.report)
+            .where(
+                FinetuningJobRow.base_model_path == base_model_path,
+                FinetuningJobRow.method == method.value,
+                FinetuningJobRow.status == JobStatus.COMPLETED.value,
+                FinetuningJobRow.hyperparameters["num_gpus"].as_integer() == num_gpus,
+                FinetuningJobRow.report.is_not(None),
+            )
+            .order_by(FinetuningJobRow.id.desc())
+            .limit(limit)
+        ).scalars()
+        speeds = [TrainingReport.model_validate(report).tokens_per_second for report in rows]
+        return [speed for speed in speeds if speed > 0]
+
     def mark_running(self, job_id: int, gpu_ids: list[int], mlflow_run_id: str | None = None) -> None:
         """An attempt has started."""
         values: dict[str, object] = {

@@ -5,10 +5,8 @@ import struct
 
 import pytest
 
-from contracts.enums import Method
-from contracts.errors import CapacityError, InvalidRequestError
-from training.base_model import check_disk, checkpoint_bytes, find_base_model, trainable_parameters
-from training.recipe import load_recipe
+from contracts.errors import InvalidRequestError
+from training.base_model import find_base_model
 from training.safetensors_files import sha256_of_weights, tensors_of
 
 
@@ -60,21 +58,6 @@ def test_a_folder_that_is_not_whole_names_what_is_missing(roots, missing):
     with pytest.raises(InvalidRequestError) as caught:
         find_base_model("Qwen/Tiny", roots)
     assert missing.replace("model.", "*.") in caught.value.next_step
-
-
-def test_trained_numbers_are_counted_from_the_shapes_in_the_files(roots):
-    folder = roots[0] / "Qwen" / "Tiny"
-    lora = load_recipe("demo-lora").model_copy(update={"lora_rank": 2})
-    full = load_recipe("demo-full")
-    assert trainable_parameters(folder, lora) == 2 * (8 + 4)
-    assert trainable_parameters(folder, full) == 40 + 32 + 4
-    assert checkpoint_bytes(folder, full) == 76 * 12
-    assert full.method is Method.FULL
-
-
-def test_a_disk_that_is_too_small_is_refused_before_the_job(roots, tmp_path):
-    with pytest.raises(CapacityError, match="too small"):
-        check_disk(tmp_path, roots[0] / "Qwen" / "Tiny", load_recipe("demo-lora"), 3, min_free_gb=1e9)
 
 
 def test_equal_weights_have_equal_digests_however_they_are_cut_into_files(tmp_path):

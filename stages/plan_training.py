@@ -1,0 +1,265 @@
+"""Fit a training before it starts: memory, disk, time; and refuse what cannot fit, with the nearest setting that does."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from contracts.enums import Method
+from contracts.errors import CapacityError, InvalidDataError
+from contracts.fitting import FitPlan, FitVerdict, MemoryEstimate
+from contracts.training import Hyperparameters
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from contracts.fitting import TimeEstimate
+    from settings import Settings
+    from stages.services import Services
+    from training.fitting.disk import Retention
+    from training.recipe import Recipe
+
+BYTES_PER_GB = 1_000_000_000
+MEASURED_ROWS = 200
+"""Of the dataset version, evenly spaced, whose tokens are counted; the longest ones are counted beside them."""
+LONGEST_ROWS = 20
+EARLIER_JOBS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """Room of one device."""
+
+    on_gpu: bool
+    size_bytes: int | None
+    source: str
+    card: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetTokens:
+    """How long a dataset version's training rows are."""
+
+    rows: int
+    tokens: int
+    longest: int
+
+
+def plan_training(
+    recipe_name: str,
+    services: Services,
+    *,
+    base_model: str,
+    method: Method | None = None,
+    hyperparameters: Hyperparameters | None = None,
+    num_gpus: int = 1,
+    dataset_id: int | None = None,
+) -> FitPlan:
+    """What a training would need and what there is. Starts nothing, writes nothing."""
+    from training.base_model import find_base_model
+    from training.fitting.architecture import read_architecture
+    from training.fitting.disk import estimate_disk
+    from training.fitting.memory import estimate_memory
+    from training.fitting.setup import nearest_setting, setup_of
+    from training.recipe import load_recipe, resolve_recipe
+
+    settings = services.settings
+    chosen = method or load_recipe(recipe_name, settings.recipes_dir).method
+    recipe = resolve_recipe(recipe_name, hyperparameters or Hyperparameters(), chosen, settings.recipes_dir)
+    folder = find_base_model(base_model, settings.allowed_model_roots)
+    model = read_architecture(folder)
+    capacity = capacity_of(settings, num_gpus)
+    length = None if dataset_id is None else _dataset_tokens(dataset_id, folder, recipe, services)
+    setup = setup_of(
+        recipe,
+        num_gpus=num_gpus,
+        on_gpu=capacity.on_gpu,
+        longest_tokens=None if length is None else length.longest,
+    )
+    memory = None if model is None else estimate_memory(model, setup)
+    verdict = verdict_of(memory, capacity)
+    settings.jobs_dir.mkdir(parents=True, exist_ok=True)
+    return FitPlan(
+        recipe=recipe_name,
+        base_model=base_model,
+        method=recipe.method,
+        device="gpu" if capacity.on_gpu else "cpu",
+        num_gpus=num_gpus,
+        batch_size=recipe.batch_size,
+        gradient_accumulation_steps=recipe.gradient_accumulation_steps,
+        sequence_tokens=setup.sequence_tokens,
+        memory=memory,
+        capacity_bytes=capacity.size_bytes,
+        capacity_source=capacity.source,
+        verdict=verdict,
+        nearest=nearest_setting(model, setup, capacity.size_bytes)
+        if model is not None and capacity.size_bytes is not None and verdict is FitVerdict.TOO_LARGE
+        else None,
+        disk=estimate_disk(settings.jobs_dir, folder, recipe, retention(settings)),
+        time=None if length is None else _time(recipe, folder, num_gpus, length, services),
+    )
+
+
+def check_memory(recipe: Recipe, folder: Path, num_gpus: int, settings: Settings) -> None:
+    """Raise CapacityError, naming the nearest setting that fits, where the recipe's longest batch has no room.
+
+    A model that cannot be estimated, or a device that nobody knows, passes: the job itself will tell.
+    """
+    from training.fitting.architecture import read_architecture
+    from training.fitting.memory import estimate_memory
+    from training.fitting.setup import nearest_setting, setup_of
+
+    model, capacity = read_architecture(folder), capacity_of(settings, num_gpus)
+    if model is None or capacity.size_bytes is None:
+        return
+    setup = setup_of(recipe, num_gpus=num_gpus, on_gpu=capacity.on_gpu)
+    memory = estimate_memory(model, setup)
+    if verdict_of(memory, capacity) is not FitVerdict.TOO_LARGE:
+        return
+    nearest = nearest_setting(model, setup, capacity.size_bytes)
+    parts = ", ".join(f"{part} {_gb(size)}" for part, size in memory.parts.items())
+    raise CapacityError(
+        "The training does not fit into memory",
+        value=f"about {_gb(memory.total_bytes)} on each {'GPU' if capacity.on_gpu else 'process'} ({parts})",
+        allowed=f"{_gb(capacity.size_bytes)} ({capacity.source})",
+        next_step=f"take {nearest.sentence()}: about {_gb(nearest.total_bytes)}. `tuneway train plan` shows the sum"
+        if nearest is not None
+        else "no setting of this base model fits: take a smaller one, or a GPU with more memory",
+    )
+
+
+def expected_seconds(
+    recipe: Recipe,
+    folder: Path,
+    num_gpus: int,
+    conversations: Sequence[list[dict[str, str]]],
+    tokenizer: Any,
+    services: Services,
+) -> float | None:
+    """The long end of a job's estimated duration, for the queue; None for a model that cannot be estimated."""
+    length = _measure(conversations, tokenizer, recipe.max_seq_length)
+    estimate = _time(recipe, folder, num_gpus, length, services)
+    return None if estimate is None else round(estimate.high_seconds, 1)
+
+
+def verdict_of(memory: MemoryEstimate | None, capacity: Capacity) -> FitVerdict:
+    """Whether the estimate, and whether it with its error, has room."""
+    if memory is None or capacity.size_bytes is None:
+        return FitVerdict.UNKNOWN
+    if memory.total_bytes > capacity.size_bytes:
+        return FitVerdict.TOO_LARGE
+    if memory.total_bytes + memory.error * memory.tensor_bytes > capacity.size_bytes:
+        return FitVerdict.TIGHT
+    return FitVerdict.FITS
+
+
+def capacity_of(settings: Settings, num_gpus: int) -> Capacity:
+    """Room of one device: the setting, the driver's figure, or this machine's memory shared by the processes."""
+    if settings.gpu_memory_gb is not None:
+        return Capacity(
+            on_gpu=True,
+            size_bytes=round(settings.gpu_memory_gb * BYTES_PER_GB),
+            source="setting TUNEWAY_GPU_MEMORY_GB",
+        )
+    cards = _cards()
+    if cards:
+        smallest, name = min(cards)
+        return Capacity(on_gpu=True, size_bytes=smallest, source=name, card=name)
+    if settings.runner_url is not None:
+        return Capacity(on_gpu=True, size_bytes=None, source="another machine's: set TUNEWAY_GPU_MEMORY_GB")
+    shared = f" / {num_gpus} processes" if num_gpus > 1 else ""
+    return Capacity(on_gpu=False, size_bytes=_memory_bytes() // num_gpus, source=f"this machine's memory{shared}")
+
+
+def retention(settings: Settings) -> Retention:
+    """Checkpoints that stay, and what must remain free."""
+    from training.fitting.disk import Retention
+
+    return Retention(settings.checkpoint_keep, settings.checkpoint_keep_best, settings.min_free_disk_gb)
+
+
+def _cards() -> list[tuple[int, str]]:
+    """Memory and name of each NVIDIA card."""
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return []
+    try:
+        handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
+        return [
+            (int(pynvml.nvmlDeviceGetMemoryInfo(handle).total), str(pynvml.nvmlDeviceGetName(handle)))
+            for handle in handles
+        ]
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def _memory_bytes() -> int:
+    """Memory of the machine, or of the container where that may use less."""
+    machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    try:
+        limit = Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii").strip()
+    except OSError:
+        return machine
+    return min(machine, int(limit)) if limit.isdigit() else machine
+
+
+def _dataset_tokens(dataset_id: int, model: Path, recipe: Recipe, services: Services) -> DatasetTokens:
+    from transformers import AutoTokenizer
+
+    from training.conversations import read_conversations
+
+    with services.unit_of_work() as uow:
+        dataset = uow.datasets.get(dataset_id)
+    conversations = read_conversations(Path(dataset.file_path) / "train.parquet")
+    if not conversations:
+        raise InvalidDataError("The dataset version has no training rows", value=f"{dataset.name} {dataset.version}")
+    tokenizer = AutoTokenizer.from_pretrained(model, local_files_only=True)
+    return _measure(conversations, tokenizer, recipe.max_seq_length)
+
+
+def _measure(conversations: Sequence[list[dict[str, str]]], tokenizer: Any, max_tokens: int) -> DatasetTokens:
+    """Tokens of the rows, from some of them; the longest are looked for among those with the most characters."""
+    from training.conversations import tokenize, training_template
+
+    template = training_template(tokenizer)
+
+    def count(messages: list[dict[str, str]]) -> int:
+        return min(max_tokens, len(tokenize(tokenizer, template, messages)[0]))
+
+    step = max(1, len(conversations) // MEASURED_ROWS)
+    lengths = [count(messages) for messages in conversations[::step]]
+    by_characters = sorted(conversations, key=lambda messages: -sum(len(turn["content"]) for turn in messages))
+    longest = max([*lengths, *(count(messages) for messages in by_characters[:LONGEST_ROWS])])
+    return DatasetTokens(len(conversations), round(len(conversations) * sum(lengths) / len(lengths)), longest)
+
+
+def _time(
+    recipe: Recipe, folder: Path, num_gpus: int, length: DatasetTokens, services: Services
+) -> TimeEstimate | None:
+    from training.fitting.architecture import read_architecture
+    from training.fitting.duration import estimate_time
+    from training.fitting.setup import setup_of
+
+    model, capacity = read_architecture(folder), capacity_of(services.settings, num_gpus)
+    if model is None:
+        return None
+    with services.unit_of_work() as uow:
+        speeds = uow.jobs.measured_speeds(str(folder), recipe.method, num_gpus, EARLIER_JOBS)
+    return estimate_time(
+        model,
+        setup_of(recipe, num_gpus=num_gpus, on_gpu=capacity.on_gpu, longest_tokens=length.longest),
+        rows=length.rows,
+        tokens=length.tokens,
+        epochs=recipe.num_epochs,
+        earlier_speeds=speeds,
+        card=capacity.card,
+    )
+
+
+def _gb(size_bytes: int) -> str:
+    return f"{size_bytes / BYTES_PER_GB:.1f} GB"

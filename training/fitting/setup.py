@@ -1,0 +1,94 @@
+"""From a recipe to the numbers that decide about memory, and from a setup that is too large to the nearest that fits."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from contracts.enums import Method
+from contracts.fitting import FittingSetting, SettingChange
+from training.fitting.architecture import Architecture
+from training.fitting.memory import BFLOAT16, FLOAT32, TrainingSetup, estimate_memory
+from training.recipe import Recipe
+
+SHORTEST_TOKENS = 512
+"""Below it, most answers of a conversation with a system prompt would be cut."""
+
+
+def setup_of(recipe: Recipe, *, num_gpus: int, on_gpu: bool, longest_tokens: int | None = None) -> TrainingSetup:
+    """The recipe on these devices; `longest_tokens` is the longest sample's length, where it is known."""
+    is_bfloat16 = recipe.precision == "bfloat16" or (recipe.precision == "auto" and on_gpu)
+    return TrainingSetup(
+        method=recipe.method,
+        on_gpu=on_gpu,
+        weight_bytes=BFLOAT16 if is_bfloat16 else FLOAT32,
+        batch_size=recipe.batch_size,
+        accumulation=recipe.gradient_accumulation_steps,
+        sequence_tokens=min(recipe.max_seq_length, longest_tokens or recipe.max_seq_length),
+        lora_rank=recipe.lora_rank,
+        lora_dropout=recipe.lora_dropout,
+        checkpointing=recipe.gradient_checkpointing,
+        optimizer=recipe.optimizer,
+        devices=num_gpus,
+        autocast=on_gpu and is_bfloat16,
+        padded=recipe.batch_size > 1,
+    )
+
+
+def nearest_setting(model: Architecture, setup: TrainingSetup, capacity_bytes: int) -> FittingSetting | None:
+    """The first change that makes room, the least harmful first; None where nothing does.
+
+    First what leaves the result alone: smaller micro-batches (same global batch), then recomputed activations, then
+    8-bit moments. Then what changes it: a method that trains less, a base model in 4 bits, shorter samples.
+    """
+    for candidate in _candidates(setup):
+        total = estimate_memory(model, candidate).total_bytes
+        if total <= capacity_bytes:
+            return FittingSetting(changes=_changes(setup, candidate), total_bytes=total)
+    return None
+
+
+def _candidates(setup: TrainingSetup) -> Iterator[TrainingSetup]:
+    ladder = [setup]
+    if not setup.checkpointing:
+        ladder.append(replace(ladder[-1], checkpointing=True))
+    if setup.on_gpu and setup.optimizer != "paged_adamw_8bit":
+        ladder.append(replace(ladder[-1], optimizer="paged_adamw_8bit"))
+    if setup.method is Method.FULL:
+        ladder.append(replace(ladder[-1], method=Method.LORA))
+    if setup.method is not Method.QLORA:
+        ladder.append(replace(ladder[-1], method=Method.QLORA))
+    while ladder[-1].sequence_tokens // 2 >= SHORTEST_TOKENS:
+        ladder.append(replace(ladder[-1], sequence_tokens=ladder[-1].sequence_tokens // 2))
+    for number, step in enumerate(ladder):
+        for candidate in _smaller_batches(step):
+            if number or candidate != setup:
+                yield candidate
+
+
+def _smaller_batches(setup: TrainingSetup) -> Iterator[TrainingSetup]:
+    """The batch, halved again and again with the global batch as it was."""
+    yield setup
+    batch, accumulation = setup.batch_size, setup.accumulation
+    while batch > 1:
+        factor = 2 if batch % 2 == 0 else batch
+        batch, accumulation = batch // factor, accumulation * factor
+        yield replace(setup, batch_size=batch, accumulation=accumulation, padded=setup.padded and batch > 1)
+
+
+def _changes(present: TrainingSetup, proposed: TrainingSetup) -> list[SettingChange]:
+    names = {
+        "method": "method",
+        "batch_size": "batch_size",
+        "accumulation": "gradient_accumulation_steps",
+        "checkpointing": "gradient_checkpointing",
+        "optimizer": "optimizer",
+        "sequence_tokens": "max_seq_length",
+    }
+    return [
+        SettingChange(field=name, present=_text(getattr(present, field)), proposed=_text(getattr(proposed, field)))
+        for field, name in names.items()
+        if getattr(present, field) != getattr(proposed, field)
+    ]
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
