@@ -76,6 +76,7 @@ CPU_RUNS = [
     _run(WIDE, "qlora", 2, 512, **CHECKPOINTING),
     _run(SMALL, "qlora", 4, 256),
     _run(WIDE, "lora", 2, 256),
+    _run(FEW_WORDS, "lora", 4, 256, use_dora=True),
 ]
 FUSED = {"optimizer": "adamw_torch_fused"}
 GPU_RUNS = [
@@ -135,7 +136,7 @@ def measure(run: dict[str, Any]) -> dict[str, Any]:
     shape = architecture_of({"model_type": "qwen3", **run["shape"]})
     assert shape is not None
     setup = setup_of(recipe, num_gpus=1, on_gpu=on_gpu)
-    foretold = estimate_memory(shape, replace(setup, padded=False))  # all rows have one length
+    foretold = estimate_memory(shape, replace(setup, masked=False))  # all rows have one length
     with tempfile.TemporaryDirectory() as name:
         counted = _train(run, recipe, Path(name))
     return {

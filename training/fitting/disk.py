@@ -32,7 +32,9 @@ def estimate_disk(jobs_dir: Path, model: Path, recipe: Recipe, retention: Retent
         checkpoint_bytes=checkpoint_bytes(model, recipe),
         checkpoints=retention.newest + retention.best + BEING_WRITTEN,
         output_bytes=trainable_parameters(model, recipe) * FLOAT32 + beside,
-        merged_bytes=0 if not training_method(recipe.method).has_adapter else sum(path.stat().st_size for path in weights) + beside,
+        merged_bytes=0
+        if not training_method(recipe.method).has_adapter
+        else sum(path.stat().st_size for path in weights) + beside,
         free_bytes=shutil.disk_usage(jobs_dir).free,
         reserve_bytes=round(retention.min_free_gb * BYTES_PER_GB),
     )

@@ -8,7 +8,6 @@ gradient of what went in, two for the gradient of the weight where it is trained
 import math
 from collections.abc import Sequence
 
-from contracts.enums import Method
 from contracts.fitting import TimeEstimate
 from training.fitting.architecture import Architecture
 from training.fitting.memory import TrainingSetup
@@ -43,7 +42,7 @@ def flops_per_token(model: Architecture, setup: TrainingSetup) -> float:
     """Floating-point operations for each trained token."""
     weights = model.linear_parameters + model.vocabulary * model.hidden
     forward = 2.0 * weights + 2.0 * setup.sequence_tokens * model.attention_width * model.layers  # causal: half
-    passes = 3.0 if setup.method is Method.FULL else 2.0
+    passes = 3.0 if setup.trains_all else 2.0
     return forward * (passes + (1.0 if setup.checkpointing else 0.0))
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from contracts.enums import Method
 from contracts.fitting import MemoryEstimate, MemoryPart
 from training.fitting.architecture import Architecture
+from training.methods import training_method
 
 FLOAT32, BFLOAT16 = 4, 2
 MOMENTS = 2
@@ -62,13 +63,31 @@ class TrainingSetup:
     devices: int = 1
     autocast: bool = False
     """Matrices are multiplied in bfloat16 whatever their own type: the trainer does it with bfloat16 on a GPU."""
-    padded: bool = False
-    """Rows of a batch have different lengths: attention gets a mask and repeats its keys and values."""
+    masked: bool = False
+    """Rows of a batch have different lengths, or several samples: attention gets a mask and repeats keys and values."""
+    dora: bool = False
+    answers: int = 1
+    """Two where each sample is a pair of answers to compare (dpo)."""
 
     @property
     def tokens(self) -> int:
         """In one forward pass of one device."""
-        return self.batch_size * self.sequence_tokens
+        return self.batch_size * self.answers * self.sequence_tokens
+
+    @property
+    def compute_bytes(self) -> int:
+        """Of one number that goes from layer to layer."""
+        return BFLOAT16 if self.autocast else self.weight_bytes
+
+    @property
+    def trains_all(self) -> bool:
+        """Every weight moves, and there is no adapter."""
+        return not training_method(self.method).has_adapter
+
+    @property
+    def quantizes(self) -> bool:
+        """The projections are read in 4 bits."""
+        return training_method(self.method).quantizes
 
     @property
     def divides_weights(self) -> bool:
@@ -96,10 +115,11 @@ def estimate_memory(model: Architecture, setup: TrainingSetup) -> MemoryEstimate
         gradients *= 2  # DistributedDataParallel's buckets beside the gradients themselves
     gathered = _gathered(model, setup)
     layer = _layer_activations(model, setup)
-    inputs = setup.tokens * model.hidden * _compute_bytes(setup)
+    inputs = setup.tokens * model.hidden * setup.compute_bytes
     kept = model.layers * (inputs if setup.checkpointing else layer) + _last_activations(model, setup)
-    shared_input = inputs if _compute_bytes(setup) == FLOAT32 else 0  # a layer's input is also its first norm's
-    head_gradient = model.vocabulary * model.hidden * _trained_bytes(setup) if setup.method is Method.FULL else 0
+    kept += _cast_weights(model, setup)
+    shared_input = inputs if setup.compute_bytes == FLOAT32 else 0  # a layer's input is also its first norm's
+    head_gradient = model.vocabulary * model.hidden * _trained_bytes(setup) if setup.trains_all else 0
     accumulated = gradients if setup.accumulation > 1 or (setup.devices > 1 and not setup.divides_gradients) else 0
 
     moments = {
@@ -116,7 +136,7 @@ def estimate_memory(model: Architecture, setup: TrainingSetup) -> MemoryEstimate
             MemoryPart.ACTIVATIONS: kept + layer - shared_input if setup.checkpointing else layer,
             MemoryPart.WORKSPACE: gathered
             + head_gradient * (2 if model.tied_embeddings and not setup.checkpointing else 0)
-            + 2 * setup.tokens * model.intermediate * _compute_bytes(setup),  # gradients inside the gated MLP
+            + 2 * setup.tokens * model.intermediate * setup.compute_bytes,  # gradients inside the gated MLP
         },
         "step": {MemoryPart.GRADIENTS: gradients, MemoryPart.WORKSPACE: _step_workspace(model, setup, trained)},
     }
@@ -133,13 +153,13 @@ def estimate_memory(model: Architecture, setup: TrainingSetup) -> MemoryEstimate
         peak=peak,
         error=MEASURED_ERROR,
         trainable_parameters=trained,
-        total_parameters=model.parameters + (trained if setup.method is not Method.FULL else 0),
+        total_parameters=model.parameters + (trained if not setup.trains_all else 0),
     )
 
 
 def trained_parameters(model: Architecture, setup: TrainingSetup) -> int:
     """Numbers that the optimizer moves."""
-    return model.parameters if setup.method is Method.FULL else model.adapter_parameters(setup.lora_rank)
+    return model.parameters if setup.trains_all else model.adapter_parameters(setup.lora_rank)
 
 
 def nf4_bytes(parameters: int) -> int:
@@ -151,21 +171,18 @@ def nf4_bytes(parameters: int) -> int:
 
 
 def _weights(model: Architecture, setup: TrainingSetup) -> int:
+    """The model's and the adapter's; to compare answers, a fully trained model needs itself as it was beside it."""
     rest = model.embedding_parameters + model.small_parameters
-    if setup.method is Method.QLORA:
+    if setup.quantizes:
         base = nf4_bytes(model.linear_parameters) + rest * setup.weight_bytes
     else:
-        base = model.parameters * setup.weight_bytes
-    return base + (0 if setup.method is Method.FULL else model.adapter_parameters(setup.lora_rank) * FLOAT32)
+        base = model.parameters * setup.weight_bytes * (2 if setup.trains_all and setup.answers > 1 else 1)
+    return base + (0 if setup.trains_all else model.adapter_parameters(setup.lora_rank) * FLOAT32)
 
 
 def _trained_bytes(setup: TrainingSetup) -> int:
     """Adapters are float32 whatever the model is (PEFT, and training/ for qlora); full weights are as they were read."""
-    return setup.weight_bytes if setup.method is Method.FULL else FLOAT32
-
-
-def _compute_bytes(setup: TrainingSetup) -> int:
-    return setup.weight_bytes
+    return setup.weight_bytes if setup.trains_all else FLOAT32
 
 
 def _optimizer(trained: int, setup: TrainingSetup) -> int:
@@ -184,7 +201,7 @@ def _step_workspace(model: Architecture, setup: TrainingSetup, trained: int) -> 
         return trained * _trained_bytes(setup) // (setup.devices if setup.divides_gradients else 1)
     largest = (
         model.largest_tensor
-        if setup.method is Method.FULL
+        if setup.trains_all
         else setup.lora_rank * max(max(linear.inputs, linear.outputs) for linear in model.linears)
     )
     return 2 * largest * _trained_bytes(setup)
@@ -194,26 +211,27 @@ def _gathered(model: Architecture, setup: TrainingSetup) -> int:
     """Whole weights that a device holds for a moment: of two layers and the head, or one projection out of 4 bits."""
     if setup.divides_weights:
         layer = model.linear_parameters // model.layers
-        return (2 * layer + model.vocabulary * model.hidden) * _compute_bytes(setup)
-    if setup.method is Method.QLORA:
-        return max(linear.inputs * linear.outputs for linear in model.linears) * _compute_bytes(setup)
+        return (2 * layer + model.vocabulary * model.hidden) * setup.compute_bytes
+    if setup.quantizes:
+        return max(linear.inputs * linear.outputs for linear in model.linears) * setup.compute_bytes
     return 0
 
 
 def _layer_activations(model: Architecture, setup: TrainingSetup) -> int:
     """Bytes that one layer keeps for its backward pass."""
-    compute = _compute_bytes(setup)
-    full = setup.method is Method.FULL
+    compute = setup.compute_bytes
+    full = setup.trains_all
     norm = FLOAT32 + (compute if full else 0)  # the float32 input, and the normalised one where its weight is trained
     width = 2 * model.hidden * norm
     if model.qk_norm:
         width += (model.attention_width + model.kv_width) * norm
     # SDPA keeps queries, keys, values and its output, and a float32 number a head
-    repeated = model.attention_width if setup.padded else model.kv_width
+    repeated = model.attention_width if setup.masked else model.kv_width
     width += (2 * model.attention_width + 2 * repeated) * compute + FLOAT32 * model.heads
     width += 3 * model.intermediate * compute  # gate, its activation, up
     width += _linear_inputs(model, setup)
-    mask = setup.batch_size * setup.sequence_tokens**2 if setup.padded else 0  # a byte a pair, shared by the layers
+    # a byte for each pair of tokens, shared by the layers
+    mask = setup.batch_size * setup.answers * setup.sequence_tokens**2 if setup.masked else 0
     return setup.tokens * width + mask // model.layers
 
 
@@ -224,11 +242,13 @@ def _linear_inputs(model: Architecture, setup: TrainingSetup) -> int:
     attention's output, already counted. A frozen weight keeps nothing, the adapter beside it does: the shared input
     where it has the adapter's own type, else a copy each, and with dropout its mask.
     """
-    compute = _compute_bytes(setup)
+    compute = setup.compute_bytes
     shared = (2 * model.hidden + model.intermediate) * compute
-    if setup.method is Method.FULL:
+    if setup.trains_all:
         return shared
     inputs = sum(linear.inputs for linear in model.linears)
+    if setup.dora:  # what the frozen projection and the adapter gave, each scaled by a trained length
+        shared += 2 * sum(linear.outputs for linear in model.linears) * compute
     own_type = BFLOAT16 if setup.autocast else FLOAT32
     between = setup.lora_rank * len(model.linears) * own_type
     if setup.lora_dropout > 0:
@@ -238,10 +258,19 @@ def _linear_inputs(model: Architecture, setup: TrainingSetup) -> int:
     return between + inputs * own_type
 
 
+def _cast_weights(model: Architecture, setup: TrainingSetup) -> int:
+    """bfloat16 copies of float32 weights, which autocast makes once a pass and keeps for its backward pass."""
+    if not setup.autocast or setup.weight_bytes != FLOAT32 or setup.quantizes:
+        return 0
+    head = model.vocabulary * model.hidden
+    layers = 1 if setup.checkpointing and not setup.trains_all else model.layers
+    return BFLOAT16 * (model.linear_parameters * layers // model.layers + head)
+
+
 def _last_activations(model: Architecture, setup: TrainingSetup) -> int:
     """The last norm, the head's input where it is trained, and the rotary angles."""
-    compute = _compute_bytes(setup)
-    full = setup.method is Method.FULL
+    compute = setup.compute_bytes
+    full = setup.trains_all
     width = model.hidden * (FLOAT32 + (2 * compute if full else 0))
     return setup.tokens * width + 2 * setup.sequence_tokens * model.head_dim * compute
 
@@ -253,10 +282,10 @@ def _logits(model: Architecture, setup: TrainingSetup) -> int:
     """
     if not setup.on_gpu:
         return WHOLE_LOGITS_COPIES * FLOAT32 * setup.tokens * model.vocabulary
-    compute = _compute_bytes(setup)
+    compute = setup.compute_bytes
     tile = min(setup.tokens, LOSS_TOKENS) * min(model.vocabulary, LOSS_WORDS) * compute
     hidden = setup.tokens * model.hidden * (FLOAT32 + compute)
-    head = model.vocabulary * model.hidden * (FLOAT32 + compute) if setup.method is Method.FULL else 0
+    head = model.vocabulary * model.hidden * (FLOAT32 + compute) if setup.trains_all else 0
     return tile + hidden + head
 
 

@@ -28,8 +28,10 @@ def setup_of(recipe: Recipe, *, num_gpus: int, on_gpu: bool, longest_tokens: int
         checkpointing=recipe.gradient_checkpointing,
         optimizer=recipe.optimizer,
         devices=num_gpus,
-        autocast=on_gpu and is_bfloat16,
-        padded=recipe.batch_size > 1,
+        autocast=on_gpu and (is_bfloat16 or recipe.precision == "mixed"),
+        masked=recipe.packing or recipe.batch_size > 1 or recipe.objective == "dpo",
+        dora=recipe.use_dora,
+        answers=2 if recipe.objective == "dpo" else 1,
     )
 
 
@@ -52,9 +54,9 @@ def _candidates(setup: TrainingSetup) -> Iterator[TrainingSetup]:
         ladder.append(replace(ladder[-1], checkpointing=True))
     if setup.on_gpu and setup.optimizer != "paged_adamw_8bit":
         ladder.append(replace(ladder[-1], optimizer="paged_adamw_8bit"))
-    if setup.method is Method.FULL:
+    if setup.trains_all:
         ladder.append(replace(ladder[-1], method=Method.LORA))
-    if setup.method is not Method.QLORA:
+    if not setup.quantizes:
         ladder.append(replace(ladder[-1], method=Method.QLORA))
     while ladder[-1].sequence_tokens // 2 >= SHORTEST_TOKENS:
         ladder.append(replace(ladder[-1], sequence_tokens=ladder[-1].sequence_tokens // 2))
@@ -71,7 +73,7 @@ def _smaller_batches(setup: TrainingSetup) -> Iterator[TrainingSetup]:
     while batch > 1:
         factor = 2 if batch % 2 == 0 else batch
         batch, accumulation = batch // factor, accumulation * factor
-        yield replace(setup, batch_size=batch, accumulation=accumulation, padded=setup.padded and batch > 1)
+        yield replace(setup, batch_size=batch, accumulation=accumulation)
 
 
 def _changes(present: TrainingSetup, proposed: TrainingSetup) -> list[SettingChange]:

@@ -92,7 +92,7 @@ def test_attention_without_padding_grows_with_the_length_and_not_with_its_square
 def test_the_parts_sum_to_the_total_and_none_is_negative():
     for method in ("full", "lora", "qlora"):
         for devices, sharding in ((1, "none"), (2, "none"), (8, "zero2"), (8, "fsdp2")):
-            estimate = estimate_memory(model(), setup(method, devices=devices, sharding=sharding, padded=True))
+            estimate = estimate_memory(model(), setup(method, devices=devices, sharding=sharding, masked=True))
             assert sum(estimate.parts.values()) == estimate.total_bytes
             assert min(estimate.parts.values()) > 0
             assert estimate.peak in {"loss", "backward", "step"}

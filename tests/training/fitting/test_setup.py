@@ -19,7 +19,7 @@ def changes(size, wanted, capacity_gb):
 
 
 def test_a_smaller_micro_batch_keeps_the_global_batch_and_comes_first():
-    found = changes("8B", setup(batch_size=16, accumulation=2, padded=True), 40)
+    found = changes("8B", setup(batch_size=16, accumulation=2, masked=True), 40)
     assert found is not None
     assert set(found) == {"batch_size", "gradient_accumulation_steps"}
     assert int(found["batch_size"]) * int(found["gradient_accumulation_steps"]) == 32
@@ -48,7 +48,7 @@ def test_nothing_is_proposed_where_nothing_fits():
     st.booleans(),
 )
 def test_what_is_proposed_fits_and_keeps_the_global_batch(size, method, batch, capacity_gb, checkpointing):
-    wanted = setup(method=method, batch_size=batch, accumulation=3, checkpointing=checkpointing, padded=batch > 1)
+    wanted = setup(method=method, batch_size=batch, accumulation=3, checkpointing=checkpointing, masked=batch > 1)
     found = nearest_setting(model(size), wanted, capacity_gb * GB)
     if found is None:
         return
@@ -70,4 +70,4 @@ def test_the_recipes_for_one_card_of_80_gb_fit_one(name):
     wanted = setup_of(load_recipe(name), num_gpus=1, on_gpu=True)
     size = name.split("-")[1].upper()
     assert estimate_memory(model(size), wanted).total_bytes < 85 * GB  # what the driver says of an H100: 85.5e9
-    assert estimate_memory(model(size), replace(wanted, padded=False)).total_bytes < 80 * GB
+    assert estimate_memory(model(size), replace(wanted, masked=False)).total_bytes < 80 * GB
