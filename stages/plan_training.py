@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +14,6 @@ from contracts.fitting import FitPlan, FitVerdict, MemoryEstimate
 from contracts.training import Hyperparameters
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from contracts.fitting import TimeEstimate
     from settings import Settings
     from stages.services import Services
@@ -131,16 +130,10 @@ def check_memory(recipe: Recipe, folder: Path, num_gpus: int, settings: Settings
 
 
 def expected_seconds(
-    recipe: Recipe,
-    folder: Path,
-    num_gpus: int,
-    conversations: Sequence[list[dict[str, str]]],
-    tokenizer: Any,
-    services: Services,
+    recipe: Recipe, model: Path, dataset: Path, num_gpus: int, tokenizer: Any, services: Services
 ) -> float | None:
     """The long end of a job's estimated duration, for the queue; None for a model that cannot be estimated."""
-    length = _measure(conversations, tokenizer, recipe.max_seq_length)
-    estimate = _time(recipe, folder, num_gpus, length, services)
+    estimate = _time(recipe, model, num_gpus, measure_dataset(dataset, recipe, tokenizer), services)
     return None if estimate is None else round(estimate.high_seconds, 1)
 
 
@@ -211,31 +204,47 @@ def _memory_bytes() -> int:
 def _dataset_tokens(dataset_id: int, model: Path, recipe: Recipe, services: Services) -> DatasetTokens:
     from transformers import AutoTokenizer
 
-    from training.conversations import read_conversations
-
     with services.unit_of_work() as uow:
         dataset = uow.datasets.get(dataset_id)
-    conversations = read_conversations(Path(dataset.file_path) / "train.parquet")
-    if not conversations:
-        raise InvalidDataError("The dataset version has no training rows", value=f"{dataset.name} {dataset.version}")
     tokenizer = AutoTokenizer.from_pretrained(model, local_files_only=True)
-    return _measure(conversations, tokenizer, recipe.max_seq_length)
+    return measure_dataset(Path(dataset.file_path), recipe, tokenizer)
 
 
-def _measure(conversations: Sequence[list[dict[str, str]]], tokenizer: Any, max_tokens: int) -> DatasetTokens:
-    """Tokens of the rows, from some of them; the longest are looked for among those with the most characters."""
+def measure_dataset(folder: Path, recipe: Recipe, tokenizer: Any) -> DatasetTokens:
+    """Tokens of the training rows, from some of them; the longest are looked for among those with the most characters.
+
+    Packed rows are as long as the recipe says, and as many as their samples fill. Raises InvalidDataError.
+    """
     from training.conversations import tokenize, training_template
 
+    conversations = _conversations(folder, recipe)
+    if not conversations:
+        raise InvalidDataError("The dataset version has no training rows", value=folder)
     template = training_template(tokenizer)
 
     def count(messages: list[dict[str, str]]) -> int:
-        return min(max_tokens, len(tokenize(tokenizer, template, messages)[0]))
+        return min(recipe.max_seq_length, len(tokenize(tokenizer, template, messages)[0]))
 
     step = max(1, len(conversations) // MEASURED_ROWS)
     lengths = [count(messages) for messages in conversations[::step]]
+    tokens = round(len(conversations) * sum(lengths) / len(lengths))
+    if recipe.packing:
+        return DatasetTokens(math.ceil(tokens / recipe.max_seq_length), tokens, recipe.max_seq_length)
     by_characters = sorted(conversations, key=lambda messages: -sum(len(turn["content"]) for turn in messages))
     longest = max([*lengths, *(count(messages) for messages in by_characters[:LONGEST_ROWS])])
-    return DatasetTokens(len(conversations), round(len(conversations) * sum(lengths) / len(lengths)), longest)
+    pairs = 2 if recipe.objective == "dpo" else 1
+    return DatasetTokens(len(conversations) // pairs, tokens, longest)
+
+
+def _conversations(folder: Path, recipe: Recipe) -> list[list[dict[str, str]]]:
+    """What a model reads of the training rows: of a pair of answers, both with their question."""
+    from training.conversations import read_conversations
+    from training.preferences import read_preferences
+
+    path = folder / "train.parquet"
+    if recipe.objective != "dpo":
+        return read_conversations(path)
+    return [[*row["prompt"], *row[answer]] for row in read_preferences(path) for answer in ("chosen", "rejected")]
 
 
 def _time(

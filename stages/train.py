@@ -100,7 +100,8 @@ def create_job(
         check_memory(recipe, model, request.num_gpus, settings)
     with services.unit_of_work() as uow:
         dataset = uow.datasets.get(request.dataset_id)
-    check_dataset(_folder_of(dataset), recipe, _tokenizer(model))
+    tokenizer = _tokenizer(model)
+    check_dataset(_folder_of(dataset), recipe, tokenizer)
 
     numbers: JsonObject = {
         **recipe.model_dump(mode="json"),
@@ -158,7 +159,7 @@ def create_job(
         request=request.model_dump(mode="json"),
         num_gpus=request.num_gpus,
         finetuning_job_id=job_id,
-        expected_seconds=expected_seconds(recipe, model, request.num_gpus, conversations, tokenizer, services),
+        expected_seconds=expected_seconds(recipe, model, _folder_of(dataset), request.num_gpus, tokenizer, services),
     )
 
 
