@@ -76,6 +76,54 @@ def start(
         )
 
 
+@app.command(help=_help("help_plan"))
+def plan(
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE|REQUEST.json", help=_help("arg_recipe_or_request"))],
+    dataset: Dataset = None,
+    base_model: BaseModel = None,
+    method: MethodName = None,
+    num_gpus: NumGpus = None,
+    changes: Changes = None,
+    as_json: AsJson = False,
+) -> None:
+    """Memory, disk and time that a run will need, and whether they are there."""
+    from cli.train_plan import read_request, show_plan
+    from stages.dataset_versions import version_row
+    from stages.plan_training import plan_training
+    from training.recipe import load_recipe
+
+    with told(as_json) as (screen, services):
+        if recipe.endswith(".json"):
+            request = read_request(Path(recipe))
+            found = plan_training(
+                request.recipe,
+                services,
+                base_model=request.base_model,
+                method=request.method,
+                hyperparameters=request.hyperparameters,
+                num_gpus=request.num_gpus,
+                dataset_id=request.dataset_id,
+            )
+        elif base_model is None:
+            raise InvalidRequestError(
+                "A plan wants a base model", value="no --base-model", next_step="add --base-model NAME"
+            )
+        else:
+            found = plan_training(
+                recipe,
+                services,
+                base_model=base_model,
+                method=method,
+                hyperparameters=hyperparameters(changes),
+                num_gpus=num_gpus or load_recipe(recipe, services.settings.recipes_dir).num_gpus,
+                dataset_id=None if dataset is None else version_row(dataset, services).dataset_id,
+            )
+        if as_json:
+            print_json(found.model_dump(mode="json"))
+        else:
+            show_plan(found, screen)
+
+
 @app.command(help=_help("help_export"))
 def export(
     recipe: RecipeName,

@@ -9,6 +9,78 @@ TRAIN_TEXTS: dict[str, tuple[str, str]] = {
         "레시피로 미세조정을 시작하고 끝날 때까지 기다립니다.",
         "Start a fine-tune by a recipe and wait for its end.",
     ),
+    "train.help_plan": (
+        "학습에 필요한 메모리, 디스크, 시간을 미리 계산합니다. 아무것도 시작하지 않습니다.",
+        "Reckon the memory, disk and time that a training will need. Starts nothing.",
+    ),
+    "train.arg_recipe_or_request": (
+        "레시피 이름, 또는 학습 요청(TrainRequest)이 담긴 JSON 파일",
+        "Name of the recipe, or a JSON file with a training request",
+    ),
+    "train.plan_title_gpu": (
+        "{recipe}, {model}: {method}, GPU {count}개, 마이크로 배치 {batch} × 누적 {accumulation}, 표본당 최대 {tokens:,}토큰",
+        "{recipe}, {model}: {method}, {count} GPU(s), micro-batch {batch} x accumulation {accumulation}, up to {tokens:,} "
+        "tokens a sample",
+    ),
+    "train.plan_title_cpu": (
+        "{recipe}, {model}: {method}, CPU 프로세스 {count}개, 마이크로 배치 {batch} × 누적 {accumulation}, 표본당 최대 "
+        "{tokens:,}토큰",
+        "{recipe}, {model}: {method}, {count} CPU process(es), micro-batch {batch} x accumulation {accumulation}, up to "
+        "{tokens:,} tokens a sample",
+    ),
+    "train.part_weights": ("가중치", "weights"),
+    "train.part_gradients": ("기울기", "gradients"),
+    "train.part_optimizer": ("옵티마이저", "optimizer"),
+    "train.part_activations": ("활성값", "activations"),
+    "train.part_logits": ("로짓과 손실", "logits and loss"),
+    "train.part_workspace": ("임시 작업 공간", "workspace"),
+    "train.part_overhead": ("라이브러리와 단편화", "libraries and fragments"),
+    "train.plan_total": ("합계 (텐서 오차 ±{percent})", "total (tensors ±{percent})"),
+    "train.plan_capacity": ("장치 메모리: {source}", "device memory: {source}"),
+    "train.plan_fits": ("메모리에 들어갑니다.", "It fits into memory."),
+    "train.plan_tight": (
+        "메모리에 들어가지만 여유가 추정 오차보다 작습니다.",
+        "It fits into memory by less than the estimate's error.",
+    ),
+    "train.plan_too_large": ("메모리에 들어가지 않습니다.", "It does not fit into memory."),
+    "train.plan_unknown": (
+        "메모리에 들어가는지 알 수 없습니다(지원하지 않는 모델 구조이거나 장치 메모리를 모릅니다).",
+        "Whether it fits into memory is not known (another kind of model, or nobody knows the device's memory).",
+    ),
+    "train.plan_nearest": (
+        "들어가는 가장 가까운 설정: {changes} ({size})",
+        "The nearest that fits: {changes} ({size})",
+    ),
+    "train.plan_nothing_fits": (
+        "이 기반 모델은 어떤 설정으로도 들어가지 않습니다.",
+        "No setting of this base model fits.",
+    ),
+    "train.plan_disk": (
+        "디스크: {needed} 필요(체크포인트 {count}개 × {each}, 결과 {output}), {free} 남음, {reserve}는 비워 둠",
+        "Disk: {needed} needed ({count} checkpoints x {each}, output {output}), {free} free, {reserve} to remain",
+    ),
+    "train.plan_disk_short": (
+        "디스크 부족: {needed} 필요(체크포인트 {count}개 × {each}, 결과 {output}), {free} 남음, {reserve}는 비워 둠",
+        "Disk too small: {needed} needed ({count} checkpoints x {each}, output {output}), {free} free, {reserve} to remain",
+    ),
+    "train.plan_merged": (
+        "나중에 병합하면 {size}가 더 필요합니다.",
+        "A merged model later takes {size} more.",
+    ),
+    "train.plan_no_time": (
+        "시간은 --dataset을 주면 계산합니다.",
+        "Give --dataset to have the time reckoned.",
+    ),
+    "train.plan_time_measured": (
+        "시간: 약 {time} ({low}~{high}), {steps:,}스텝, {tokens:,}토큰, 초당 {speed:,.0f}토큰(이전 작업 {jobs}개에서 측정)",
+        "Time: about {time} ({low} to {high}), {steps:,} steps, {tokens:,} tokens at {speed:,.0f} a second, as {jobs} "
+        "earlier job(s) ran",
+    ),
+    "train.plan_time_model": (
+        "시간: 약 {time} ({low}~{high}), {steps:,}스텝, {tokens:,}토큰, 초당 {speed:,.0f}토큰(연산량에서 어림, 측정값 아님)",
+        "Time: about {time} ({low} to {high}), {steps:,} steps, {tokens:,} tokens at {speed:,.0f} a second, guessed from "
+        "the operations, not measured",
+    ),
     "train.help_export": (
         "레시피를 Axolotl 또는 LLaMA-Factory의 설정으로 씁니다.",
         "Write a recipe as the configuration of Axolotl or LLaMA-Factory.",

@@ -57,3 +57,47 @@ def test_a_mistake_is_told_with_what_to_do(run, arguments, told):
 def test_the_recipes_are_listed(run):
     assert "demo-lora: LoRA on the small demo model, on a CPU" in run("recipes").stdout
     assert json.loads(run("recipes", "--json").stdout)["demo-full"]["method"] == "full"
+
+
+@pytest.fixture
+def base_model(tmp_path):
+    from tests.training.tiny_model import make_base_model
+
+    return str(make_base_model(tmp_path / "tiny"))
+
+
+@pytest.mark.slow
+def test_a_plan_shows_each_part_and_the_verdict(run, base_model, monkeypatch):
+    ended = run("plan", "demo-lora", "--base-model", base_model)
+    assert ended.returncode == 0, ended.stderr
+    for words in ("weights", "activations", "logits and loss", "total (tensors", "It fits into memory.", "Disk: "):
+        assert words in ended.stdout
+    as_json = json.loads(run("plan", "demo-lora", "--base-model", base_model, "--json").stdout)
+    assert as_json["verdict"] == "fits"
+
+    monkeypatch.setenv("TUNEWAY_GPU_MEMORY_GB", "1.2")
+    ended = run("plan", "demo-lora", "--base-model", base_model, "--set", "batch_size=4096")
+    assert "It does not fit into memory." in ended.stdout
+    assert "The nearest that fits: batch_size" in ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("plan", "demo-lora"), "add --base-model"),
+        (("plan", "demo-lora", "--base-model", "nothing"), "There is no such base model"),
+        (("plan", "nothing.json"), "The request file cannot be used"),
+    ],
+)
+def test_a_plan_that_cannot_be_made_says_what_to_do(run, arguments, told):
+    ended = run(*arguments, "--json")
+    assert ended.returncode == 2
+    assert told in ended.stderr.replace("\n", " ")
+
+
+def test_a_request_file_with_a_wrong_field_is_refused_by_its_name(run, tmp_path):
+    request = tmp_path / "request.json"
+    request.write_text('{"job_name": "a", "dataset_id": 1, "base_model": "b", "num_gpu": 2}')
+    ended = run("plan", str(request))
+    assert ended.returncode == 2
+    assert "num_gpu" in ended.stderr
