@@ -78,13 +78,7 @@ def _kinds() -> NDArray[numpy.uint8]:
     replaced = {*_INVISIBLE.findall("".join(characters)), *_SPACES.findall("".join(characters))}
     kinds = numpy.array(
         [
-            _UNUSUAL
-            if character in replaced
-            or character.isspace()
-            or "\u1100" <= character <= "\u11ff"
-            or unicodedata.category(character)[0] == "M"
-            or not unicodedata.is_normalized("NFC", character)
-            else _PLAIN
+            _UNUSUAL if character in replaced or character.isspace() or not stands_alone(character) else _PLAIN
             for character in characters
         ],
         dtype=numpy.uint8,
@@ -92,6 +86,12 @@ def _kinds() -> NDArray[numpy.uint8]:
     kinds[[ord(" "), ord("\n")]] = _SPACE, _LINE_END
     kinds.flags.writeable = False
     return kinds
+
+
+def stands_alone(character: str) -> bool:
+    """NFC leaves the character as it is, whatever stands beside it; False also for some of which that is true."""
+    may_compose = "\u1100" <= character <= "\u11ff" or unicodedata.category(character)[0] == "M"
+    return not may_compose and unicodedata.is_normalized("NFC", character)
 
 
 @compiled("u4[]", "i8[]", "i8[]", "u1[]", "b1[]!")

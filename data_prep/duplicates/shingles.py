@@ -14,6 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from data_prep.code_points import CodePoints, code_points
+from data_prep.compiled import compiled
+from data_prep.normalisation import stands_alone
+
 PERMUTATIONS = 128
 MAX_SHINGLE_CHARACTERS = 12
 
@@ -53,13 +57,55 @@ def shingle_hash(shingle: bytes) -> int:
 
 def compared_characters(texts: Iterable[str]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
     """Code points of the comparable texts, one after the other, and the length of each."""
-    folded = [unicodedata.normalize("NFC", text).casefold() for text in texts]
-    lengths = np.fromiter(map(len, folded), np.int64, len(folded))
-    points = np.frombuffer("".join(folded).encode("utf-32-le", "surrogatepass"), np.uint32)
-    kept = _letters()[points]
-    before = np.concatenate(([0], np.cumsum(kept)))
-    ends = np.cumsum(lengths)
-    return points[kept], before[ends] - before[ends - lengths]
+    texts = list(texts)
+    read = code_points(texts)
+    folded = np.zeros(len(texts), np.bool_)
+    points, lengths, unusual = _compare(read, folded)
+    if unusual.any():
+        for place in np.flatnonzero(unusual).tolist():
+            texts[place] = unicodedata.normalize("NFC", texts[place]).casefold()
+        points, lengths, _ = _compare(code_points(texts), unusual)
+    return points, lengths
+
+
+def _compare(
+    read: CodePoints, folded: NDArray[np.bool_]
+) -> tuple[NDArray[np.uint32], NDArray[np.int64], NDArray[np.bool_]]:
+    """Comparable characters and lengths, and the texts that must be folded first."""
+    points, lengths = np.empty(len(read.codes), np.uint32), np.zeros(len(read), np.int64)
+    unusual = np.zeros(len(read), np.bool_)
+    size = _keep_letters(read.codes, read.starts, read.lengths, folded, _folds(), _letters(), points, lengths, unusual)
+    return points[:size], lengths, unusual
+
+
+@compiled("u4[]", "i8[]", "i8[]", "b1[]", "u4[]", "b1[]", "u4[]!", "i8[]!", "b1[]!")
+def _keep_letters(
+    codes: NDArray[np.uint32],
+    starts: NDArray[np.int64],
+    lengths: NDArray[np.int64],
+    folded: NDArray[np.bool_],
+    folds: NDArray[np.uint32],
+    letters: NDArray[np.bool_],
+    points: NDArray[np.uint32],
+    kept: NDArray[np.int64],
+    unusual: NDArray[np.bool_],
+) -> int:
+    """Fold the texts that are not yet, and keep their letters and digits; says how many there are."""
+    size = 0
+    for text in range(len(starts)):
+        begin = size
+        for place in range(starts[text], starts[text] + lengths[text]):
+            code = codes[place]
+            if not folded[text]:
+                code = folds[code] if code < _BASIC_PLANE else _NO_FOLD
+                if code == _NO_FOLD:
+                    unusual[text] = True
+                    break
+            if letters[code]:
+                points[size] = code
+                size += 1
+        kept[text] = size - begin
+    return size
 
 
 def hash_shingles(
@@ -69,33 +115,38 @@ def hash_shingles(
 
     A shingle that occurs twice is there twice. A text without any character has one shingle: the empty one.
     """
-    if not len(lengths):
-        return np.empty(0, np.uint64), np.empty(0, np.int64)
-    if (lengths < characters).any():
-        points, lengths = _padded(points, lengths, characters)
-    counts = lengths - (characters - 1)
-    wide = points.astype(np.uint64)
-    last = len(wide) - (characters - 1)
-    hashes = wide[:last] * np.uint64(_PLACES[0])
-    for place in range(1, characters):
-        hashes += wide[place : last + place] * np.uint64(_PLACES[place])
-    inside = np.ones(last, bool)
-    across = np.cumsum(lengths)[:-1, None] - np.arange(1, characters)
-    inside[across.ravel()] = False
-    hashes = hashes[inside]
-    hashes ^= hashes >> np.uint64(33)
-    hashes *= np.uint64(0xFF51AFD7ED558CCD)
-    hashes ^= hashes >> np.uint64(33)
-    hashes *= np.uint64(0xC4CEB9FE1A85EC53)
-    hashes ^= hashes >> np.uint64(33)
+    counts = np.maximum(lengths - (characters - 1), 1)
+    hashes = np.empty(int(counts.sum()), np.uint64)
+    _hash(points, lengths, counts, np.array(_PLACES[:characters], np.uint64), hashes)
     return hashes, counts
+
+
+@compiled("u4[]", "i8[]", "i8[]", "u8[]", "u8[]!")
+def _hash(
+    points: NDArray[np.uint32],
+    lengths: NDArray[np.int64],
+    counts: NDArray[np.int64],
+    places: NDArray[np.uint64],
+    hashes: NDArray[np.uint64],
+) -> None:
+    """`shingle_hash` of every shingle, all its 64 bits."""
+    begin = size = 0
+    for text in range(len(lengths)):
+        characters = min(len(places), lengths[text])
+        for first in range(begin, begin + counts[text]):
+            total = np.uint64(0)
+            for place in range(characters):
+                total += np.uint64(points[first + place]) * places[place]
+            total = (total ^ (total >> np.uint64(33))) * np.uint64(0xFF51AFD7ED558CCD)
+            total = (total ^ (total >> np.uint64(33))) * np.uint64(0xC4CEB9FE1A85EC53)
+            hashes[size] = total ^ (total >> np.uint64(33))
+            size += 1
+        begin += lengths[text]
 
 
 def minhash_signatures(hashes: NDArray[np.uint64], counts: NDArray[np.int64]) -> NDArray[np.uint32]:
     """(texts, 128) MinHash values, bit-identical to `datasketch.MinHash(hashfunc=shingle_hash)` of version 2."""
-    signatures = np.empty((PERMUTATIONS, len(counts)), np.uint32)
-    if not len(counts):
-        return signatures.T
+    signatures = np.full((len(counts), PERMUTATIONS), np.iinfo(np.uint32).max, np.uint32)
     mixed = (hashes >> np.uint64(32)).astype(np.uint32)
     # the finaliser of MurmurHash3, which datasketch applies before its permutations
     mixed ^= mixed >> np.uint32(16)
@@ -103,13 +154,28 @@ def minhash_signatures(hashes: NDArray[np.uint64], counts: NDArray[np.int64]) ->
     mixed ^= mixed >> np.uint32(13)
     mixed *= np.uint32(0xC2B2AE35)
     mixed ^= mixed >> np.uint32(16)
-    starts = np.cumsum(counts) - counts
-    permuted = np.empty_like(mixed)
-    for number, (factor, summand) in enumerate(zip(*_permutations(), strict=True)):
-        np.multiply(mixed, factor, out=permuted)
-        np.add(permuted, summand, out=permuted)
-        np.minimum.reduceat(permuted, starts, out=signatures[number])
-    return np.ascontiguousarray(signatures.T)
+    factors, summands = _permutations()
+    _take_least(mixed, counts, factors, summands, signatures)
+    return signatures
+
+
+@compiled("u4[]", "i8[]", "u4[]", "u4[]", "u4[][]!")
+def _take_least(
+    mixed: NDArray[np.uint32],
+    counts: NDArray[np.int64],
+    factors: NDArray[np.uint32],
+    summands: NDArray[np.uint32],
+    signatures: NDArray[np.uint32],
+) -> None:
+    """Of each permutation the least value of a text's shingles: all permutations of one shingle fit vector registers."""
+    place = 0
+    for text in range(len(counts)):
+        signature = signatures[text]
+        for _ in range(counts[text]):
+            for number in range(PERMUTATIONS):
+                permuted = np.uint32(np.uint32(mixed[place] * factors[number]) + summands[number])
+                signature[number] = min(signature[number], permuted)
+            place += 1
 
 
 def distinct_shingles(texts: Sequence[str], characters: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -174,26 +240,29 @@ class ShingleSets:
         self._sizes, self._columns = [self.sizes], [columns]
 
 
-def _padded(
-    points: NDArray[np.uint32], lengths: NDArray[np.int64], characters: int
-) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
-    """The texts with zeros behind those that are shorter than a shingle. No comparable text holds a zero."""
-    wanted = np.maximum(lengths, characters)
-    shift = (np.cumsum(wanted) - wanted) - (np.cumsum(lengths) - lengths)
-    padded = np.zeros(int(wanted.sum()), np.uint32)
-    padded[np.arange(len(points)) + np.repeat(shift, lengths)] = points
-    return padded, wanted
-
-
 @lru_cache(maxsize=1)
 def _letters() -> NDArray[np.bool_]:
     """For each code point whether `comparable` keeps it."""
     return np.fromiter((chr(point).isalnum() for point in range(0x110000)), bool, 0x110000)
 
 
+_BASIC_PLANE, _NO_FOLD = 0x10000, 0xFFFFFFFF
+
+
 @lru_cache(maxsize=1)
-def _permutations() -> NDArray[np.uint32]:
+def _folds() -> NDArray[np.uint32]:
+    """What each code point of the basic plane becomes, whatever stands beside it; _NO_FOLD where that is not all."""
+    kinds = [(chr(code), chr(code).casefold()) for code in range(_BASIC_PLANE)]
+    return np.array(
+        [ord(folded) if len(folded) == 1 and stands_alone(character) else _NO_FOLD for character, folded in kinds],
+        np.uint32,
+    )
+
+
+@lru_cache(maxsize=1)
+def _permutations() -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
     """Factors and summands of datasketch's 128 permutations."""
     from datasketch import MinHash
 
-    return np.asarray(MinHash(num_perm=PERMUTATIONS, seed=_SEED).permutations, np.uint32)
+    factors, summands = np.asarray(MinHash(num_perm=PERMUTATIONS, seed=_SEED).permutations, np.uint32)
+    return np.ascontiguousarray(factors), np.ascontiguousarray(summands)

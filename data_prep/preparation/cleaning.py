@@ -215,11 +215,14 @@ def _count(values: Iterable[str]) -> dict[str, int]:
     return dict(sorted(Counter(values).items()))
 
 
+_sorted_json = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode
+
+
 def _write_rows(path: Path, numbers: Sequence[int], rows: Sequence[Row], qualities: Sequence[RowQuality]) -> None:
     columns = {
         "number": numbers,
         "messages": [messages_as_json(row.messages) for row in rows],
-        "metadata": [json.dumps(row.metadata, ensure_ascii=False, sort_keys=True) for row in rows],
+        "metadata": [_sorted_json(row.metadata) for row in rows],
         "category": [row.category for row in rows],
         "source": [row.source for row in rows],
         "row": [row.row_id for row in rows],
@@ -227,7 +230,7 @@ def _write_rows(path: Path, numbers: Sequence[int], rows: Sequence[Row], qualiti
         "question_key": [question_key(row.question) for row in rows],
         "quality_score": [quality.score for quality in qualities],
         "toxicity": [quality.toxicity for quality in qualities],
-        "parts": [json.dumps(quality.parts, sort_keys=True) for quality in qualities],
+        "parts": [_sorted_json(quality.parts) for quality in qualities],
         "question_characters": [len(row.question) for row in rows],
         "answer_characters": [len(row.answer) for row in rows],
         "turns": [len(row.messages) for row in rows],

@@ -12,7 +12,8 @@ from contracts.errors import InvalidDataError
 from data_prep.duplicates.exact import content_key
 from data_prep.duplicates.fingerprints import Fingerprints, check_recipe, fingerprint_rows
 from data_prep.duplicates.near import jaccard, shingles
-from data_prep.duplicates.shingles import ShingleSets, shingle_hash
+from data_prep.duplicates.shingles import ShingleSets, compared_characters, shingle_hash
+from data_prep.normalisation import comparable
 from data_prep.rows import Message, Row
 
 TEXTS = st.text(alphabet=st.sampled_from("가나다각ㄱ\u1100\u1161 .,!ABßİ12３\n😀́"), max_size=30)
@@ -99,3 +100,13 @@ def test_fingerprints_of_another_policy_are_refused():
 
 def test_no_rows_have_no_fingerprints():
     assert len(fingerprint_rows([], DuplicatePolicy())) == 0
+
+
+def test_every_character_is_compared_as_the_plain_rule_says():
+    texts = [f"a{chr(code)}가" for code in range(0x20000) if not 0xD800 <= code < 0xE000]
+
+    points, lengths = compared_characters(texts)
+
+    compared = [comparable(text) for text in texts]
+    assert lengths.tolist() == list(map(len, compared))
+    assert "".join(map(chr, points.tolist())) == "".join(compared)
