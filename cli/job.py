@@ -211,6 +211,7 @@ def _show_detail(detail: JobDetail, screen: Screen) -> None:
         "name": escape(detail.name),
         "kind": view.kind.value,
         "state": _state(view, screen),
+        "place": _place(view, screen),
         "attempt": str(view.attempt),
         "gpus": ", ".join(map(str, view.gpu_ids)),
         **_progress(view, screen),
@@ -247,6 +248,20 @@ def _show_detail(detail: JobDetail, screen: Screen) -> None:
         screen.say("job.set_aside", names=", ".join(detail.set_aside))
     if view.error is not None:
         screen.show_error(error_from_record(view.error))
+
+
+def _place(view: JobView, screen: Screen) -> str:
+    """Where a waiting job stands, and when it will start."""
+    place = view.place
+    if place is None:
+        return ""
+    return screen.text(
+        "job.place_value",
+        position=place.position,
+        waiting=place.waiting,
+        start=_moment(place.expected_start_at) or screen.text("job.start_unknown"),
+        reason=screen.text(f"job.waits_{place.reason}"),
+    )
 
 
 def _progress(view: JobView, screen: Screen) -> dict[str, str]:

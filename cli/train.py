@@ -10,8 +10,9 @@ import typer
 
 from cli.answers import print_json, told
 from cli.texts import translate
-from contracts.enums import Method
+from contracts.enums import Method, Priority
 from contracts.errors import InvalidRequestError
+from contracts.jobs import DEFAULT_PROJECT, PROJECT_PATTERN
 from contracts.record import utc_now
 from settings import language
 
@@ -48,6 +49,8 @@ def start(
     num_gpus: NumGpus = None,
     seed: Seed = 0,
     changes: Changes = None,
+    project: Annotated[str, typer.Option("--project", help=_help("opt_project"))] = DEFAULT_PROJECT,
+    priority: Annotated[Priority, typer.Option("--priority", help=_help("opt_priority"))] = Priority.NORMAL,
     dry_run: Annotated[bool, typer.Option("--dry-run", help=_help("opt_dry_run"))] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -64,7 +67,7 @@ def start(
         request = train_request(recipe, dataset, base_model, job_name, method, num_gpus, seed, changes, services)
         screen.say("train.started", name=request.job_name)
         with only_the_result_on_stdout() as out:
-            report = train(request, services)
+            report = train(request, services, project=validated_project(project), priority=priority)
             if as_json:
                 out.write(report.model_dump_json(indent=1) + "\n")
         screen.done(
@@ -238,6 +241,15 @@ def train_request(
             "seed": seed,
         },
     )
+
+
+def validated_project(name: str) -> str:
+    """The project's name. Raises InvalidRequestError where it cannot be one."""
+    import re
+
+    if not re.fullmatch(PROJECT_PATTERN, name):
+        raise InvalidRequestError("The project's name is not valid", value=name, allowed=PROJECT_PATTERN)
+    return name
 
 
 def hyperparameters(changes: list[str] | None) -> Hyperparameters:

@@ -124,6 +124,11 @@ TRAIN_TEXTS: dict[str, tuple[str, str]] = {
         "레시피의 값을 바꿉니다. 예: --set learning_rate=1e-4 (여러 번 가능)",
         "Change a number of the recipe, e.g. --set learning_rate=1e-4 (may be repeated)",
     ),
+    "train.opt_project": (
+        "GPU를 나누어 쓰는 단위. 최근에 GPU를 덜 쓴 프로젝트가 먼저입니다.",
+        "Whose share of the GPUs it counts against; who used less lately goes first",
+    ),
+    "train.opt_priority": ("기다리는 순서의 등급", "Class of the waiting job"),
     "train.opt_dry_run": (
         "학습하지 않고 확정된 설정만 보여 줍니다.",
         "Train nothing; print the resolved configuration",

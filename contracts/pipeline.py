@@ -7,9 +7,10 @@ from pydantic import Field, model_validator
 
 from contracts.datasets import DATASET_NAME_PATTERN, ColumnMapping, DatasetVersion, ImportedDataset
 from contracts.documents import QdrantSource
-from contracts.enums import Method, Metric, QuestionTemplate, SplitUnit, StageName, StageStatus
+from contracts.enums import Method, Metric, Priority, QuestionTemplate, SplitUnit, StageName, StageStatus
 from contracts.evaluation import EvaluationReport, GateVerdict
 from contracts.experiments import ABExperiment
+from contracts.jobs import DEFAULT_PROJECT, PROJECT_PATTERN
 from contracts.models import Deployment, ModelVersion
 from contracts.record import JsonObject, Record
 from contracts.training import BASE_MODEL_PATTERN, NAME_PATTERN, TrainingReport
@@ -65,6 +66,10 @@ class FinetuneRequest(Record):
     """표본 하나의 최대 토큰 수입니다. 넘는 부분은 잘립니다."""
     num_gpus: int = Field(default=1, ge=1, le=2, title="GPU 수")
     """작업이 차지하는 GPU 풀의 자리 수입니다. GPU가 없는 장비에서는 CPU 작업자 수입니다."""
+    project: str = Field(default=DEFAULT_PROJECT, pattern=PROJECT_PATTERN, title="프로젝트")
+    """GPU를 나누어 쓰는 단위입니다. 최근 7일 동안 GPU를 덜 쓴 프로젝트의 작업이 먼저 시작합니다."""
+    priority: Priority = Field(default=Priority.NORMAL, title="우선순위")
+    """기다리는 순서의 등급입니다. 4시간을 기다릴 때마다 한 등급 올라갑니다."""
     test_suite: str | None = Field(default=None, max_length=500, pattern=PATH_PATTERN, title="평가 문항 파일")
     """정답이 달린 문항(JSONL)입니다. 비워 두면 데이터셋의 시험 몫으로 평가합니다."""
     extra_suites: list[str] = Field(default=[], max_length=10, title="추가 평가 문항")

@@ -27,7 +27,7 @@ from operators.validate_request import ValidateRequestOperator
 FIELDS = (
     "dataset_name", "dataset_id", "base_model", "method", "recipe", "lora_rank", "lora_alpha", "learning_rate",
     "batch_size", "gradient_accumulation_steps", "num_epochs", "warmup_steps", "max_seq_length", "num_gpus",
-    "test_suite", "extra_suites", "seed",
+    "project", "priority", "test_suite", "extra_suites", "seed",
 )  # fmt: skip
 
 

@@ -29,7 +29,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "모델": ("base_model", "method", "recipe", "model_name", "model_id", "job_id"),
     "학습": (
         "lora_rank", "lora_alpha", "learning_rate", "batch_size", "gradient_accumulation_steps", "num_epochs",
-        "warmup_steps", "max_seq_length", "num_gpus", "seed",
+        "warmup_steps", "max_seq_length", "num_gpus", "project", "priority", "seed",
     ),
     "탐색": (
         "sweep_name", "search_space", "objectives", "trials", "sampler", "pruner", "evaluations_per_trial",

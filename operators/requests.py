@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from contracts.datasets import DatasetVersion, ImportedDataset, ImportRequest, PrepareRequest, QualityRequest
-from contracts.enums import Arm
+from contracts.enums import Arm, Priority
 from contracts.evaluation import EvaluateRequest, EvaluationReport, GateRequest
 from contracts.experiments import StartABTestRequest, TrafficSplit
 from contracts.generation import GenerateRequest
 from contracts.models import Deployment, DeployRequest, ModelVersion, RegisterRequest
 from contracts.pipeline import DeployModelRequest, EvaluateModelRequest, FinetuneRequest, GenerateSamplesRequest
 from contracts.training import Hyperparameters, TrainingReport, TrainRequest
+from operators.run_records import VALIDATE_REQUEST
 
 if TYPE_CHECKING:
     from operators.run_records import RunRecords
@@ -160,6 +161,17 @@ def _dataset_id(run: RunRecords) -> int:
     given = run.request(FinetuneRequest).dataset_id
     assert given is not None, "the branch skips `prepare` only when a dataset_id is given"
     return given
+
+
+def queueing(run: RunRecords) -> dict[str, str | Priority]:
+    """Project and priority of the run's jobs; those of a run that was asked nothing of the kind stay as they are."""
+    asked = run.pull(VALIDATE_REQUEST) or {}
+    found: dict[str, str | Priority] = {}
+    if "project" in asked:
+        found["project"] = str(asked["project"])
+    if "priority" in asked:
+        found["priority"] = Priority(asked["priority"])
+    return found
 
 
 def _suites(request: FinetuneRequest) -> list[str]:

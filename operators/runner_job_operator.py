@@ -16,6 +16,7 @@ from contracts.training import TrainingReport
 from operators.defaults import GPU_POOL
 from operators.failures import airflow_failures
 from operators.links import MlflowLink, mlflow_page
+from operators.requests import queueing
 from operators.run_records import RunRecords
 from operators.runner_job_trigger import RunnerJobTrigger, job_error, retry_can_help
 from operators.stage_journal import StageJournal
@@ -82,6 +83,7 @@ class RunnerJobOperator(BaseOperator):
             submission = job.model_copy(
                 update={
                     "num_gpus": self.num_gpus,
+                    **queueing(run),
                     "attempt": self._attempt(context, runner, job.job_key),
                     "owner": f"{run.dag_id}/{run.run_id}/{self.task_id}/{task_instance.try_number}"[:500],
                 }
@@ -91,6 +93,9 @@ class RunnerJobOperator(BaseOperator):
                 self._stop_on_kill = (runner, submission.job_key, submission.attempt)
             view = runner.submit(submission)
         self.log.info("%s attempt %d is %s", view.job_key, view.attempt, view.state)
+        if view.place is not None:
+            place = view.place
+            self.log.info("place %d of %d, start: %s", place.position, place.waiting, place.expected_start_at)
         # before deferring: the trigger that ends the task cannot push anything
         task_instance.xcom_push(key="return_value", value=submission.model_dump(mode="json"))
         task_instance.xcom_push(key="job_key", value=submission.job_key)

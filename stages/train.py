@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
-from contracts.enums import JobKind, JobState, JobStatus
+from contracts.enums import JobKind, JobState, JobStatus, Priority
 from contracts.errors import (
     ConflictError,
     InvalidDataError,
@@ -15,7 +15,7 @@ from contracts.errors import (
     NotFoundError,
     UnavailableError,
 )
-from contracts.jobs import JobSubmission
+from contracts.jobs import DEFAULT_PROJECT, JobSubmission
 from contracts.record import JsonObject
 from contracts.training import Hyperparameters, TrainingReport, TrainRequest
 from stages.plan_training import check_memory, expected_seconds, retention
@@ -42,9 +42,16 @@ TRACKING_START_SECONDS = 5.0
 log = logging.getLogger("train")
 
 
-def train(request: TrainRequest, services: Services) -> TrainingReport:
+def train(
+    request: TrainRequest,
+    services: Services,
+    *,
+    project: str = DEFAULT_PROJECT,
+    priority: Priority = Priority.NORMAL,
+) -> TrainingReport:
     """The whole stage in one call: by the runner where it answers, else by a launcher of our own."""
-    submission = create_job(request, services)
+    job = create_job(request, services)
+    submission = JobSubmission.model_validate({**dict(job), "project": project, "priority": priority})
     run_job(submission, services)
     return collect(submission.job_key, services)
 

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from contracts.enums import JobKind, JobState, WaitReason
+from contracts.jobs import JobView, QueuePlace
 from settings import load_settings
 from tests.cli.command_line import tuneway
 from tests.conftest import free_port
@@ -59,3 +61,20 @@ def test_stopping_an_ended_job_says_so_and_resuming_needs_the_runner(installatio
     refused = tuneway("job", "resume", "17", "--checkpoint", "checkpoint-25", **variables)
     assert refused.returncode == 1
     assert "tuneway up" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("language", "told"),
+    [
+        ("en", "2 of 3, start not known (GPUs are kept for a job before it)"),
+        ("ko", "3개 중 2번째, 시작 예상 알 수 없음 (앞 작업을 위해 비워 둠)"),
+    ],
+)
+def test_a_waiting_job_is_shown_with_its_place(language, told):
+    from cli.job import _place
+    from cli.screen import Screen
+
+    place = QueuePlace(position=2, waiting=3, expected_start_at=None, reason=WaitReason.TURN)
+    view = JobView(job_key="train-1", kind=JobKind.TRAIN, state=JobState.QUEUED, attempt=1, place=place)
+    assert _place(view, Screen(language)) == told
+    assert _place(view.model_copy(update={"place": None}), Screen(language)) == ""

@@ -3,7 +3,7 @@
 import pytest
 
 from contracts.datasets import DatasetVersion, ImportedDataset
-from contracts.enums import Arm, ServerBackend
+from contracts.enums import Arm, Priority, ServerBackend
 from contracts.errors import NotFoundError
 from contracts.models import ArmEndpoint, Deployment
 from contracts.pipeline import DeployModelRequest, FinetuneRequest
@@ -117,3 +117,9 @@ def test_a_single_deployment_asks_for_approval_where_it_is_needed():
         branches.approval(run_with(request=DeployModelRequest(model_id=1, approval_needed=True)))
         == "approve_deployment"
     )
+
+
+def test_project_and_priority_of_the_run_go_with_its_jobs():
+    run = run_with(request=finetune(project="tolls", priority="high"))
+    assert requests.queueing(run) == {"project": "tolls", "priority": Priority.HIGH}
+    assert requests.queueing(run_with(request=DeployModelRequest(model_id=1))) == {}
