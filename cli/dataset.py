@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from difflib import get_close_matches
+from errno import EACCES
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -312,7 +314,7 @@ def export(
         written = export_version(
             opened.folder,
             opened.manifest,
-            folder.absolute(),
+            _to_write(folder.absolute()),
             ExportFormat(format),
             tuple(split or Split),
             _progress(screen),
@@ -418,7 +420,7 @@ def report(
     with told(as_json) as (screen, services):
         path = version_report(version, services)
         if out is not None:
-            path = Path(shutil.copyfile(path, out)).absolute()
+            path = Path(shutil.copyfile(path, _file_to_write(out))).absolute()
         if as_json:
             print_json({"path": str(path)})
         else:
@@ -500,7 +502,7 @@ def mask(
         )
         pseudonyms = MaskingAction.PSEUDONYMISE in rules.masking.actions.values()
         key = pseudonym_key(services.settings, name) if pseudonyms else b""
-        masked = mask_file(path_in, path_out, Masker(rules.masking, key), _progress(screen))
+        masked = mask_file(path_in, _file_to_write(path_out), Masker(rules.masking, key), _progress(screen))
         if as_json:
             print_json({"path": str(path_out), **masked.model_dump(mode="json")})
         else:
@@ -588,6 +590,30 @@ def _ratios(train: float | None, val: float | None, test: float | None) -> tuple
             next_step="for example --train 0.8 --val 0.1 --test 0.1",
         )
     return float(given["train"] or 0), float(given["val"] or 0), float(given["test"] or 0)
+
+
+def _to_write(path: Path) -> Path:
+    """The path of a new file or folder, its parent made; refused before any work where nothing can be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not os.access(path.parent, os.W_OK):
+            raise PermissionError(EACCES, os.strerror(EACCES))
+    except OSError as error:
+        raise InvalidRequestError(
+            "Nothing can be written there",
+            value=path,
+            allowed="a place in a folder that may be written",
+            next_step=f"name another place ({error.strerror})",
+        ) from error
+    return path
+
+
+def _file_to_write(path: Path) -> Path:
+    if path.is_dir():
+        raise InvalidRequestError(
+            "This is a folder", value=path, allowed="the path of a file", next_step="add the file's name to it"
+        )
+    return _to_write(path)
 
 
 def _absolute(file: str) -> str:

@@ -68,7 +68,7 @@ def validated(model: type[AnyRecord], value: object) -> AnyRecord:
 def as_invalid_request(model: type[Record], error: ValidationError) -> InvalidRequestError:
     """The four parts of what pydantic found."""
     known = list(model.model_fields)
-    whats, values, steps = [], [], []
+    whats, values, limits, steps = [], [], [], []
     for problem in error.errors(include_url=False):
         place = ".".join(str(part) for part in problem["loc"]) or "(request)"
         whats.append(f"{place}: {problem['msg']}")
@@ -80,11 +80,12 @@ def as_invalid_request(model: type[Record], error: ValidationError) -> InvalidRe
         if problem["type"] == "extra_forbidden":
             steps.append(f"rename {place} to {similar[0]}" if similar else f"remove {place}")
         else:
+            limits.append(f"{place}: {problem['msg'].removeprefix('Input should be ').removeprefix('Value error, ')}")
             steps.append(f"correct {place}")
     return InvalidRequestError(
         f"The {model.__name__} is not valid: {'; '.join(whats)}",
         value=", ".join(values) or None,
-        allowed="the fields " + ", ".join(known),
+        allowed="; ".join(limits) or "the fields " + ", ".join(known),
         next_step="; ".join(steps),
     )
 

@@ -105,8 +105,8 @@ def load_import(imports_dir: Path, import_id: str) -> ImportedDataset:
         raise NotFoundError(
             "There is no such import",
             value=import_id,
-            allowed="the import_id that `import_dataset` returned",
-            next_step="run `tuneway stage import_dataset request.json` first",
+            allowed="the import_id that the import told",
+            next_step="run `tuneway dataset import <name> <file>` first",
         )
     return found
 

@@ -335,3 +335,38 @@ def test_a_file_becomes_two_versions_on_two_branches_that_are_merged(services):
     assert command("verify", "tolls")["damaged"] == []
     assert command("stats", "tolls")["rows"] == 15
     assert Path(command("report", "tolls")["path"]).is_file()
+
+
+@pytest.mark.parametrize("place", ["folder", "file/report.html"])
+def test_a_place_that_cannot_be_written_is_refused_in_four_parts(run, name_dir, tmp_path, place):
+    manifest = commit(name_dir, rows(range(10)))
+    (name_dir / manifest.commit[:12] / "report.html").write_text("<html>", encoding="utf-8")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    (tmp_path / "texts.jsonl").write_text('{"text": "가"}', encoding="utf-8")
+    target = str(tmp_path / place)
+
+    for ended in (
+        run("report", "tolls", "--out", target),
+        run("mask", "--in", str(tmp_path / "texts.jsonl"), "--out", target),
+        run("export", "tolls", f"{target}/x" if place.startswith("file") else f"{tmp_path}/file/x"),
+    ):
+        assert ended.returncode == 2
+        assert "Value: " in ended.stderr
+        assert "What to do: " in ended.stderr
+
+
+def test_a_report_goes_into_a_new_folder(run, name_dir, tmp_path):
+    manifest = commit(name_dir, rows(range(10)))
+    (name_dir / manifest.commit[:12] / "report.html").write_text("<html>", encoding="utf-8")
+
+    told = as_json(run("report", "tolls", "--out", str(tmp_path / "a" / "b.html"), "--json"))
+
+    assert Path(told["path"]).read_text(encoding="utf-8") == "<html>"
+
+
+def test_a_value_out_of_range_is_told_with_its_range(run):
+    ended = run("prepare", "tolls-1", "--name", "tolls", "--min-quality", "2")
+
+    assert ended.returncode == 2
+    assert "Allowed: min_quality_score: less than or equal to 1" in ended.stderr
