@@ -41,7 +41,15 @@ class FinetuneRequest(Record):
     split_unit: SplitUnit = Field(default=SplitUnit.DOCUMENT, title="나누는 단위")
     """document: 한 문서에서 나온 표본은 모두 같은 쪽에 둡니다. question: 질문이 같은 표본만 같은 쪽에 둡니다."""
     policy: str = Field(default="default", max_length=500, pattern=PATH_PATTERN, title="데이터 정책")
-    """개인정보, 중복, 품질 기준을 정한 정책의 이름이나 YAML 파일 경로입니다."""
+    """개인정보를 가리는 방법, 중복을 비교하는 방법, 품질 기준을 정한 정책의 이름이나 YAML 파일 경로입니다."""
+    near_duplicate_threshold: float = Field(default=0.9, gt=0.5, le=1, title="중복 기준")
+    """글자 다섯 개씩의 조각이 이 몫 이상 겹치는 두 행은 거의 같은 중복으로 봅니다."""
+    min_quality_score: float = Field(default=0.7, ge=0, le=1, title="최소 품질 점수")
+    """이 점수보다 낮은 행은 제외합니다."""
+    min_answer_characters: int = Field(default=5, ge=1, title="최소 답변 길이")
+    """이보다 짧은 답변의 행은 제외합니다. 글자 수입니다."""
+    branch: str = Field(default="main", pattern=DATASET_NAME_PATTERN, title="데이터셋 브랜치")
+    """새 버전이 이어질 브랜치입니다. 없던 브랜치는 이전 버전 없이 시작합니다."""
     base_model: str = Field(default="demo-base", pattern=BASE_MODEL_PATTERN, title="기반 모델")
     """모델 폴더의 경로, 또는 모델 저장 폴더 아래의 이름입니다. 예: demo-base, Qwen/Qwen3-32B"""
     method: Method = Field(default=Method.LORA, title="학습 방식")

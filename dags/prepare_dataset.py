@@ -28,6 +28,7 @@ from operators.validate_request import ValidateRequestOperator
 
 FIELDS = (
     "dataset_name", "input_files", "columns", "max_rows", "train_ratio", "val_ratio", "test_ratio", "split_unit", "policy",
+    "near_duplicate_threshold", "min_quality_score", "min_answer_characters", "branch",
     "test_suite", "extra_suites", "seed",
 )  # fmt: skip
 

@@ -20,11 +20,11 @@ AnyRecord = TypeVar("AnyRecord", bound=Record)
 SECTIONS: dict[str, tuple[str, ...]] = {
     "데이터": (
         "dataset_name", "dataset_id", "input_files", "columns", "max_rows", "train_ratio", "val_ratio", "test_ratio",
-        "split_unit", "policy",
+        "split_unit", "policy", "near_duplicate_threshold", "min_quality_score", "min_answer_characters", "branch",
     ),
     "생성": (
         "documents", "qdrant", "model", "endpoint_url", "templates", "samples_per_chunk", "sample_system_prompt",
-        "max_chunks", "concurrency", "min_quality_score",
+        "max_chunks", "concurrency",
     ),
     "모델": ("base_model", "method", "recipe", "model_name", "model_id", "job_id"),
     "학습": (

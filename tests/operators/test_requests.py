@@ -7,6 +7,7 @@ from contracts.enums import Arm, Priority, ServerBackend
 from contracts.errors import NotFoundError
 from contracts.models import ArmEndpoint, Deployment
 from contracts.pipeline import DeployModelRequest, FinetuneRequest
+from dags.prepare_dataset import FIELDS
 from operators import branches, requests
 from operators.run_records import RunRecords
 
@@ -46,6 +47,20 @@ def test_suites_are_kept_out_of_the_training_data():
         import_dataset=IMPORTED,
     )
     assert requests.prepare(run).test_suites == ["main.jsonl", "forms.jsonl"]
+
+
+def test_everything_that_a_preparation_can_be_told_comes_from_the_form():
+    told = {
+        "train_ratio": 0.8, "val_ratio": 0.1, "test_ratio": 0.1, "split_unit": "question", "policy": "house.yaml", "seed": 3,
+        "near_duplicate_threshold": 0.8, "min_quality_score": 0.6, "min_answer_characters": 9, "branch": "trial",
+    }  # fmt: skip
+
+    prepared = requests.prepare(run_with(request=finetune(**told), import_dataset=IMPORTED)).model_dump(mode="json")
+
+    assert {name: prepared[name] for name in told} == told
+    elsewhere = {"import_id", "dataset_name", "test_suites", "tokenizer"}
+    assert set(prepared) == {*told, *elsewhere}
+    assert set(told) <= set(FIELDS)
 
 
 def test_the_prepared_version_is_trained_on():
