@@ -168,7 +168,7 @@ def _train(run: dict[str, Any], recipe: Recipe, folder: Path) -> int:
 
     from training.finetuning import finetune
 
-    _write_model(run["shape"], folder / "model", recipe)
+    write_model(run["shape"], folder / "model", recipe)
     _write_rows(recipe, folder / "dataset")
     plan = TrainingPlan(
         job_id=1,
@@ -218,7 +218,7 @@ def _counting(model: Any, work: Callable[[], Any]) -> tuple[Any, int]:
     return result, sum(storages.values()) + most
 
 
-def _write_model(shape: dict[str, Any], folder: Path, recipe: Recipe) -> None:
+def write_model(shape: dict[str, Any], folder: Path, recipe: Recipe) -> None:
     """Random weights and a small tokenizer, which leaves most of the vocabulary unused."""
     import torch
 

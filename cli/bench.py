@@ -7,10 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.screen import make_screen
+from cli.screen import exit_code_of, make_screen
 from cli.texts import translate
-from contracts.errors import JobFailedError
-from settings import load_settings
+from contracts.errors import InvalidRequestError, JobFailedError
+from settings import Settings, load_settings
+from stages.launching import real_gpus
 
 LANGUAGE = load_settings().language
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=translate("help.bench", LANGUAGE))
@@ -32,16 +33,50 @@ def data(
     command = [sys.executable, "-m", "benchmarks.data_preparation", "--rows", str(rows)]
     if workers is not None:
         command += ["--workers", str(workers)]
+    result = _result(command, settings)
+    if as_json:
+        sys.stdout.write(json.dumps(result, ensure_ascii=False, indent=1) + "\n")
+    else:
+        _show(result)
+
+
+@app.command(help=translate("help.bench_train", LANGUAGE))
+def train(
+    on_gpu: Annotated[bool, typer.Option("--gpu", help=translate("help.bench_gpu", LANGUAGE))] = False,
+    as_json: Annotated[bool, typer.Option("--json", help=translate("help.json", LANGUAGE))] = False,
+) -> None:
+    """Train against TRL as it comes: on a CPU the demo's recipe, on a GPU LoRA, QLoRA and full on packed rows."""
+    settings = load_settings()
+    with make_screen() as screen:
+        if on_gpu and not real_gpus():
+            error = InvalidRequestError(
+                "This machine has no GPU", value="--gpu", next_step="leave --gpu out, or run it on the GPU server"
+            )
+            screen.show_error(error)
+            raise typer.Exit(exit_code_of(error))
+        name = "training_speed" if on_gpu else "training_step"
+        result = _result([sys.executable, "-m", f"benchmarks.{name}"], settings)
+        if as_json:
+            sys.stdout.write(json.dumps(result, ensure_ascii=False, indent=1) + "\n")
+            return
+        for line in result["runs" if on_gpu else "measured"]:
+            line = {"method": "lora", "peak_gb": None, "error": None, **line}
+            if line["error"] is not None:
+                screen.say("bench.train_failed", **line)
+                continue
+            memory = f"{line['peak_gb']} GB" if on_gpu else f"{line['peak_mib']:,} MiB"
+            screen.say("bench.train_line", **{**line, "memory": memory})
+
+
+def _result(command: list[str], settings: Settings) -> dict[str, Any]:
+    """What a benchmark printed. Raises JobFailedError."""
     done = subprocess.run(command, cwd=settings.repository_root, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode != 0:
         raise JobFailedError(
             "The benchmark failed", value=f"exit code {done.returncode}", next_step="see what it said above"
         )
-    result = json.loads(done.stdout)
-    if as_json:
-        sys.stdout.write(json.dumps(result, ensure_ascii=False, indent=1) + "\n")
-    else:
-        _show(result)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
 
 
 def _show(result: dict[str, Any]) -> None:

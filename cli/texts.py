@@ -269,6 +269,19 @@ TEXTS: dict[str, tuple[str, str]] = {
         "만든 표본을 처음부터 끝까지 정제하고 시간, 메모리, 찾아낸 것을 알려 줍니다",
         "Prepare generated rows from end to end; tell time, memory and what was found",
     ),
+    "help.bench_train": (
+        "학습 속도를 TRL 기본 설정과 비교합니다(CPU 몇 분, --gpu는 더 오래)",
+        "Training speed against TRL as it comes (minutes on a CPU, longer with --gpu)",
+    ),
+    "help.bench_gpu": (
+        "GPU에서 Qwen3-8B 크기의 모델로 LoRA, QLoRA, 전체 학습을 잽니다",
+        "On a GPU: LoRA, QLoRA and full fine-tuning of a model the size of Qwen3-8B",
+    ),
+    "bench.train_line": (
+        "{contestant} ({method}): 초당 {tokens_per_second:,}토큰, {memory}",
+        "{contestant} ({method}): {tokens_per_second:,} tokens a second, {memory}",
+    ),
+    "bench.train_failed": ("{contestant} ({method}): 실패, {error}", "{contestant} ({method}): failed, {error}"),
     "help.bench_rows": ("표본 수", "How many rows"),
     "help.bench_workers": (
         "작업 프로세스 수. 비워 두면 코어 수만큼",

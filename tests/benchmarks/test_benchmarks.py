@@ -73,3 +73,13 @@ def test_the_command_line_measures_the_preparation_for_programs():
 
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["rows"] == 300
+
+
+@pytest.mark.slow
+def test_the_memory_foretold_is_within_a_tenth_of_what_was_counted():
+    result, row = run_tiny("training_memory")
+
+    assert len(result["runs"]) == 2
+    assert result["largest_error"] <= 0.1
+    assert all(run["counted_mb"] > 10 for run in result["runs"])
+    assert row.count("|") == 12
