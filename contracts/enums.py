@@ -186,6 +186,7 @@ class JobKind(StrEnum):
 
     TRAIN = "train"
     EVALUATE = "evaluate"
+    COMPRESS = "compress"
 
 
 class JobState(StrEnum):
@@ -288,6 +289,45 @@ class TrialState(StrEnum):
     FAILED = "failed"
 
 
+class CompressionMethod(StrEnum):
+    """How a model is made smaller."""
+
+    INT8 = "int8"
+    """Weights and activations in 8-bit integers: a scale a row, and one a token at run time."""
+    FP8 = "fp8"
+    """The same in 8-bit floating point (E4M3); wants a GPU of the Ada or Hopper generation to run."""
+    GPTQ = "gptq"
+    """Weights in 4 bits, each rounding made up for by those that come after it."""
+    AWQ = "awq"
+    """Weights in 4 bits, channels that matter scaled up before the rounding."""
+    WANDA = "wanda"
+    """Weights set to zero that are small beside the activations they meet."""
+    MAGNITUDE = "magnitude"
+    """The smallest weights set to zero."""
+    NEURONS = "neurons"
+    """Whole neurons of the feed-forward layers taken out."""
+
+    @property
+    def quantizes(self) -> bool:
+        """Weights in fewer bits; only vLLM serves them."""
+        return self in {CompressionMethod.INT8, CompressionMethod.FP8, CompressionMethod.GPTQ, CompressionMethod.AWQ}
+
+    @property
+    def zeroes(self) -> bool:
+        """Single weights become zero; the model stays as large as it was."""
+        return self in {CompressionMethod.WANDA, CompressionMethod.MAGNITUDE}
+
+    @property
+    def calibrates(self) -> bool:
+        """It looks at activations of real rows."""
+        return self in {
+            CompressionMethod.GPTQ,
+            CompressionMethod.AWQ,
+            CompressionMethod.WANDA,
+            CompressionMethod.NEURONS,
+        }
+
+
 class GateDecision(StrEnum):
     """The gate's answer."""
 
@@ -342,6 +382,8 @@ class StageName(StrEnum):
     """Documents become samples; before the pipeline, where there are documents."""
     TUNE_HYPERPARAMETERS = "tune_hyperparameters"
     """A sweep over a recipe's numbers; beside the pipeline."""
+    COMPRESS_MODEL = "compress_model"
+    """A finished model made smaller; beside the pipeline."""
     IMPORT_DATASET = "import_dataset"
     PREPARE = "prepare"
     CHECK_QUALITY = "check_quality"
@@ -353,7 +395,7 @@ class StageName(StrEnum):
     START_AB_TEST = "start_ab_test"
 
 
-_BESIDE = (StageName.GENERATE_QA, StageName.TUNE_HYPERPARAMETERS)
+_BESIDE = (StageName.GENERATE_QA, StageName.TUNE_HYPERPARAMETERS, StageName.COMPRESS_MODEL)
 PIPELINE_STAGES = tuple(stage for stage in StageName if stage not in _BESIDE)
 """The stages that every run of the whole pipeline has."""
 

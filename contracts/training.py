@@ -4,7 +4,7 @@ from datetime import datetime
 
 from pydantic import Field
 
-from contracts.enums import Method
+from contracts.enums import CompressionMethod, Method
 from contracts.record import JsonObject, Record
 
 NAME_PATTERN = r"^[a-zA-Z0-9][a-zA-Z0-9._-]{0,126}$"
@@ -72,6 +72,25 @@ class CheckpointRecord(Record):
     metrics: dict[str, float]
 
 
+class CompressionFacts(Record):
+    """What a compression did, beside the answers it costs, which its evaluation tells."""
+
+    method: CompressionMethod
+    parent_job_id: int
+    parent_bytes: int
+    """Weights of the parent, its adapter merged."""
+    compressed_bytes: int
+    relative_error: float
+    """Frobenius norm of what changed in the compressed layers, over that of their weights."""
+    zero_share: float
+    """Weights of the compressed layers that are zero."""
+    parent_loss: float | None
+    """Loss on the validation rows (else the calibration rows) before."""
+    compressed_loss: float | None
+    """The same after."""
+    calibration_rows: int
+
+
 class TrainingReport(Record):
     """What a fine-tuning job achieved."""
 
@@ -101,3 +120,5 @@ class TrainingReport(Record):
     checkpoints: list[CheckpointRecord]
     hyperparameters: JsonObject
     """The resolved recipe."""
+    compression: CompressionFacts | None = None
+    """Of a model that was not trained but made smaller: its "base model" is the model it was made of."""

@@ -66,10 +66,14 @@ class VllmServer(ModelServer):
             *("--max-model-len", str(length)),
             *("--max-num-seqs", str(MAX_SEQUENCES)),
             "--disable-uvicorn-access-log",
-            "--enable-lora",
-            *("--max-loras", str(LOADED_ADAPTERS), "--max-cpu-loras", str(KEPT_ADAPTERS)),
-            *("--max-lora-rank", str(_vllm_rank(spec))),
         ]
+        # a compressed model is nobody's base, and vLLM's CPU kernels for few bits do not start with room for adapters
+        if spec.adapters or "quantization_config" not in config:
+            arguments += [
+                "--enable-lora",
+                *("--max-loras", str(LOADED_ADAPTERS), "--max-cpu-loras", str(KEPT_ADAPTERS)),
+                *("--max-lora-rank", str(_vllm_rank(spec))),
+            ]
         if spec.adapters:
             arguments += ["--lora-modules", *(f"{adapter.name}={adapter.path}" for adapter in spec.adapters)]
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}

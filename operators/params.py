@@ -26,6 +26,9 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "documents", "qdrant", "model", "endpoint_url", "templates", "samples_per_chunk", "sample_system_prompt",
         "max_chunks", "concurrency",
     ),
+    "압축": (
+        "job_name", "parent_job_id", "compression", "group_size", "sparsity", "two_of_four", "calibration_rows",
+    ),
     "모델": ("base_model", "method", "recipe", "model_name", "model_id", "job_id"),
     "학습": (
         "lora_rank", "lora_alpha", "learning_rate", "batch_size", "gradient_accumulation_steps", "num_epochs",
@@ -59,6 +62,8 @@ DEMO_VALUES: dict[str, Any] = {
     "dataset_id": 1,
     "job_id": 1,
     "model_id": 1,
+    "parent_job_id": 1,
+    "job_name": "regulations-int8",
 }
 """What the form starts with, where the record's own default would not start a run."""
 

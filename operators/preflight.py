@@ -8,6 +8,7 @@ from contracts.enums import JobStatus
 from contracts.errors import ConflictError
 
 if TYPE_CHECKING:
+    from contracts.compression import CompressModelRequest
     from contracts.pipeline import (
         DeployModelRequest,
         EvaluateModelRequest,
@@ -40,7 +41,7 @@ def documents_exist(request: GenerateSamplesRequest, services: Services) -> None
         )
 
 
-def suites_exist(request: FinetuneRequest | EvaluateModelRequest, services: Services) -> None:
+def suites_exist(request: FinetuneRequest | EvaluateModelRequest | CompressModelRequest, services: Services) -> None:
     """Every file of test cases is there."""
     from data_prep.imports.input_files import resolve_input_file
 
@@ -67,6 +68,13 @@ def training_is_known(request: FinetuneRequest, services: Services) -> None:
 def sweep_is_possible(request: SweepRequest, services: Services) -> None:
     """The dataset version, base model and recipe exist, and the recipe takes every value of the search space."""
     from stages.tune_hyperparameters import check_request
+
+    check_request(request, services)
+
+
+def compression_is_possible(request: CompressModelRequest, services: Services) -> None:
+    """The parent has its model, and the method suits it."""
+    from stages.compress_model import check_request
 
     check_request(request, services)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from contracts.compression import CompressModelRequest, CompressRequest
 from contracts.datasets import DatasetVersion, ImportedDataset, ImportRequest, PrepareRequest, QualityRequest
 from contracts.enums import Arm, Priority
 from contracts.evaluation import EvaluateRequest, EvaluationReport, GateRequest
@@ -93,6 +94,44 @@ def evaluate_given_job(run: RunRecords) -> EvaluateRequest:
         test_suite=request.test_suite,
         extra_suites=request.extra_suites,
         max_cases=request.max_cases,
+    )
+
+
+def compress(run: RunRecords) -> CompressRequest:
+    """The finished job's model, made smaller."""
+    request = run.request(CompressModelRequest)
+    return CompressRequest(**{name: getattr(request, name) for name in CompressRequest.model_fields})
+
+
+def evaluate_compressed(run: RunRecords) -> EvaluateRequest:
+    """The compressed model and, as its base, the model it was made of."""
+    request = run.request(CompressModelRequest)
+    return EvaluateRequest(
+        job_id=run.record("collect_compression", TrainingReport).job_id,
+        test_suite=request.test_suite,
+        extra_suites=request.extra_suites,
+    )
+
+
+def gate_compressed(run: RunRecords) -> GateRequest:
+    """The compressed model's evaluation against the bar."""
+    request = run.request(CompressModelRequest)
+    return GateRequest(
+        evaluation_id=run.record("collect_evaluation", EvaluationReport).evaluation_id,
+        accuracy_bar=request.accuracy_bar,
+        metric=request.metric,
+    )
+
+
+def register_compressed(run: RunRecords) -> RegisterRequest:
+    """The compressed model with what it costs."""
+    request = run.request(CompressModelRequest)
+    evaluation = run.record("collect_evaluation", EvaluationReport)
+    return RegisterRequest(
+        job_id=evaluation.job_id,
+        evaluation_id=evaluation.evaluation_id,
+        model_name=request.model_name,
+        accuracy_bar=request.accuracy_bar,
     )
 
 

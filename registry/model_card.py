@@ -3,14 +3,23 @@
 from collections.abc import Iterator
 
 from contracts.datasets import DatasetVersion
-from contracts.enums import GateDecision, Method, Metric
+from contracts.enums import CompressionMethod, GateDecision, Method, Metric
 from contracts.evaluation import Accuracy, EvaluationReport, GateVerdict, SuiteReport
-from contracts.training import TrainingReport
+from contracts.training import CompressionFacts, TrainingReport
 
 _METHODS = {
     Method.LORA: "LoRA(어댑터만 학습)",
     Method.QLORA: "QLoRA(4비트로 읽은 기반 모델에 어댑터 학습)",
     Method.FULL: "전체 미세조정(모든 가중치 학습)",
+}
+_COMPRESSIONS = {
+    CompressionMethod.INT8: "INT8(가중치와 활성값 8비트 정수)",
+    CompressionMethod.FP8: "FP8(가중치와 활성값 8비트 부동소수점)",
+    CompressionMethod.GPTQ: "GPTQ(가중치 4비트)",
+    CompressionMethod.AWQ: "AWQ(가중치 4비트)",
+    CompressionMethod.WANDA: "Wanda(활성값에 비해 작은 가중치 제거)",
+    CompressionMethod.MAGNITUDE: "크기가 작은 가중치 제거",
+    CompressionMethod.NEURONS: "피드포워드 뉴런 제거",
 }
 _DECISIONS = {GateDecision.PASS: "합격", GateDecision.FAIL: "불합격", GateDecision.UNDECIDED: "판정 보류"}
 _METRICS = {Metric.ACCURACY: "정확도", Metric.ACCURACY_LOWER_BOUND: "정확도의 95 % 신뢰 하한"}
@@ -49,6 +58,24 @@ def _limits(dataset: DatasetVersion, report: EvaluationReport) -> Iterator[str]:
         yield f"- 다음 분류의 정확도는 전체보다 10 %p 넘게 낮습니다: {listed}"
 
 
+def _compression(facts: CompressionFacts, evaluation: EvaluationReport) -> Iterator[str]:
+    main = evaluation.main
+    yield "## 압축"
+    yield ""
+    yield f"- 방식: {_COMPRESSIONS[facts.method]}, 원본은 파인튜닝 작업 {facts.parent_job_id}번의 모델"
+    yield (
+        f"- 크기: {facts.parent_bytes / 1e6:,.1f} MB에서 {facts.compressed_bytes / 1e6:,.1f} MB로"
+        f"({_percent(facts.compressed_bytes / facts.parent_bytes)})"
+    )
+    yield (
+        f"- 대가: 정확도 {_cell(main.base)}에서 {_cell(main.tuned)}로. 새로 맞힌 문항 {main.won}개, 새로 틀린 문항 "
+        f"{main.lost}개(맥니마 검정 p = {main.mcnemar_p:.3f})"
+    )
+    if facts.parent_loss is not None and facts.compressed_loss is not None:
+        yield f"- 손실: {facts.parent_loss:.4f}에서 {facts.compressed_loss:.4f}로"
+    yield ""
+
+
 def write_model_card(
     model_name: str,
     *,
@@ -82,11 +109,12 @@ def write_model_card(
         f"- {training.steps:,}스텝({training.epochs:g}에폭), 학습 손실 {loss}",
         f"- 소요 시간 {training.duration_seconds:,.0f}초, 최대 메모리 {training.peak_memory_mb:,.0f} MB",
         "",
+        *(_compression(training.compression, evaluation) if training.compression is not None else []),
         "## 평가",
         "",
         "괄호 안은 95 % 신뢰구간(윌슨)과 문항 수입니다. 서비스와 같은 방식으로 물어 얻은 답을 채점했습니다.",
         "",
-        "| 문항 | 기반 모델 | 학습한 모델 |",
+        "| 문항 | 기반 모델 | 학습한 모델 |" if training.compression is None else "| 문항 | 압축 전 | 압축 후 |",
         "|---|---|---|",
         _suite_row(evaluation.main),
         *map(_suite_row, evaluation.extras),

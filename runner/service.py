@@ -18,7 +18,7 @@ from datetime import datetime
 
 from sqlalchemy.exc import DBAPIError
 
-from contracts.enums import JobKind, JobState, JobStatus, LeaseKind
+from contracts.enums import JobState, JobStatus, LeaseKind
 from contracts.errors import (
     CapacityError,
     ConflictError,
@@ -462,7 +462,7 @@ class RunnerService:
     def _mirror_running(self, followed: _Followed) -> None:
         """Progress, run id and checkpoints into their rows, when they changed."""
         job_id = followed.submission.finetuning_job_id
-        if job_id is None or followed.submission.kind is not JobKind.TRAIN:
+        if job_id is None:
             return
         view = job_view(followed.folder)
         tracking = read_json(followed.folder.tracking) or {}
@@ -501,7 +501,7 @@ class RunnerService:
             return True
         view = job_view(followed.folder)
         job_id = followed.submission.finetuning_job_id
-        record = read_json(followed.folder.result) if followed.submission.kind is JobKind.TRAIN else None
+        record = None if job_id is None else read_json(followed.folder.result)
 
         def write() -> None:
             with self._services.unit_of_work() as uow:

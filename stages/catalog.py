@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from contracts.compression import CompressRequest
 from contracts.datasets import (
     DatasetVersion,
     ImportedDataset,
@@ -60,6 +61,7 @@ STAGES: dict[StageName, Stage] = {
     for stage in (
         Stage(StageName.GENERATE_QA, GenerateRequest, GenerationReport),
         Stage(StageName.TUNE_HYPERPARAMETERS, SweepRequest, SweepReport),
+        Stage(StageName.COMPRESS_MODEL, CompressRequest, TrainingReport, JobKind.COMPRESS),
         Stage(StageName.IMPORT_DATASET, ImportRequest, ImportedDataset),
         Stage(StageName.PREPARE, PrepareRequest, DatasetVersion),
         Stage(StageName.CHECK_QUALITY, QualityRequest, QualityReport),

@@ -178,12 +178,20 @@ def _manifest(
             "content_hash": dataset.content_hash,
         },
         "job": {"job_id": training.job_id, "job_name": training.job_name, "mlflow_run_id": training.mlflow_run_id},
+        "compression": None if training.compression is None else training.compression.model_dump(mode="json"),
         "verdict": {
             "evaluation_id": evaluation.evaluation_id,
             "accuracy": evaluation.main.tuned.accuracy,
             "test_cases": evaluation.main.tuned.n,
         },
     }
+
+
+def _compression_tags(training: TrainingReport) -> dict[str, str]:
+    facts = training.compression
+    if facts is None:
+        return {}
+    return {"tuneway.compression": facts.method.value, "tuneway.parent_job_id": str(facts.parent_job_id)}
 
 
 def _format(training: TrainingReport) -> ModelFormat:
@@ -238,6 +246,7 @@ def _enter_in_mlflow(
             "tuneway.evaluation_id": str(evaluation.evaluation_id),
             "tuneway.base_model": training.base_model,
             "tuneway.accuracy": f"{evaluation.main.tuned.accuracy:.4f}",
+            **_compression_tags(training),
             **({"tuneway.tags": json.dumps(request.tags, ensure_ascii=False)} if request.tags else {}),
         },
     )

@@ -316,7 +316,7 @@ def _settle(study: SweepStudy, services: Services) -> None:
 
 
 def _collect_all(study: SweepStudy, services: Services) -> None:
-    """Rows and run of every job that has its result and has not been collected."""
+    """Rows and run of every job that has its result and lacks one of them."""
     from stages.train import collect
 
     for trial in study.trials():
@@ -324,7 +324,7 @@ def _collect_all(study: SweepStudy, services: Services) -> None:
             continue
         with services.unit_of_work() as uow:
             job = uow.jobs.get(trial.job_id)
-        if job.report is None:
+        if job.report is None or job.mlflow_run_id is None:
             collect(_job_key(trial.job_id), services)
 
 

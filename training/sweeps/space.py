@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from contracts.record import JsonObject
     from contracts.sweeps import SearchRange, SweepRequest
 
-FIXED = ("description", "method", "logging_steps", "eval_steps", "save_steps")
-"""Not a matter of training better: a sweep sets the steps itself, and another method is another sweep."""
+FIXED = ("description", "method", "objective", "num_gpus", "logging_steps", "eval_steps", "save_steps")
+"""Not a matter of training better: a sweep sets the steps itself, and another method or objective is another sweep."""
 
 
 def searchable() -> list[str]:
