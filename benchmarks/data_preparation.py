@@ -73,7 +73,8 @@ def _measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         request_key=request_key(request, imported, {}, policy),
         workers=options.workers,
     )
-    clock, memory = _Clock(), _Memory()
+    memory = _Memory()
+    clock = _Clock(memory)
     with memory:
         began, used = time.perf_counter(), _cpu_seconds()
         version, manifest = prepare_version(preparation, folder / "versions" / "benchmark", clock)
@@ -88,6 +89,7 @@ def _measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "cpu_ms_per_row": round(1000 * cpu_seconds / options.rows, 3),
         "peak_mib": round(memory.peak),
         "steps": clock.steps(),
+        "peak_mib_of_steps": clock.peaks(),
         "removed": manifest.removed,
         "masked": manifest.masked,
         **_compare(planted, version),
@@ -101,27 +103,34 @@ def _cpu_seconds() -> float:
 
 
 class _Clock:
-    """Seconds of each kind of work, by what progress is told."""
+    """Seconds and memory of each kind of work, by what progress is told."""
 
-    def __init__(self) -> None:
+    def __init__(self, memory: "_Memory") -> None:
+        self._memory = memory
         self._last = time.perf_counter()
         self._seconds: dict[str, float] = defaultdict(float)
+        self._peaks: dict[str, float] = defaultdict(float)
 
     def __call__(self, what: str, done: int, total: int) -> None:
         now = time.perf_counter()
         self._seconds[what] += now - self._last
         self._last = now
+        self._peaks[what] = max(self._peaks[what], self._memory.present)
 
     def steps(self) -> dict[str, float]:
         """Rounded."""
         return {what: round(seconds, 1) for what, seconds in self._seconds.items()}
+
+    def peaks(self) -> dict[str, int]:
+        """Of what was in use while progress was told."""
+        return {what: round(peak) for what, peak in self._peaks.items()}
 
 
 class _Memory:
     """The most memory that this process and those below it have held at once."""
 
     def __init__(self) -> None:
-        self.peak = 0.0
+        self.peak = self.present = 0.0
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
@@ -138,9 +147,10 @@ class _Memory:
 
         while not self._ended.wait(SAMPLED_EVERY_SECONDS):
             try:
-                self.peak = max(self.peak, pss_mib(os.getpid()))
+                self.present = pss_mib(os.getpid())
             except OSError:
                 continue  # a worker has ended meanwhile
+            self.peak = max(self.peak, self.present)
 
 
 def _compare(planted: list[Planted], version: Path) -> dict[str, Any]:

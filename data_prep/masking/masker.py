@@ -8,6 +8,7 @@ from contracts.data_policy import MaskingPolicy
 from contracts.enums import MaskingAction, PersonalDataKind
 from contracts.errors import InvalidRequestError
 from data_prep.masking.engine import engine
+from data_prep.masking.name_signs import may_hold_names
 from data_prep.masking.names import FoundName, find_names, occurrences
 from data_prep.masking.prefilter import read_closely
 from data_prep.masking.pseudonyms import canonical, pseudonym
@@ -158,7 +159,10 @@ class Masker:
             for datum in finds:
                 text = blotted[place]
                 blotted[place] = text[: datum.start] + IDENTIFIED * (datum.end - datum.start) + text[datum.end :]
-        named = [list(find_names(text)) for text in blotted]
+        named = [
+            list(find_names(text)) if may_be_named else []
+            for text, may_be_named in zip(blotted, may_hold_names(blotted), strict=True)
+        ]
         found = []
         begin = 0
         for index, row in enumerate(rows):

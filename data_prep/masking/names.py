@@ -24,14 +24,14 @@ _PARTICLES = (
     "은|는|이|가|을|를|의|에게서|에게|에|께서|께|와|과|랑|이랑|도|만|로|으로|라고|이라고|라는|이라는|라며|이라며|"
     "입니다|이며|이고|인데|이에요|예요|이라|님|님의|님이|님은|님께|씨|씨의|씨가|씨는|고객|고객님|또는|및"
 )
-_TITLES = (
+TITLES = (
     "고객님|님|씨(?!앗|름|족|줄|감|알)|선생님|여사|어르신|기사님|회장|사장|대표이사|대표(?!적|자|번호|전화|하|로|되|성|단)|"
     "이사장|이사(?!회|철|를|한|하|할|비|업|짐)|전무|상무|본부장|처장|부장(?!님?[가-힣]{3})|실장|팀장|(?<!주)차장|과장(?!된|되|하|해|광고)|"
     "대리(?!점|인|권|운전|석|하|만족|수령|신청|처방)|주임|주무관|사무관|서기관|계장|반장|소장(?!품|하|된|한)|지사장|센터장|조장(?!하|되)|"
     "변호사|판사|대법관|노무사|세무사|교수(?!법|진|학)|박사|의원(?!실|회|급|입원|을\\s?방문)|"
     "장관|차관|위원장|위원(?!회)|조사관|감독관|경위|순경|소방관"
 )
-_LABELS = (
+LABELS = (
     "성명|이름|성함|담당자|담당|신청인|신청자|민원인|고객명|예금주|대표자|작성자|보호자|청구인|피해자|운전자|계약자|"
     "수취인|수신인|발신인|받는\\s?사람|받는\\s?분|보내는\\s?사람|보내는\\s?분|상담원|책임자|환자|차주|소유자|명의자|"
     "채무자|채권자|피상속인|상속인|진정인|고소인|피고인|원고|피고|고객|점검자|확인자|결재자|기안자|검토자|면담자|목격자"
@@ -43,9 +43,9 @@ _PERSONAL = (
 )
 
 _AFTER_LABEL = re.compile(
-    rf"(?<![가-힣])(?:{_LABELS})(?P<link>\s*[:=]\s*|(?P<particle>은|는|이|가)?\s+|\s*\(\s*)(?P<run>[가-힣]{{2,9}})"
+    rf"(?<![가-힣])(?:{LABELS})(?P<link>\s*[:=]\s*|(?P<particle>은|는|이|가)?\s+|\s*\(\s*)(?P<run>[가-힣]{{2,9}})"
 )
-_BEFORE_TITLE = re.compile(rf"(?<![가-힣])(?P<name>{_NAME})\s?(?P<title>{_TITLES})")
+_BEFORE_TITLE = re.compile(rf"(?<![가-힣])(?P<name>{_NAME})\s?(?P<title>{TITLES})")
 _COPULA = re.compile("(?:이)?(?:입니다|고|며|라고|라는|인데|에요|예요|님|씨)")
 _INTRODUCTION = re.compile(
     rf"(?:(?<![가-힣])(?:저는|나는|제가|전|본인은)\s+(?:[가-힣]{{2,8}}(?:에|에서)?\s+(?:사는|근무하는|다니는|일하는)\s+)?|(?:이름은|성함은|성명은)\s*)"
@@ -55,7 +55,7 @@ _INTRODUCTION = re.compile(
 _POSSESSIVE = re.compile(rf"(?<![가-힣])(?P<name>{_NAME})(?:님)?의\s+(?:{_PERSONAL})")
 _BEFORE_IDENTIFIER = re.compile(rf"(?<![가-힣])(?P<name>{_NAME})\s?(?:님|씨)?\s?[(,:/]?\s?\x00")
 """\\x00 stands where another recogniser found a number."""
-_SPACED_NAME = re.compile(rf"(?<![가-힣])(?:{_LABELS})\s*[:=]\s*(?P<name>[{SURNAMES}]\s[가-힣]\s[가-힣])(?![가-힣])")
+_SPACED_NAME = re.compile(rf"(?<![가-힣])(?:{LABELS})\s*[:=]\s*(?P<name>[{SURNAMES}]\s[가-힣]\s[가-힣])(?![가-힣])")
 
 _NEVER_LAST = frozenset("를을는에의가와과로께며면뿐씩째쯤다게적들으받야여")
 """No given name ends so; a noun with its particle does."""
@@ -126,7 +126,7 @@ def _name_of_run(run: str, *, certain: bool) -> str | None:
         name, rest = run[:length], run[length:]
         if len(name) < length or (length == 4 and not name.startswith(DOUBLE_SURNAMES)):
             continue
-        if not is_name(name) or (rest and not re.fullmatch(rf"(?:{_PARTICLES}|{_TITLES})+[가-힣]{{0,2}}", rest)):
+        if not is_name(name) or (rest and not re.fullmatch(rf"(?:{_PARTICLES}|{TITLES})+[가-힣]{{0,2}}", rest)):
             continue
         if certain or (name[0] not in _RARE_SURNAMES and (rest or not _reads_as_word(name))):
             return name
