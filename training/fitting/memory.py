@@ -82,6 +82,16 @@ class TrainingSetup:
         return BFLOAT16 if self.autocast else self.weight_bytes
 
     @property
+    def held_bytes(self) -> int:
+        """Of one weight as it lies in memory: DeepSpeed makes bfloat16 of what is computed with in bfloat16."""
+        return BFLOAT16 if self.by_deepspeed and self.autocast else self.weight_bytes
+
+    @property
+    def by_deepspeed(self) -> bool:
+        """ZeRO, and not FSDP2, divides the model."""
+        return self.sharding in {"zero2", "zero3"}
+
+    @property
     def trains_all(self) -> bool:
         """Every weight moves, and there is no adapter."""
         return not training_method(self.method).has_adapter
@@ -176,21 +186,21 @@ def _weights(model: Architecture, setup: TrainingSetup) -> int:
     """The model's and the adapter's; to compare answers, a fully trained model needs itself as it was beside it."""
     rest = model.embedding_parameters + model.small_parameters
     if setup.quantizes:
-        base = nf4_bytes(model.linear_parameters) + rest * setup.weight_bytes
+        base = nf4_bytes(model.linear_parameters) + rest * setup.held_bytes
     else:
-        base = model.parameters * setup.weight_bytes * (2 if setup.trains_all and setup.answers > 1 else 1)
+        base = model.parameters * setup.held_bytes * (2 if setup.trains_all and setup.answers > 1 else 1)
     return base + (0 if setup.trains_all else model.adapter_parameters(setup.lora_rank) * FLOAT32)
 
 
 def _trained_bytes(setup: TrainingSetup) -> int:
     """Adapters are float32 whatever the model is (PEFT, and training/ for qlora); full weights are as they were read."""
-    return setup.weight_bytes if setup.trains_all else FLOAT32
+    return setup.held_bytes if setup.trains_all else FLOAT32
 
 
 def _optimizer(trained: int, setup: TrainingSetup) -> int:
     if setup.optimizer == "paged_adamw_8bit" and setup.on_gpu:
         return trained * MOMENTS + MOMENTS * FLOAT32 * (trained // 256)  # a scale for every 256 numbers
-    if setup.sharding in {"zero2", "zero3"} and setup.weight_bytes == BFLOAT16:
+    if setup.by_deepspeed and setup.held_bytes == BFLOAT16:
         return trained * (MOMENTS + 1) * FLOAT32  # DeepSpeed keeps the weights in float32 too
     return trained * MOMENTS * _trained_bytes(setup)
 
@@ -262,8 +272,8 @@ def _linear_inputs(model: Architecture, setup: TrainingSetup) -> int:
 
 def _cast_weights(model: Architecture, setup: TrainingSetup) -> int:
     """bfloat16 copies of float32 weights, which autocast makes once a pass and keeps for its backward pass."""
-    if not setup.autocast or setup.weight_bytes != FLOAT32 or setup.quantizes:
-        return 0
+    if not setup.autocast or setup.weight_bytes != FLOAT32 or setup.quantizes or setup.sharding != "none":
+        return 0  # FSDP2 gathers bfloat16 weights, DeepSpeed holds them
     head = model.vocabulary * model.hidden
     layers = 1 if setup.checkpointing and not setup.trains_all else model.layers
     return BFLOAT16 * (model.linear_parameters * layers // model.layers + head)

@@ -101,3 +101,18 @@ def test_the_parts_sum_to_the_total_and_none_is_negative():
 def test_whole_logits_on_a_cpu_are_three_float32_copies():
     on_cpu = setup(on_gpu=False, weight_bytes=4, autocast=False, sequence_tokens=512)
     assert estimate_memory(model("0.6B"), on_cpu).parts[MemoryPart.LOGITS] == 3 * 4 * 512 * 151_936
+
+
+def test_float32_weights_divided_over_eight_take_two_bytes_each_in_every_part():
+    # FSDP2: weights, gradients and two moments in float32, an eighth each
+    parts = estimate_memory(model(), setup("full", weight_bytes=4, devices=8, sharding="fsdp2", accumulation=2)).parts
+    held = parts[MemoryPart.WEIGHTS] + parts[MemoryPart.GRADIENTS] + parts[MemoryPart.OPTIMIZER]
+    assert held / 8_190_735_360 == pytest.approx(16 / 8, rel=1e-6)
+
+
+def test_zero_2_holds_bfloat16_weights_whole_and_the_rest_by_parts():
+    parts = estimate_memory(model(), setup("full", weight_bytes=4, devices=8, sharding="zero2", accumulation=2)).parts
+    count = 8_190_735_360
+    assert parts[MemoryPart.WEIGHTS] == 2 * count
+    assert parts[MemoryPart.GRADIENTS] / count == pytest.approx(2 / 8, rel=1e-6)
+    assert parts[MemoryPart.OPTIMIZER] / count == pytest.approx(12 / 8, rel=1e-6)
