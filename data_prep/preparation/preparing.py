@@ -299,6 +299,7 @@ class _Found:
     """0: stays; else one more than the index in _REASONS."""
     kept_by: NDArray[numpy.int64]
     similarity: NDArray[numpy.float32]
+    scores: NDArray[numpy.float32]
     row_ids: pyarrow.ChunkedArray
     other_versions: Sequence[str]
     other: NDArray[numpy.int64]
@@ -335,6 +336,7 @@ class _Found:
                 {
                     "kept": self.row_ids[kept_row].as_py(),
                     "rows": count + 1,
+                    "kept_for": "quality_best" if self.scores[kept_row] > self.scores[mine].max() else "source_order",
                     "similarity": round(float(self.similarity[mine].min()), 4),
                     "removed": [self.row_ids[number].as_py() for number in mine[:LARGEST_CLUSTERS].tolist()],
                 }
@@ -379,6 +381,7 @@ def _find_duplicates(preparation: Preparation, rows: CleanedRows, tell: OnProgre
         reasons,
         numpy.asarray(found.kept_by),
         numpy.asarray(found.similarity),
+        scores,
         table["row"],
         [name for name, _ in preparation.other_versions],
         other,

@@ -84,6 +84,9 @@ _WORDS: dict[str, tuple[str, str]] = {
     "toxicity": ("유해 표현 점수", "Toxicity score"),
     "duplicates": ("중복 묶음", "Clusters of duplicates"),
     "kept": ("남긴 행", "row kept"),
+    "why_kept": ("남긴 까닭", "kept for"),
+    "quality_best": ("품질", "quality"),
+    "source_order": ("먼저 나옴", "coming first"),
     "members": ("묶음의 행 수", "rows in the cluster"),
     "similarity": ("유사도", "similarity"),
     "split": ("나눔", "Split"),
@@ -420,14 +423,15 @@ def _splits(statistics: JsonObject) -> str:
 def _clusters(duplicates: object) -> str:
     largest = (_mapping(duplicates).get("largest") or [])[:SHOWN_CLUSTERS]
     lines = "".join(
-        f"<tr><td><code>{_safe(one['kept'])}</code></td><td class=n>{int(one['rows']):,}</td>"
+        f"<tr><td><code>{_safe(one['kept'])}</code></td>"
+        f"<td>{_both(one['kept_for']) if 'kept_for' in one else ''}</td><td class=n>{int(one['rows']):,}</td>"
         f"<td class=n>{float(one['similarity']):.2f}</td></tr>"
         for one in largest
     )
     if not lines:
         return ""
     return (
-        f"<table><tr><th>{_both('kept')}</th><th class=n>{_both('members')}</th><th class=n>{_both('similarity')}</th></tr>"
+        f"<table><tr><th>{_both('kept')}</th><th>{_both('why_kept')}</th><th class=n>{_both('members')}</th><th class=n>{_both('similarity')}</th></tr>"
         f"{lines}</table>"
     )
 

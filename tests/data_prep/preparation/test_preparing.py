@@ -74,6 +74,24 @@ def test_masking_is_reported_with_counts_and_examples_that_hold_no_value(import_
     assert not any(value in json.dumps(told, ensure_ascii=False) for value in ("홍길동", "1234", "gildong", "김영희"))
 
 
+def test_a_cluster_says_which_row_was_kept_and_why(import_lines, prepare):
+    answer = "영업소에 신청하시면 3일 안에 확인하여 환불해 드립니다."
+    lines = [
+        line("환불은 어디에 신청하나요?", answer, quality_score=0.8),
+        line("환불은 어디에 신청하나요?", answer, quality_score=0.95),
+        line("등록은 어디에서 하나요?", "가까운 영업소나 누리집에서 등록하실 수 있습니다."),
+        line("등록은 어디에서 하나요?", "가까운 영업소나 누리집에서 등록하실 수 있습니다."),
+    ]
+
+    folder, _ = prepare(import_lines(lines, 3))
+
+    clusters = json.loads((folder / "statistics.json").read_text("utf-8"))["duplicates"]["largest"]
+    assert [(one["kept"], one["kept_for"]) for one in clusters] == [
+        ("rows.jsonl:2", "quality_best"),
+        ("rows.jsonl:3", "source_order"),
+    ]
+
+
 def test_statistics_say_whom_the_rows_speak_of(import_lines, prepare):
     lines = [
         line("누가 안내하나요?", "여성 직원과 남성 직원이 함께 안내해 드립니다.", category="안내"),

@@ -19,7 +19,11 @@ STATISTICS: JsonObject = {
     "quality_before": {"edges": [0, 0.5, 1], "counts": [3, 3]},
     "turns": {"2": 4},
     "sample": {"rows": 4, "words": 9, "distinct_words": 5, "frequent_words": {"통행료는": 3}},
-    "duplicates": {"largest": [{"kept": "a.jsonl:1", "rows": 3, "similarity": 0.93, "removed": ["a.jsonl:2"]}]},
+    "duplicates": {
+        "largest": [
+            {"kept": "a.jsonl:1", "rows": 3, "kept_for": "source_order", "similarity": 0.93, "removed": ["a.jsonl:2"]}
+        ]
+    },
     "examples": {
         "removed": {
             "too_short": [{"row": "a.jsonl:9", "question": "<script>alert(1)</script>", "detail": "2 characters"}]
@@ -82,6 +86,8 @@ def test_the_page_shows_what_was_found_in_both_languages():
         "통행료는",
         "0.930",
         "a.jsonl:1",
+        "먼저 나옴",
+        "coming first",
     ):
         assert text in page
     assert "담당자 <mark>[이름]</mark>에게" in page
