@@ -207,6 +207,10 @@ def _counting(model: Any, work: Callable[[], Any]) -> tuple[Any, int]:
         result = work()
         return result, int(torch.cuda.max_memory_allocated())
     tensors = [*model.parameters(), *model.buffers()]
+    for parameter in model.parameters():
+        constants = getattr(parameter, "quant_state", None)  # of a weight in 4 bits
+        if constants is not None:
+            tensors += [constants.absmax, constants.state2.absmax]
     storages = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in tensors}
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profiler:
         result = work()

@@ -243,8 +243,11 @@ class RunnerService:
 
     def make_pass(self) -> None:
         """Bring the world in line with the job folders, once."""
-        if time.monotonic() - self._swept_at >= SWEEP_SECONDS and self._reaches_database(self._sweep_leases):
-            self._swept_at = time.monotonic()
+        try:
+            if time.monotonic() - self._swept_at >= SWEEP_SECONDS and self._reaches_database(self._sweep_leases):
+                self._swept_at = time.monotonic()
+        except Exception:  # as below
+            log.exception("the leases' sweep failed, the next pass tries again")
         with self._lock:
             followed_jobs = list(self._followed.values())
         waiting: list[_Followed] = []

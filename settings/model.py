@@ -104,6 +104,11 @@ class Settings(BaseSettings):
         }
 
     @property
+    def job_slots(self) -> int:
+        """Of gpu_slots, those that are not kept for model servers."""
+        return sum(card not in self.serving_gpus for card in range(self.gpu_slots))
+
+    @property
     def repository_root(self) -> Path:
         """Folder of the checkout."""
         return REPOSITORY_ROOT

@@ -93,7 +93,7 @@ def plan_training(
         capacity_bytes=capacity.size_bytes,
         capacity_source=capacity.source,
         verdict=verdict,
-        nearest=nearest_setting(model, setup, capacity.size_bytes)
+        nearest=nearest_setting(model, setup, capacity.size_bytes, settings.job_slots)
         if model is not None and capacity.size_bytes is not None and verdict is FitVerdict.TOO_LARGE
         else None,
         disk=estimate_disk(settings.jobs_dir, folder, recipe, retention(settings)),
@@ -117,7 +117,7 @@ def check_memory(recipe: Recipe, folder: Path, num_gpus: int, settings: Settings
     memory = estimate_memory(model, setup)
     if verdict_of(memory, capacity) is not FitVerdict.TOO_LARGE:
         return
-    nearest = nearest_setting(model, setup, capacity.size_bytes)
+    nearest = nearest_setting(model, setup, capacity.size_bytes, settings.job_slots)
     parts = ", ".join(f"{part} {_gb(size)}" for part, size in memory.parts.items())
     raise CapacityError(
         "The training does not fit into memory",

@@ -66,11 +66,11 @@ def check_request(request: FinetuneRequest | TrainRequest, services: Services) -
     settings = services.settings
     recipe = resolve_recipe(request.recipe, _hyperparameters(request), request.method, settings.recipes_dir)
     model = find_base_model(request.base_model, settings.allowed_model_roots)
-    if request.num_gpus > settings.gpu_slots:
+    if request.num_gpus > settings.job_slots:
         raise InvalidRequestError(
-            "The request asks for more GPUs than there are",
+            "The request asks for more GPUs than there are for jobs",
             value=request.num_gpus,
-            allowed=f"1 to {settings.gpu_slots} (setting TUNEWAY_GPU_SLOTS)",
+            allowed=f"1 to {settings.job_slots} (settings TUNEWAY_GPU_SLOTS, TUNEWAY_SERVING_GPUS)",
             next_step="lower num_gpus",
         )
     check_architecture(model)

@@ -166,6 +166,16 @@ def test_cards_of_attempts_that_are_over_or_unknown_are_freed(service, services)
     assert owners(services) == {"train-1#1", "coming-9#1"}
 
 
+def test_a_sweep_that_fails_stops_no_job(service, started, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("a broken file")
+
+    monkeypatch.setattr("runner.service.sweep_leases", fail)
+    service.submit(submission())
+    service.make_pass()
+    assert started == ["train-1"]
+
+
 def test_a_dead_hosts_cards_are_freed_within_a_minute_and_its_model_servers_keep_theirs(service, services):
     with services.unit_of_work() as uow:
         uow.leases.acquire("train-8#1", 1, "another-host", 4)

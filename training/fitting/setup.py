@@ -9,6 +9,7 @@ from training.fitting.architecture import Architecture
 from training.fitting.memory import BFLOAT16, FLOAT32, TrainingSetup, estimate_memory
 from training.recipe import Recipe
 
+SHARED_BY = (2, 4, 8)
 SHORTEST_TOKENS = 512
 """Below it, most answers of a conversation with a system prompt would be cut."""
 
@@ -35,35 +36,55 @@ def setup_of(recipe: Recipe, *, num_gpus: int, on_gpu: bool, longest_tokens: int
     )
 
 
-def nearest_setting(model: Architecture, setup: TrainingSetup, capacity_bytes: int) -> FittingSetting | None:
+def nearest_setting(
+    model: Architecture, setup: TrainingSetup, capacity_bytes: int, devices: int = 1
+) -> FittingSetting | None:
     """The first change that makes room, the least harmful first; None where nothing does.
 
-    First what leaves the result alone: smaller micro-batches (same global batch), then recomputed activations, then
-    8-bit moments. Then what changes it: a method that trains less, a base model in 4 bits, shorter samples.
+    First what leaves the result alone: smaller micro-batches (same global batch), recomputed activations, the model
+    divided over up to `devices` GPUs. Then what changes it: 8-bit moments, a method that trains less, a base model in
+    4 bits, shorter samples.
     """
-    for candidate in _candidates(setup):
+    for candidate in _candidates(setup, devices):
         total = estimate_memory(model, candidate).total_bytes
         if total <= capacity_bytes:
             return FittingSetting(changes=_changes(setup, candidate), total_bytes=total)
     return None
 
 
-def _candidates(setup: TrainingSetup) -> Iterator[TrainingSetup]:
+def _candidates(setup: TrainingSetup, devices: int) -> Iterator[TrainingSetup]:
     ladder = [setup]
     if not setup.checkpointing:
         ladder.append(replace(ladder[-1], checkpointing=True))
+    divided = list(_divided(ladder[-1], devices))
     if setup.on_gpu and setup.optimizer != "paged_adamw_8bit":
         ladder.append(replace(ladder[-1], optimizer="paged_adamw_8bit"))
     if setup.trains_all:
         ladder.append(replace(ladder[-1], method=Method.LORA))
     if not setup.quantizes:
-        ladder.append(replace(ladder[-1], method=Method.QLORA))
+        ladder.append(replace(ladder[-1], method=Method.QLORA, sharding="none"))
     while ladder[-1].sequence_tokens // 2 >= SHORTEST_TOKENS:
         ladder.append(replace(ladder[-1], sequence_tokens=ladder[-1].sequence_tokens // 2))
-    for number, step in enumerate(ladder):
+    before = 1 if setup.checkpointing else 2
+    for number, step in enumerate([*ladder[:before], *divided, *ladder[before:]]):
         for candidate in _smaller_batches(step):
             if number or candidate != setup:
                 yield candidate
+
+
+def _divided(setup: TrainingSetup, devices: int) -> Iterator[TrainingSetup]:
+    """The model over more GPUs, with the global batch as it was. A 4-bit model and DoRA's adapter are not divided."""
+    if not setup.on_gpu or setup.quantizes or setup.dora or setup.sharding != "none":
+        return
+    for count in SHARED_BY:
+        times, rest = divmod(count, setup.devices)
+        if not max(2, setup.devices) <= count <= devices or rest:
+            continue
+        shared = replace(setup, sharding="fsdp2", devices=count)
+        if setup.accumulation % times == 0:
+            yield replace(shared, accumulation=setup.accumulation // times)
+        elif setup.batch_size % times == 0:
+            yield replace(shared, batch_size=setup.batch_size // times)
 
 
 def _smaller_batches(setup: TrainingSetup) -> Iterator[TrainingSetup]:
@@ -84,6 +105,8 @@ def _changes(present: TrainingSetup, proposed: TrainingSetup) -> list[SettingCha
         "checkpointing": "gradient_checkpointing",
         "optimizer": "optimizer",
         "sequence_tokens": "max_seq_length",
+        "sharding": "sharding",
+        "devices": "num_gpus",
     }
     return [
         SettingChange(field=name, present=_text(getattr(present, field)), proposed=_text(getattr(proposed, field)))
