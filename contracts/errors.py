@@ -104,6 +104,19 @@ class JobHungError(JobFailedError):
     code = "job_hung"
 
 
+class TrainingDivergedError(JobFailedError):
+    """The loss or the gradient left what training can go on with; started again, the same would happen."""
+
+    code = "diverged"
+
+
+class RestartNeededError(TunewayError):
+    """The job's process wants to be started once more, with what it has changed; its launcher does it."""
+
+    code = "restart_needed"
+    retryable = True
+
+
 def error_from_record(record: JsonObject) -> TunewayError:
     """The error that `as_record` wrote, as its own class again."""
     classes = {cls.code: cls for cls in _all_subclasses(TunewayError)}

@@ -122,3 +122,5 @@ class TrainingReport(Record):
     """The resolved recipe."""
     compression: CompressionFacts | None = None
     """Of a model that was not trained but made smaller: its "base model" is the model it was made of."""
+    adjustments: list[str] = []
+    """What the job changed of its plan, and why: a smaller micro-batch after memory ran out."""

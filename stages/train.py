@@ -147,6 +147,7 @@ def create_job(
             num_gpus=request.num_gpus,
             seed=request.seed,
             keep_checkpoints=settings.checkpoint_keep,
+            keep_best_checkpoints=settings.checkpoint_keep_best,
             tags={
                 JOB_TAG: request.job_name,
                 "tuneway.job_id": str(job_id),

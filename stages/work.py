@@ -1,6 +1,7 @@
 """A job's own process: `python -m stages.work <job folder> <attempt>`.
 
-Exit codes: 0 result.json is there; 3 error.json says why not; 143 stopped on request.
+Exit codes: 0 result.json is there; 3 error.json says why not; 75 restart.json asks for another start; 143 stopped on
+request.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from contracts.errors import TunewayError
+from contracts.errors import RestartNeededError, TunewayError
 from storage.files import write_json_atomically
 from storage.job_folder import AttemptFolder, JobFolder
-from storage.job_state import EXIT_CODE_ERROR, EXIT_CODE_STOPPED, read_submission
+from storage.job_state import EXIT_CODE_ERROR, EXIT_CODE_RESTART, EXIT_CODE_STOPPED, read_submission
 from storage.processes import die_with_parent
 
 if TYPE_CHECKING:
@@ -35,6 +36,10 @@ def main(arguments: list[str]) -> int:
     attempt = folder.attempt(int(arguments[1]))
     try:
         work(folder)
+    except RestartNeededError as error:
+        _leave_error(attempt, error)
+        write_json_atomically(attempt.restart, error.as_record())
+        return EXIT_CODE_RESTART
     except TunewayError as error:
         log.error("%s", error)
         _leave_error(attempt, error)

@@ -4,6 +4,7 @@
     plan.json                stage, before the submission: what was resolved from rows and recipes (training)
     submission.json          runner, once: JobSubmission of the newest attempt
     progress.json            job process, at least each second while it works
+    adjustments.json         job process: what it changed of the plan when memory ran out (training)
     metrics.jsonl            job process, one line a logged step (training)
     tracking.json            job process: run id and what MLflow has been sent (training)
     result.json              job process, last of all: the stage's record; its existence means done
@@ -56,6 +57,11 @@ class JobFolder:
     def metrics(self) -> Path:
         """Metric series, one JSON object a line."""
         return self.root / "metrics.jsonl"
+
+    @property
+    def adjustments(self) -> Path:
+        """What the job has changed of its plan."""
+        return self.root / "adjustments.json"
 
     @property
     def result(self) -> Path:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from training.plan import TrainingPlan
     from training.run_state import RunState
 
-PROGRESS_METRICS = ("loss", "eval_loss", "learning_rate", "tokens_per_second")
+PROGRESS_METRICS = ("loss", "eval_loss", "learning_rate", "grad_norm", "tokens_per_second")
 
 log = logging.getLogger("training")
 
@@ -53,6 +53,7 @@ def run_callback(
             step = trainer_state.global_step
             state.metrics.pop("eval_loss", None)
             if progress is not None:
+                progress.beat("training")
                 progress.update(step=step, epoch=trainer_state.epoch)
             if step >= trainer_state.max_steps:
                 state.ended = True
@@ -61,6 +62,20 @@ def run_callback(
             if _any_process_asked(state.stop_requested) and not state.ended:
                 control.should_save = True
                 control.should_training_stop = True
+            if control.should_save and progress is not None:
+                progress.update(stage="saving")
+
+        def on_substep_end(self, *_: Any, **__: Any) -> None:
+            if progress is not None:
+                progress.beat("training")
+
+        def on_prediction_step(self, *_: Any, **__: Any) -> None:
+            if progress is not None:
+                progress.beat("evaluating")
+
+        def on_save(self, *_: Any, **__: Any) -> None:
+            if progress is not None:
+                progress.update(stage="training")
 
         def on_log(self, _args: Any, trainer_state: Any, _control: Any, logs: dict[str, Any], **_: Any) -> None:
             line: dict[str, float | None] = {}
@@ -103,6 +118,8 @@ def run_callback(
         def on_evaluate(
             self, _args: Any, trainer_state: Any, control: Any, metrics: dict[str, float], **_: Any
         ) -> None:
+            if progress is not None:
+                progress.update(stage="saving" if control.should_save else "training")
             loss = float(metrics["eval_loss"])
             state.metrics.update(eval_loss=loss)
             best = state.best_eval_loss

@@ -39,6 +39,10 @@ class CheckpointManifest(Record):
     evaluations_without_gain: int = 0
     ended: bool = False
     """Training is over with this checkpoint."""
+    recent_losses: list[float] = []
+    """What the guard judges the next losses by."""
+    spikes: int = 0
+    """Spiking steps in a row, up to this one."""
     files: dict[str, str]
     """Digest of each file, by its path in the folder."""
 
@@ -80,7 +84,7 @@ def read_manifest(path: Path) -> CheckpointManifest | None:
         return None
 
 
-def remove_old_checkpoints(folder: Path, keep: int, best_step: int | None, keep_best: int = 1) -> None:
+def remove_old_checkpoints(folder: Path, keep: int, keep_best: int, best_step: int | None) -> None:
     """Keep the newest, those with the lowest validation loss (of equals the earlier), and the best."""
     by_age = sorted(folder.glob(f"{PREFIX}*"), key=_step_of)
     losses = {path: manifest.metrics.get("eval_loss") for path in by_age if (manifest := read_manifest(path))}

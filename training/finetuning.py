@@ -14,10 +14,12 @@ import signal
 import time
 from typing import TYPE_CHECKING, Any
 
+from contracts.errors import TrainingDivergedError
 from contracts.training import TrainingReport
 from training.callbacks import run_callback
 from training.checkpoints import PREFIX, STAGING, checkpoint_records, newest_whole_checkpoint
 from training.loading import describe_devices, load_model, make_deterministic
+from training.memory_fallback import Adjustment, adjusted, is_memory_shortage, read_adjustment, shortage_error
 from training.metrics import BYTES_PER_MB, MetricsFile, ProgressWriter, loss_curve, perplexity
 from training.output import save_output, write_artifacts
 from training.rows import training_rows
@@ -43,15 +45,23 @@ def finetune(plan: TrainingPlan, folder: JobFolder, tracker: Tracker | None) -> 
     On SIGTERM it saves a checkpoint and raises SystemExit(143). With torchrun every process calls it; the one of rank
     0 writes.
     """
+    adjustment = read_adjustment(folder)
+    plan = adjusted(plan, adjustment)
     is_first = int(os.environ.get("RANK", "0")) == 0
     if not is_first:
-        return _finetune(plan, folder, None, None)
+        return _finetune(plan, adjustment, folder, None, None)
     with ProgressWriter(folder, "starting") as progress:
-        return _finetune(plan, folder, tracker, progress)
+        if adjustment is not None:
+            progress.update(message=adjustment.why)
+        return _finetune(plan, adjustment, folder, tracker, progress)
 
 
 def _finetune(
-    plan: TrainingPlan, folder: JobFolder, tracker: Tracker | None, progress: ProgressWriter | None
+    plan: TrainingPlan,
+    adjustment: Adjustment | None,
+    folder: JobFolder,
+    tracker: Tracker | None,
+    progress: ProgressWriter | None,
 ) -> TrainingReport:
     began = time.monotonic()
     make_deterministic(plan.seed)
@@ -108,6 +118,15 @@ def _finetune(
             trainer.state.global_step = manifest.step if manifest is not None else 0
             trainer.state.epoch = manifest.epoch if manifest is not None else 0.0
             trainer.state.num_input_tokens_seen = _tokens_seen(resume_path)
+    except TrainingDivergedError:
+        if metrics is not None:
+            metrics.close()
+        follower.finish("FAILED", {})
+        raise
+    except Exception as error:
+        if not is_memory_shortage(error):
+            raise
+        raise shortage_error(plan, folder, error) from error
     finally:
         signal.signal(signal.SIGTERM, before)
     if not state.ended:
@@ -153,6 +172,7 @@ def _finetune(
         loss_curve=curve,
         checkpoints=checkpoint_records(folder.checkpoints) if is_first else [],
         hyperparameters=recipe.model_dump(mode="json"),
+        adjustments=[] if adjustment is None else [adjustment.why],
     )
     if is_first:
         follower.finish("FINISHED", write_artifacts(plan, folder, report))

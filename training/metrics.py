@@ -109,6 +109,11 @@ class ProgressWriter:
         with self._lock:
             self._values.update(values)
 
+    def beat(self, stage: str) -> None:
+        """Another piece of work is done: a micro-batch, a validation batch."""
+        with self._lock:
+            self._values.update(stage=stage, beats=self._values.get("beats", 0) + 1)
+
     def begin_steps(self, step: int, total: int) -> None:
         """Training begins (or goes on) at this step."""
         with self._lock:

@@ -22,6 +22,8 @@ class TrainingPlan(Record):
     num_gpus: int = Field(ge=1)
     seed: int = Field(ge=0)
     keep_checkpoints: int = Field(ge=1)
-    """The newest ones; the best is kept beside them."""
+    """The newest ones."""
+    keep_best_checkpoints: int = Field(default=1, ge=1)
+    """Those with the lowest validation loss, kept beside them."""
     tags: dict[str, str] = {}
     """What the tracked run is found by: dataset version and hash, code revision, recipe, base model, job."""

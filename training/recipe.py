@@ -66,6 +66,12 @@ class Recipe(Record):
     early_stopping_patience: int | None = Field(default=None, ge=1)
     """Evaluations without a better validation loss after which training ends; None trains all epochs."""
     early_stopping_min_delta: float = Field(default=0.0, ge=0)
+    spike_factor: float | None = Field(default=10.0, gt=0)
+    """A step spikes when its loss is above the median by this many MADs (training/guard.py); None lets it."""
+    spike_steps: int = Field(default=5, ge=1)
+    """Spiking steps in a row at which training stops."""
+    spike_window: int = Field(default=100, ge=20)
+    """Losses whose median counts."""
     final_weights: Literal["last", "best"] = "last"
     """best: those of the checkpoint with the lowest validation loss."""
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from training.guard import LossHistory
+
 if TYPE_CHECKING:
     from training.checkpoints import CheckpointManifest
 
@@ -19,6 +21,7 @@ class RunState:
     evaluations_without_gain: int = 0
     ended: bool = False
     metrics: dict[str, float] = field(default_factory=dict)
+    history: LossHistory = field(default_factory=LossHistory)
     stop_requested: bool = False
 
     @classmethod
@@ -33,4 +36,5 @@ class RunState:
             manifest.evaluations_without_gain,
             manifest.ended,
             dict(manifest.metrics),
+            LossHistory(list(manifest.recent_losses), manifest.spikes),
         )

@@ -46,8 +46,12 @@ class WholeCheckpoints:
                     best_step=run.best_step,
                     evaluations_without_gain=run.evaluations_without_gain,
                     ended=run.ended,
+                    recent_losses=run.history.losses,
+                    spikes=run.history.spikes,
                     files={},
                 ),
             )
-            remove_old_checkpoints(checkpoints, self._plan.keep_checkpoints, run.best_step)
+            remove_old_checkpoints(
+                checkpoints, self._plan.keep_checkpoints, self._plan.keep_best_checkpoints, run.best_step
+            )
         self.accelerator.wait_for_everyone()

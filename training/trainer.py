@@ -6,7 +6,9 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from training.checkpoints import STAGING
+from training.guard import GuardedSteps
 from training.loading import dtype_of
+from training.longest_batch import LongestBatchFirst
 from training.methods import training_method
 from training.packing import make_collator
 from training.saving import WholeCheckpoints
@@ -50,6 +52,7 @@ def make_trainer(
     )
     trainer.remove_callback(PrinterCallback)
     trainer.save_to(plan, folder, state, metrics)
+    trainer.guard_with(plan, folder, state)
     method.prepare(trainer.model)
     return trainer
 
@@ -94,6 +97,7 @@ def _arguments(plan: TrainingPlan, folder: JobFolder, *, validates: bool) -> dic
         "report_to": "none",
         "disable_tqdm": True,
         "log_level": "warning",
+        "logging_nan_inf_filter": False,  # the guard stops the run; the filter would look at every micro-batch
     }
 
 
@@ -106,7 +110,7 @@ def _supervised_trainer(recipe: Recipe, arguments: dict[str, Any], **given: Any)
     del recipe
     on_gpu = torch.cuda.is_available()
 
-    class SupervisedTrainer(WholeCheckpoints, SFTTrainer):  # type: ignore[misc]
+    class SupervisedTrainer(WholeCheckpoints, GuardedSteps, LongestBatchFirst, SFTTrainer):  # type: ignore[misc]
         def compute_loss(
             self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
         ) -> Any:
@@ -128,7 +132,7 @@ def _preference_trainer(recipe: Recipe, arguments: dict[str, Any], **given: Any)
     """Direct preference optimisation on pairs of conversations. Without an adapter a second model is the reference."""
     from trl import DPOConfig, DPOTrainer
 
-    class PreferenceTrainer(WholeCheckpoints, DPOTrainer):  # type: ignore[misc]
+    class PreferenceTrainer(WholeCheckpoints, GuardedSteps, LongestBatchFirst, DPOTrainer):  # type: ignore[misc]
         pass
 
     return PreferenceTrainer(

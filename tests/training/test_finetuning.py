@@ -5,20 +5,15 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from contracts.training import TrainingReport
-from storage.files import write_json_atomically
 from storage.job_folder import JobFolder
 from tests.conftest import REPOSITORY_ROOT
 from tests.runner.conftest import wait_until
-from tests.training.tiny_model import make_base_model, make_dataset
 from training.checkpoints import newest_whole_checkpoint
 from training.metrics import read_metrics
-from training.plan import TrainingPlan
-from training.recipe import Recipe, load_recipe
 
 pytestmark = pytest.mark.slow
 
@@ -30,44 +25,6 @@ RUN = (
     "report = finetune(TrainingPlan.model_validate(read_json(folder.plan)), folder, None);"
     "os.environ.get('RANK', '0') == '0' and write_json_atomically(folder.result, report.model_dump(mode='json'))"
 )
-
-
-@pytest.fixture(scope="module")
-def base_model(tmp_path_factory) -> Path:
-    return make_base_model(tmp_path_factory.mktemp("base") / "tiny")
-
-
-@pytest.fixture(scope="module")
-def dataset(tmp_path_factory) -> Path:
-    return make_dataset(tmp_path_factory.mktemp("dataset") / "tiny")
-
-
-@pytest.fixture(scope="module")
-def planned(base_model, dataset, tmp_path_factory):
-    """Makes a job folder with its plan."""
-    root = tmp_path_factory.mktemp("jobs")
-
-    def plan(name: str, recipe: str = "demo-lora", **numbers) -> JobFolder:
-        folder = JobFolder(root / name)
-        changes = {"batch_size": 16, "num_epochs": 2, "warmup_steps": 2, "logging_steps": 1, "save_steps": 4}
-        changes = {**load_recipe(recipe).model_dump(), **changes, "eval_steps": 8, **numbers}
-        made = TrainingPlan(
-            job_id=1,
-            job_name=name,
-            dataset_id=1,
-            dataset_path=str(dataset),
-            base_model="tiny",
-            base_model_path=str(base_model),
-            recipe_name=recipe,
-            recipe=Recipe.model_validate(changes),
-            num_gpus=1,
-            seed=0,
-            keep_checkpoints=2,
-        )
-        write_json_atomically(folder.plan, made.model_dump(mode="json"))
-        return folder
-
-    return plan
 
 
 @pytest.fixture(scope="module")
