@@ -91,6 +91,71 @@ class CompressionFacts(Record):
     calibration_rows: int
 
 
+class RunManifest(Record):
+    """What a fine-tuning run was made of."""
+
+    job_id: int
+    job_name: str
+    dataset_version: str
+    dataset_hash: str
+    """The version's content hash."""
+    dataset_files: dict[str, str]
+    """Digest of each side that was read."""
+    tokenized_sha256: str
+    """Over the rows as the trainer took them: tokenised, labelled, packed."""
+    base_model: str
+    base_model_sha256: str
+    """Over weights, configuration and tokenizer."""
+    recipe_name: str
+    recipe: JsonObject
+    """Every number, as planned."""
+    seed: int
+    """Set before the adapter is made; rows, dropout and adapter come from it."""
+    num_gpus: int
+    code_revision: str
+    code_changed: bool
+    """The checkout had changes that were not committed."""
+    code_sha256: str
+    """Over the training package's files, also where there is no checkout."""
+    libraries: dict[str, str]
+    python: str
+    hardware: JsonObject
+    started_at: datetime
+
+
+class Difference(Record):
+    """Where two runs differ."""
+
+    name: str
+    before: str
+    after: str
+
+
+class StepDifference(Record):
+    """The first step at which two runs differ, and in what; None: that run has no such value."""
+
+    step: int
+    metric: str
+    before: float | None
+    after: float | None
+
+
+class ReplayReport(Record):
+    """A finished job run again as a new one, and how the two compare."""
+
+    job_key: str
+    job_name: str
+    replay_key: str
+    replay_name: str
+    identical: bool
+    """Weights and every logged number are the same to the last bit."""
+    same_weights: bool
+    compared_values: int
+    first_difference: StepDifference | None
+    environment: list[Difference]
+    """What was not the same around the two: code, libraries, hardware."""
+
+
 class TrainingReport(Record):
     """What a fine-tuning job achieved."""
 
@@ -122,5 +187,8 @@ class TrainingReport(Record):
     """The resolved recipe."""
     compression: CompressionFacts | None = None
     """Of a model that was not trained but made smaller: its "base model" is the model it was made of."""
+
+    manifest: RunManifest | None = None
+    """None in reports of jobs before there were manifests."""
     adjustments: list[str] = []
     """What the job changed of its plan, and why: a smaller micro-batch after memory ran out."""

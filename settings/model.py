@@ -149,6 +149,11 @@ class Settings(BaseSettings):
         return self.data_dir / "recipes"
 
     @property
+    def cache_dir(self) -> Path:
+        """What can be made again: tokenised rows, digests of base models."""
+        return self.data_dir / "cache"
+
+    @property
     def logs_dir(self) -> Path:
         """One log a process."""
         return self.data_dir / "logs"

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
-import subprocess
 from typing import TYPE_CHECKING
 
 from contracts.enums import JobKind, JobState, JobStatus, Priority
@@ -97,6 +95,7 @@ def create_job(
     from training.plan import TrainingPlan
     from training.recipe import resolve_recipe
     from training.rows import check_dataset
+    from training.run_manifest import code_revision
 
     check_request(request, services)
     settings = services.settings
@@ -148,6 +147,7 @@ def create_job(
             seed=request.seed,
             keep_checkpoints=settings.checkpoint_keep,
             keep_best_checkpoints=settings.checkpoint_keep_best,
+            cache_dir=str(settings.cache_dir),
             tags={
                 JOB_TAG: request.job_name,
                 "tuneway.job_id": str(job_id),
@@ -156,7 +156,7 @@ def create_job(
                 "tuneway.base_model": request.base_model,
                 "tuneway.recipe": request.recipe,
                 "tuneway.method": request.method.value,
-                "tuneway.code_revision": _code_revision(settings),
+                "tuneway.code_revision": code_revision()[0],
                 **(tags or {}),
             },
         )
@@ -278,14 +278,3 @@ def _tracked(report: TrainingReport, folder: JobFolder, settings: Settings) -> T
         log.warning("MLflow lacks part of this run, collect the job again to send it: %s", error)
         return report
     return report.model_copy(update={"mlflow_run_id": run_id})
-
-
-def _code_revision(settings: Settings) -> str:
-    """The commit of the checkout, or `unknown` where it is none."""
-    git = shutil.which("git")
-    if git is None or not (settings.repository_root / ".git").exists():
-        return "unknown"
-    done = subprocess.run(
-        [git, "-C", str(settings.repository_root), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
-    )
-    return done.stdout.strip() if done.returncode == 0 else "unknown"

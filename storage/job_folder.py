@@ -4,6 +4,7 @@
     plan.json                stage, before the submission: what was resolved from rows and recipes (training)
     submission.json          runner, once: JobSubmission of the newest attempt
     progress.json            job process, at least each second while it works
+    manifest.json            job process, at its first start: what the run is made of (training)
     adjustments.json         job process: what it changed of the plan when memory ran out (training)
     metrics.jsonl            job process, one line a logged step (training)
     tracking.json            job process: run id and what MLflow has been sent (training)
@@ -57,6 +58,11 @@ class JobFolder:
     def metrics(self) -> Path:
         """Metric series, one JSON object a line."""
         return self.root / "metrics.jsonl"
+
+    @property
+    def manifest(self) -> Path:
+        """What the run is made of."""
+        return self.root / "manifest.json"
 
     @property
     def adjustments(self) -> Path:

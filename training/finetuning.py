@@ -23,6 +23,7 @@ from training.memory_fallback import Adjustment, adjusted, is_memory_shortage, r
 from training.metrics import BYTES_PER_MB, MetricsFile, ProgressWriter, loss_curve, perplexity
 from training.output import save_output, write_artifacts
 from training.rows import training_rows
+from training.run_manifest import keep_manifest, make_manifest
 from training.run_state import RunState
 from training.safetensors_files import sha256_of_weights
 from training.tracking import RunFollower, Tracker
@@ -31,6 +32,7 @@ from training.trainer import make_trainer
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from contracts.training import RunManifest
     from storage.job_folder import JobFolder
     from training.plan import TrainingPlan
 
@@ -46,7 +48,6 @@ def finetune(plan: TrainingPlan, folder: JobFolder, tracker: Tracker | None) -> 
     0 writes.
     """
     adjustment = read_adjustment(folder)
-    plan = adjusted(plan, adjustment)
     is_first = int(os.environ.get("RANK", "0")) == 0
     if not is_first:
         return _finetune(plan, adjustment, folder, None, None)
@@ -57,13 +58,14 @@ def finetune(plan: TrainingPlan, folder: JobFolder, tracker: Tracker | None) -> 
 
 
 def _finetune(
-    plan: TrainingPlan,
+    given: TrainingPlan,
     adjustment: Adjustment | None,
     folder: JobFolder,
     tracker: Tracker | None,
     progress: ProgressWriter | None,
 ) -> TrainingReport:
     began = time.monotonic()
+    plan = adjusted(given, adjustment)
     make_deterministic(plan.seed)
     import torch
     from transformers import AutoTokenizer, set_seed
@@ -74,6 +76,7 @@ def _finetune(
     is_first = progress is not None
     tokenizer = AutoTokenizer.from_pretrained(plan.base_model_path, local_files_only=True)
     train_rows, validation_rows = training_rows(plan, tokenizer)
+    kept = keep_manifest(make_manifest(given, train_rows, validation_rows), folder) if is_first else None
     model = load_model(plan)
     set_seed(plan.seed)  # as the trainer does: the adapter's first weights come from it
 
@@ -106,7 +109,7 @@ def _finetune(
         metrics=metrics,
         callbacks=[run_callback(plan, state, progress, metrics, validates=validation_rows is not None)],
     )
-    follower = RunFollower(tracker if is_first else None, folder, _params(plan))
+    follower = RunFollower(tracker if is_first else None, folder, _params(given), _tags(kept))
     follower.start()
 
     before = signal.signal(signal.SIGTERM, lambda *_: setattr(state, "stop_requested", True))
@@ -172,6 +175,7 @@ def _finetune(
         loss_curve=curve,
         checkpoints=checkpoint_records(folder.checkpoints) if is_first else [],
         hyperparameters=recipe.model_dump(mode="json"),
+        manifest=kept,
         adjustments=[] if adjustment is None else [adjustment.why],
     )
     if is_first:
@@ -207,4 +211,18 @@ def _params(plan: TrainingPlan) -> dict[str, Any]:
         "dataset_id": plan.dataset_id,
         "num_gpus": plan.num_gpus,
         "seed": plan.seed,
+    }
+
+
+def _tags(manifest: RunManifest | None) -> dict[str, str]:
+    """What the tracked run is told of its manifest, beside the plan's tags."""
+    if manifest is None:
+        return {}
+    return {
+        "tuneway.tokenized_sha256": manifest.tokenized_sha256,
+        "tuneway.base_model_sha256": manifest.base_model_sha256,
+        "tuneway.code_revision": manifest.code_revision,
+        "tuneway.code_changed": str(manifest.code_changed).lower(),
+        "tuneway.code_sha256": manifest.code_sha256,
+        "tuneway.torch": manifest.libraries.get("torch", ""),
     }

@@ -151,7 +151,7 @@ class GuardedSteps:
         try:
             with torch.no_grad(), self.compute_loss_context_manager():  # type: ignore[attr-defined]
                 prepared = self._prepare_inputs(sample)  # type: ignore[attr-defined]
-                return float(model(**prepared).loss)
+                return float(model(**prepared, use_cache=False).loss)
         finally:
             model.train(was_training)
 
@@ -173,12 +173,15 @@ def rows_within(batches: list[list[int]], plan: TrainingPlan, tokenizer: Any) ->
     """
     import pyarrow.parquet as parquet
 
+    from storage.split_files import split_files
     from training.conversations import read_conversations, tokenize_rows, training_template
 
     path = Path(plan.dataset_path) / "train.parquet"
     template = training_template(tokenizer)
-    names = parquet.read_schema(path).names
-    keys = parquet.read_table(path, columns=["key"])["key"].to_pylist() if "key" in names else None
+    files = split_files(path)
+    keys: list[str] | None = None
+    if all("key" in parquet.read_schema(file).names for file in files):
+        keys = [key for file in files for key in parquet.read_table(file, columns=["key"])["key"].to_pylist()]
     found: list[list[str]] = [[] for _ in batches]
     texts = [_marked(tokens) for tokens in batches]
     for index, messages in enumerate(read_conversations(path)):

@@ -44,7 +44,7 @@ def write_artifacts(plan: TrainingPlan, folder: JobFolder, report: TrainingRepor
     recipe.write_text(yaml.safe_dump(plan.recipe.model_dump(mode="json"), allow_unicode=True), encoding="utf-8")
     record.write_text(report.model_dump_json(indent=1), encoding="utf-8")
     draw_loss_curve(folder.metrics, curve, title=plan.job_name)
-    return {recipe: "recipe", record: "report", curve: "plots"}
+    return {recipe: "recipe", record: "report", curve: "plots", folder.manifest: "report"}
 
 
 def draw_loss_curve(metrics_path: Path, target: Path, title: str) -> None:

@@ -25,5 +25,7 @@ class TrainingPlan(Record):
     """The newest ones."""
     keep_best_checkpoints: int = Field(default=1, ge=1)
     """Those with the lowest validation loss, kept beside them."""
+    cache_dir: str | None = None
+    """Where tokenised rows and digests of base models are kept for other runs; None keeps none."""
     tags: dict[str, str] = {}
     """What the tracked run is found by: dataset version and hash, code revision, recipe, base model, job."""

@@ -7,15 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contracts.errors import InvalidDataError, InvalidRequestError
-from training.conversations import (
-    check_assistant_mask,
-    check_prompt,
-    read_conversations,
-    tokenize_rows,
-    training_template,
-)
+from training.conversations import check_assistant_mask, check_prompt, read_conversations, training_template
 from training.packing import pack_rows
 from training.preferences import read_preferences
+from training.tokenized_cache import cached_rows
 
 if TYPE_CHECKING:
     from training.plan import TrainingPlan
@@ -63,12 +58,14 @@ def conversation_rows(plan: TrainingPlan, tokenizer: Any) -> tuple[Any, Any]:
     from datasets import Dataset
 
     template = training_template(tokenizer)
+    cache_dir = None if plan.cache_dir is None else Path(plan.cache_dir)
     found = []
     for split in ("train", "validation"):
-        conversations = read_conversations(Path(plan.dataset_path) / f"{split}.parquet")
+        path = Path(plan.dataset_path) / f"{split}.parquet"
+        conversations = read_conversations(path)
         for messages in conversations[:MASK_SAMPLES]:
             check_assistant_mask(tokenizer, template, messages)
-        rows = tokenize_rows(tokenizer, template, conversations, plan.recipe.max_seq_length)
+        rows = cached_rows(path, conversations, tokenizer, template, plan.recipe.max_seq_length, cache_dir)
         if rows.cut:
             log.warning(
                 "%s: %d of %d rows are longer than max_seq_length %d and were cut, %d of them had nothing left to learn",

@@ -50,6 +50,10 @@ class Tracker(Protocol):
         """Values at a step."""
         ...
 
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """More tags of the run."""
+        ...
+
     def log_artifact(self, path: Path, folder: str | None = None) -> None:
         """A file of the run."""
         ...
@@ -66,10 +70,17 @@ class RunFollower:
     file was sent, so that a resumed job goes on with the same run.
     """
 
-    def __init__(self, tracker: Tracker | None, folder: JobFolder, params: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        tracker: Tracker | None,
+        folder: JobFolder,
+        params: Mapping[str, Any],
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
         self._tracker = tracker
         self._folder = folder
         self._params = params
+        self._tags = tags or {}
         state = read_json(folder.tracking) or {}
         self.run_id = str(state["run_id"]) if state.get("run_id") else None
         self._sent_step = int(str(state.get("sent_step", -1)))
@@ -122,6 +133,8 @@ class RunFollower:
         self._is_open = True
         self._remember()
         self._tracker.log_params(self._params)
+        if self._tags:
+            self._tracker.set_tags(self._tags)
 
     def _send_new_lines(self) -> None:
         assert self._tracker is not None

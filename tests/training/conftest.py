@@ -22,12 +22,13 @@ def dataset(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def planned(base_model, dataset, tmp_path_factory):
-    """Makes a job folder with its plan."""
+def planned(request, dataset, tmp_path_factory):
+    """Makes a job folder with its plan; over the tiny base model, which is made only where it is needed."""
     root = tmp_path_factory.mktemp("jobs")
 
-    def plan(name: str, recipe: str = "demo-lora", base: Path = base_model, data: Path = dataset, **numbers):
+    def plan(name: str, recipe: str = "demo-lora", base: Path | None = None, data: Path = dataset, **numbers):
         folder = JobFolder(root / name)
+        base = base or request.getfixturevalue("base_model")
         changes = {"batch_size": 16, "num_epochs": 2, "warmup_steps": 2, "logging_steps": 1, "save_steps": 4}
         changes = {**load_recipe(recipe).model_dump(), **changes, "eval_steps": 8, **numbers}
         made = TrainingPlan(

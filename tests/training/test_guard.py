@@ -3,6 +3,7 @@
 import json
 import math
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -54,12 +55,10 @@ def plan_of(folder) -> TrainingPlan:
     return TrainingPlan.model_validate_json(folder.plan.read_text())
 
 
-def test_a_batch_is_traced_to_its_rows_also_where_they_are_packed(planned):
+def test_a_batch_is_traced_to_its_rows_also_where_they_are_packed(planned, tmp_path):
     from training.conversations import read_conversations, tokenize_rows, training_template
 
-    plan, tokenizer = plan_of(planned("rows")), make_tokenizer()
-    from pathlib import Path
-
+    plan, tokenizer = plan_of(planned("rows", base=tmp_path)), make_tokenizer()
     conversations = read_conversations(Path(plan.dataset_path) / "train.parquet")
     rows = tokenize_rows(tokenizer, training_template(tokenizer), conversations, 512).input_ids
     padded = [*rows[7], 0, 0, 0]

@@ -28,8 +28,8 @@ def test_memory_that_runs_out_is_told_from_other_errors():
     assert is_memory_shortage(caught.value)
 
 
-def test_the_first_shortage_asks_for_a_restart_and_the_second_is_final(planned):
-    folder = planned("short")
+def test_the_first_shortage_asks_for_a_restart_and_the_second_is_final(planned, tmp_path):
+    folder = planned("short", base=tmp_path)
     plan = TrainingPlan.model_validate_json(folder.plan.read_text())
     first = shortage_error(plan, folder, MemoryError())
     assert isinstance(first, RestartNeededError)

@@ -17,6 +17,7 @@ class Recorder:
         self.steps: list[tuple[int, float]] = []
         self.params: list[dict[str, object]] = []
         self.artifacts: list[str] = []
+        self.tags: dict[str, str] = {}
         self.status: str | None = None
 
     def start(self) -> str:
@@ -27,6 +28,9 @@ class Recorder:
 
     def log_params(self, params) -> None:
         self.params.append(dict(params))
+
+    def set_tags(self, tags) -> None:
+        self.tags = dict(tags)
 
     def log_metrics(self, step, metrics, timestamp=None) -> None:
         self.steps.append((step, metrics.get("loss", metrics.get("eval_loss"))))
@@ -47,12 +51,13 @@ def write_lines(folder, *lines):
 
 def test_every_line_is_sent_once_in_order(tmp_path):
     folder, tracker = JobFolder(tmp_path), Recorder()
-    follower = RunFollower(tracker, folder, {"lora_rank": 8})
+    follower = RunFollower(tracker, folder, {"lora_rank": 8}, {"tuneway.torch": "2.13"})
     follower.start()
     write_lines(folder, {"step": 1, "loss": 3.0}, {"step": 2, "loss": 2.0}, {"step": 2, "eval_loss": 2.5})
     follower.finish("FINISHED", {tmp_path / "curve.png": "plots"})
     assert tracker.steps == [(1, 3.0), (2, 2.0), (2, 2.5)]
     assert tracker.params == [{"lora_rank": 8}]
+    assert tracker.tags == {"tuneway.torch": "2.13"}
     assert (tracker.artifacts, tracker.status) == (["curve.png"], "FINISHED")
 
 
