@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.answers import print_json, told
 from cli.texts import translate
 from contracts.enums import JobState
-from contracts.errors import TunewayError
-from settings import Settings, language, load_settings
+from settings import language
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -55,10 +53,11 @@ def list_all(
     """Every job, newest first."""
     from stages.jobs import list_jobs
 
-    with _told(as_json) as (screen, settings):
+    with told(as_json) as (screen, services):
+        settings = services.settings
         listings = list_jobs(settings, {JobState.QUEUED, JobState.RUNNING} if running else None)
         if as_json:
-            _print_json([{"name": job.name, **job.view.model_dump(mode="json")} for job in listings])
+            print_json([{"name": job.name, **job.view.model_dump(mode="json")} for job in listings])
         elif listings:
             _show_list(listings, screen)
         else:
@@ -70,10 +69,11 @@ def show(job: Job, as_json: AsJson = False) -> None:
     """One job with its checkpoints."""
     from stages.jobs import describe_job, find_job
 
-    with _told(as_json) as (screen, settings):
+    with told(as_json) as (screen, services):
+        settings = services.settings
         detail = describe_job(find_job(job, settings), settings)
         if as_json:
-            _print_json(detail.model_dump(mode="json"))
+            print_json(detail.model_dump(mode="json"))
         else:
             _show_detail(detail, screen)
 
@@ -91,13 +91,14 @@ def logs(
     from stages.jobs import find_job
     from storage.job_state import job_view
 
-    with _told(as_json) as (screen, settings):
+    with told(as_json) as (screen, services):
+        settings = services.settings
         folder = find_job(job, settings)
         number = attempt or job_view(folder).attempt
         path = folder.attempt(number).log
         text, offset = log_files.last_lines(path, lines) if path.exists() else ("", 0)
         if as_json:
-            _print_json({"job_key": folder.root.name, "attempt": number, "path": str(path), "lines": text.splitlines()})
+            print_json({"job_key": folder.root.name, "attempt": number, "path": str(path), "lines": text.splitlines()})
             return
         sys.stdout.write(text)
         sys.stdout.flush()
@@ -113,14 +114,15 @@ def stop(job: Job, as_json: AsJson = False) -> None:
     from stages.jobs import find_job, stop_job
     from storage.job_state import job_view
 
-    with _told(as_json) as (screen, settings):
+    with told(as_json) as (screen, services):
+        settings = services.settings
         folder = find_job(job, settings)
         key, before = folder.root.name, job_view(folder)
         screen.busy("job.stopping", job=key)
         view, step = stop_job(folder, settings)
         screen.idle()
         if as_json:
-            _print_json(
+            print_json(
                 {**view.model_dump(mode="json"), "checkpoint_step": step, "was_running": before.finished_at is None}
             )
         elif before.state.is_final:
@@ -142,33 +144,19 @@ def resume(
     from stages.jobs import find_job, resume_job
     from training.checkpoints import newest_saved_step
 
-    with _told(as_json) as (screen, settings):
+    with told(as_json) as (screen, services):
+        settings = services.settings
         folder = find_job(job, settings)
         view = resume_job(folder, checkpoint, settings)
         step = newest_saved_step(folder.checkpoints)
         if as_json:
-            _print_json({**view.model_dump(mode="json"), "checkpoint_step": step})
+            print_json({**view.model_dump(mode="json"), "checkpoint_step": step})
             return
         if step is None:
             screen.done("job.resumed_anew", job=view.job_key, attempt=view.attempt)
         else:
             screen.done("job.resumed", job=view.job_key, attempt=view.attempt, step=step)
         screen.say("job.follow_with", job=view.job_key)
-
-
-@contextmanager
-def _told(as_json: bool) -> Iterator[tuple[Screen, Settings]]:
-    """A refusal in its four parts on stderr, with --json also as a record on stdout; no traceback."""
-    from cli.screen import exit_code_of, make_screen
-
-    with make_screen() as screen:
-        try:
-            yield screen, load_settings()
-        except TunewayError as error:
-            screen.show_error(error)
-            if as_json:
-                _print_json({"error": error.as_record()})
-            raise typer.Exit(exit_code_of(error)) from None
 
 
 def _until_ended(exit_file: Path) -> Callable[[], bool]:
@@ -304,7 +292,3 @@ def _table(screen: Screen, *columns: str) -> Table:
     for column in columns:
         table.add_column(screen.text(f"job.{column}"), overflow="fold")
     return table
-
-
-def _print_json(value: Any) -> None:
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=1) + "\n")

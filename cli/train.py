@@ -127,6 +127,33 @@ def plan(
             show_plan(found, screen)
 
 
+@app.command(help=_help("help_replay"))
+def replay(job: Annotated[str, typer.Argument(metavar="JOB", help=_help("arg_job"))], as_json: AsJson = False) -> None:
+    """A finished job once more; exit code 1 where it comes out another."""
+    from cli.run_stage import only_the_result_on_stdout
+    from stages.jobs import find_job
+    from stages.replay import replay as replay_job
+
+    with told(as_json) as (screen, services):
+        folder = find_job(job, services.settings)
+        screen.say("train.replaying", job=folder.root.name)
+        with only_the_result_on_stdout() as out:
+            report = replay_job(folder, services)
+            if as_json:
+                out.write(report.model_dump_json(indent=1) + "\n")
+        for part in report.environment:
+            screen.warn("train.replay_environment", name=part.name, before=part.before, after=part.after)
+        if report.identical:
+            screen.done("train.replay_identical", job=report.replay_key, values=report.compared_values)
+            return
+        first = report.first_difference
+        if first is None:
+            screen.warn("train.replay_weights", job=report.replay_key)
+        else:
+            screen.warn("train.replay_differs", job=report.replay_key, **first.model_dump())
+    raise typer.Exit(1)
+
+
 @app.command(help=_help("help_export"))
 def export(
     recipe: RecipeName,

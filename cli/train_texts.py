@@ -85,6 +85,28 @@ TRAIN_TEXTS: dict[str, tuple[str, str]] = {
         "레시피를 Axolotl 또는 LLaMA-Factory의 설정으로 씁니다.",
         "Write a recipe as the configuration of Axolotl or LLaMA-Factory.",
     ),
+    "train.help_replay": (
+        "끝난 작업을 똑같이 다시 실행하고, 결과가 같은지 또는 처음 달라지는 곳을 알려 줍니다.",
+        "Run a finished job again; tell whether it comes out identical, or where it first differs.",
+    ),
+    "train.arg_job": ("작업 이름, 번호, 또는 키 (예: train-17)", "A job's name, number or key (train-17)"),
+    "train.replaying": ("{job}: 같은 입력으로 다시 실행합니다", "{job}: running again from the same inputs"),
+    "train.replay_identical": (
+        "{job}: 가중치와 기록된 값 {values:,}개가 모두 같습니다",
+        "{job}: identical, weights and {values:,} logged values",
+    ),
+    "train.replay_differs": (
+        "{job}: {step:,}스텝의 {metric}부터 다릅니다 (이전 {before}, 지금 {after})",
+        "{job}: first differs at step {step:,} in {metric} (before {before}, now {after})",
+    ),
+    "train.replay_weights": (
+        "{job}: 기록된 값은 모두 같지만 가중치가 다릅니다",
+        "{job}: every logged value is the same, but the weights differ",
+    ),
+    "train.replay_environment": (
+        "환경이 다릅니다: {name} (이전 {before}, 지금 {after})",
+        "The environment differs: {name} (before {before}, now {after})",
+    ),
     "train.help_recipes": ("레시피 목록을 보여 줍니다.", "List the recipes."),
     "train.help_preferences": (
         "선호 쌍(DPO용)으로 데이터셋 버전을 만듭니다: 파일 또는 A/B 시험의 평점에서.",

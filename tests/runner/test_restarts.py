@@ -2,6 +2,7 @@
 
 import json
 import signal
+import subprocess
 import sys
 
 import pytest
@@ -14,6 +15,7 @@ from storage.files import write_json_atomically
 from storage.job_folder import JobFolder
 from storage.job_state import job_view
 from tests.conftest import free_port
+from tests.runner.conftest import submission
 from tests.training.tiny_model import make_base_model, tiny_request
 from training.metrics import read_metrics
 
@@ -49,9 +51,9 @@ def launched(services, base_model, monkeypatch):
 
     def launch(name: str, rows: int) -> JobFolder:
         changes = {"hyperparameters": {"batch_size": 16, "num_epochs": 1}}
-        submission = create_job(tiny_request(services, base_model, name, **changes), services)
-        folder = JobFolder(services.settings.jobs_dir / submission.job_key)
-        write_json_atomically(folder.submission, submission.model_dump(mode="json"))
+        made = create_job(tiny_request(services, base_model, name, **changes), services)
+        folder = JobFolder(services.settings.jobs_dir / made.job_key)
+        write_json_atomically(folder.submission, made.model_dump(mode="json"))
         code = FULL_MEMORY.format(rows=rows)
         monkeypatch.setattr(launcher, "command_of", lambda *_: [sys.executable, "-c", code, str(folder.root), "1"])
         assert launcher.main([str(folder.root), "1"]) == 0
@@ -89,3 +91,18 @@ def test_memory_that_runs_out_again_fails_the_job_with_what_to_do_before_its_fir
     assert "also with a smaller micro-batch" in str(view.error["what"])
     assert "tuneway train plan" in str(view.error["next_step"])
     assert first_losses(folder) == []
+
+
+def test_of_two_launchers_of_one_attempt_only_one_starts_the_job(tmp_path):
+    folder = JobFolder(tmp_path / "train-1")
+    write_json_atomically(folder.submission, submission().model_dump(mode="json"))
+    job = f"echo started >> {folder.root}/starts; sleep 3; echo '{{}}' > {folder.result}"
+    script = (
+        "import sys; from runner import launcher; "
+        f"launcher.command_of = lambda *_: ['sh', '-c', {job!r}]; "
+        "raise SystemExit(launcher.main(sys.argv[1:]))"
+    )
+    racers = [subprocess.Popen([sys.executable, "-c", script, str(folder.root), "1"]) for _ in range(2)]
+    assert [racer.wait(60) for racer in racers] == [0, 0]
+    assert (folder.root / "starts").read_text() == "started\n"
+    assert job_view(folder).state is JobState.SUCCEEDED

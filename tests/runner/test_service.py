@@ -424,3 +424,22 @@ def test_the_rows_of_checkpoints_follow_the_folder_while_the_job_runs(service, s
     shutil.rmtree(folder.checkpoints / "checkpoint-25")
     service.make_pass()
     assert rows() == [("checkpoint-50", 50, {"loss": 1.5})]
+
+
+def test_a_machine_that_started_anew_leaves_the_attempt_lost_and_its_cards_free(service, services):
+    service.submit(submission())
+    folder = service.folder("train-1")
+    with services.unit_of_work() as uow:
+        uow.leases.acquire("train-1#1", 1, host_name(), 2)
+    # this very process number is alive, but it belongs to the time before the restart
+    before = {**identity_of(os.getpid()), "boot_id": "the machine before its restart"}
+    write_json_atomically(folder.attempt(1).launcher, {**before, "gpu_ids": [0]})
+    service.make_pass()
+    service.make_pass()
+    view = service.view("train-1")
+    assert view.state is JobState.LOST
+    assert view.error is not None
+    assert view.error["retryable"]
+    with services.unit_of_work() as uow:
+        assert uow.leases.all() == []
+    assert service.submit(submission(attempt=2)).state is JobState.QUEUED
