@@ -88,7 +88,7 @@ class GuardedSteps:
         return norm
 
     def _judge(self, model: Any, norm: Any) -> None:
-        loss, norm_value = self._over_processes(sum(self._step_losses)), float(norm)
+        loss, norm_value = self._over_processes(sum(self._step_losses)), _norm_of(norm)
         inputs, self._step_losses, self._step_inputs = self._step_inputs, [], []
         step = self.state.global_step + 1
         history = self._guard_run.history
@@ -138,6 +138,8 @@ class GuardedSteps:
                 alone = {name: value[index : index + 1] for name, value in batch.items() if hasattr(value, "shape")}
                 found.append((self._loss_of(model, alone), alone["input_ids"][0].tolist()))
         found = [entry for part in self._gathered(found) for entry in part]
+        if not found:
+            return "not told apart where pairs of answers are learnt"
         found.sort(key=lambda entry: (math.isfinite(entry[0]), -entry[0] if math.isfinite(entry[0]) else 0.0))
         shown = found[:SHOWN_SAMPLES]
         rows = rows_within([tokens for _, tokens in shown], self._guard_plan, self.processing_class)
@@ -164,6 +166,13 @@ class GuardedSteps:
         parts: list[list[Any]] = [[] for _ in range(distributed.get_world_size())]
         distributed.all_gather_object(parts, found)
         return parts
+
+
+def _norm_of(norm: Any) -> float:
+    """The gradient's norm; zero where DeepSpeed keeps it to itself, and a sharded one put together."""
+    if norm is None:
+        return 0.0
+    return float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm)
 
 
 def rows_within(batches: list[list[int]], plan: TrainingPlan, tokenizer: Any) -> list[str]:

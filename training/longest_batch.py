@@ -7,6 +7,7 @@ those it would have had.
 
 from __future__ import annotations
 
+import copy
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ class LongestBatchFirst:
     data_collator: Any
     optimizer: Any
     _tried_longest = False
+    _metrics: Any
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Any:
         """As the trainer's, after the longest batch has been tried once."""
@@ -46,6 +48,7 @@ class LongestBatchFirst:
         chosen = longest[: self.args.per_device_train_batch_size]
         batch = self.data_collator([self.train_dataset[index] for index in chosen])
         before = _random_state()
+        logged = copy.deepcopy(getattr(self, "_metrics", None))  # what TRL's trainers collect for their next log line
         room = self._room_for_optimizer(model)
         try:
             count = self._get_num_items_in_batch([batch], self.args.device)  # type: ignore[attr-defined]
@@ -54,6 +57,8 @@ class LongestBatchFirst:
             del room
             model.zero_grad()
             _restore(before)
+            if logged is not None:
+                self._metrics = logged
         log.info("the longest batch fits: %d rows, %d tokens at most", len(chosen), lengths[longest[0]])
 
     def _room_for_optimizer(self, model: Any) -> Any:
