@@ -13,13 +13,17 @@ from contracts.enums import DatasetStatus, ExperimentStatus, JobStatus, ModelSta
 from contracts.errors import ConflictError, NotFoundError
 from contracts.experiment_results import ExperimentResults
 from contracts.experiments import ABExperiment
-from contracts.jobs import FinetuningJob
+from contracts.jobs import FinetuningJob, JobView
 from contracts.models import ArmEndpoint, ModelVersion
 from contracts.pipeline import PipelineRun
 from database.unit_of_work import UnitOfWork
 from serving_api.problems import Problem, UnauthorizedError
 from settings import SecretName, read_secret
+from stages.jobs import find_job
+from stages.jobs import resume_job as resume_ended_job
+from stages.jobs import stop_job as stop_running_job
 from stages.services import Services
+from storage.job_folder import JobFolder
 
 T = TypeVar("T")
 
@@ -30,6 +34,20 @@ class Page(BaseModel, Generic[T]):
     items: list[T]
     skip: int
     limit: int
+
+
+class ResumeRequest(BaseModel):
+    """From where a job goes on."""
+
+    checkpoint: str | None = None
+    """`checkpoint-500`; None takes the last one."""
+
+
+class JobStopped(BaseModel):
+    """How a job ended, and the step from which it can go on; None where no checkpoint was saved."""
+
+    job: JobView
+    checkpoint_step: int | None
 
 
 class ModelDetails(BaseModel):
@@ -104,6 +122,32 @@ def get_job(services: ServicesParameter, job_id: int) -> FinetuningJob:
     """One fine-tuning job with its progress and report."""
     with services.unit_of_work() as uow:
         return uow.jobs.get(job_id)
+
+
+@router.post("/finetuning/jobs/{job_id}/stop", responses=_errors(404, 507))
+def stop_job(services: ServicesParameter, job_id: int) -> JobStopped:
+    """Stop a job and wait until its checkpoint is saved, 45 s at most. Stopping it again changes nothing."""
+    folder = _job_folder(services, job_id)
+    view, step = stop_running_job(folder, services.settings)
+    with services.unit_of_work() as uow:
+        uow.audit.append("admin", "job.stopped", f"job/{job_id}")
+    return JobStopped(job=view, checkpoint_step=step)
+
+
+@router.post("/finetuning/jobs/{job_id}/resume", responses=_errors(404, 409))
+def resume_job(services: ServicesParameter, job_id: int, request: ResumeRequest | None = None) -> JobView:
+    """Start the job's next attempt from its last checkpoint, or from the one that is named."""
+    folder = _job_folder(services, job_id)
+    view = resume_ended_job(folder, None if request is None else request.checkpoint, services.settings)
+    with services.unit_of_work() as uow:
+        uow.audit.append("admin", "job.resumed", f"job/{job_id}")
+    return view
+
+
+def _job_folder(services: Services, job_id: int) -> JobFolder:
+    with services.unit_of_work() as uow:
+        uow.jobs.get(job_id)
+    return find_job(f"train-{job_id}", services.settings)
 
 
 @router.get("/models")

@@ -4,7 +4,9 @@ import httpx
 import pytest
 
 from contracts.enums import Arm, StageName
+from contracts.training import TrainRequest
 from tests.serving_api.running import ADMIN_TOKEN, add_model, running_service, start_experiment
+from tests.stages.test_jobs import make_job, save
 
 pytestmark = pytest.mark.slow
 
@@ -51,7 +53,7 @@ def test_every_admin_path_refuses_a_call_without_the_token(admin):
     for path in paths:
         concrete = path.replace("{dataset_id}", "1").replace("{job_id}", "1").replace("{model_id}", "1")
         concrete = concrete.replace("{experiment_id}", "1").replace("{run_id}", "r").removeprefix("/api/v1/admin")
-        method = "POST" if concrete.endswith("/stop") else "GET"
+        method = "POST" if concrete.endswith(("/stop", "/resume")) else "GET"
         for headers in ({}, {"Authorization": "Bearer wrong"}):
             response = httpx.request(method, f"{admin.base_url}{concrete.lstrip('/')}", headers=headers)
             assert response.status_code == 401, path
@@ -113,3 +115,22 @@ def test_a_pipeline_run_is_found_by_airflows_id(admin, services):
     assert by_id["run_id"] == run_id
     assert by_id["stages"][0]["stage"] == "train"
     assert admin.get("pipeline-runs/latest").json() == by_id
+
+
+def test_a_job_is_stopped_and_what_cannot_go_on_says_why(admin, services):
+    with services.unit_of_work() as uow:
+        dataset = uow.datasets.add(
+            name="tiny", content_hash="0" * 64, file_path="/d", total_samples=1, train_samples=1, val_samples=0,
+            test_samples=0, removed={}, masked={}, quality_score=1.0, categories={},
+        )  # fmt: skip
+        request = TrainRequest(job_name="tiny", dataset_id=dataset.dataset_id, base_model="demo-base")
+        job_id = uow.jobs.create(request, hyperparameters={}, base_model_path="/m")
+    assert admin.post(f"finetuning/jobs/{job_id + 1}/stop").status_code == 404
+    assert admin.post(f"finetuning/jobs/{job_id}/stop").status_code == 404  # never handed over
+    save(make_job(services.settings, job_id, "tiny", "failed"), 25)
+    stopped = admin.post(f"finetuning/jobs/{job_id}/stop").json()
+    assert (stopped["job"]["state"], stopped["checkpoint_step"]) == ("failed", 25)
+    wrong = admin.post(f"finetuning/jobs/{job_id}/resume", json={"checkpoint": "../etc"})
+    assert wrong.status_code == 422
+    assert wrong.json()["allowed"] == "checkpoint-25"
+    assert admin.post(f"finetuning/jobs/{job_id}/resume").status_code in {404, 503}  # no runner here
