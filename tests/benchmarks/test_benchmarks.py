@@ -83,3 +83,11 @@ def test_the_memory_foretold_is_within_a_tenth_of_what_was_counted():
     assert result["largest_error"] <= 0.1
     assert all(run["counted_mb"] > 10 for run in result["runs"])
     assert row.count("|") == 12
+
+
+@pytest.mark.slow
+def test_what_watching_costs_is_counted_in_every_thread_that_watches():
+    result, _ = run_tiny("training_tracking")
+
+    assert {"progress", "run-follower"} <= set(result["threads_cpu_seconds"])
+    assert result["step_cpu_ms"] > result["tracking_cpu_ms_per_step"] > 0
