@@ -176,6 +176,8 @@ def _show_list(listings: list[JobListing], screen: Screen) -> None:
     for job in listings:
         view = job.view
         told = _progress(view, screen)
+        if view.place is not None:
+            told["step"] = screen.text("job.place_short", position=view.place.position, waiting=view.place.waiting)
         table.add_row(
             view.job_key,
             job.name,

@@ -36,6 +36,7 @@ JOB_TEXTS: dict[str, tuple[str, str]] = {
         "{waiting}개 중 {position}번째, 시작 예상 {start} ({reason})",
         "{position} of {waiting}, start {start} ({reason})",
     ),
+    "job.place_short": ("대기 {position}/{waiting}", "waits {position}/{waiting}"),
     "job.start_unknown": ("알 수 없음", "not known"),
     "job.waits_cards": ("빈 GPU 부족", "too few GPUs are free"),
     "job.waits_turn": ("앞 작업을 위해 비워 둠", "GPUs are kept for a job before it"),

@@ -4,10 +4,12 @@ import pytest
 
 from contracts.errors import CapacityError
 from contracts.fitting import FitVerdict, MemoryPart
+from contracts.training import TrainingReport
 from settings import load_settings
 from stages.plan_training import capacity_of, check_memory, plan_training
 from stages.services import open_services
 from stages.train import check_request, create_job
+from tests.stages.finished_job import _report
 from tests.training.tiny_model import make_base_model, tiny_request
 from training.recipe import load_recipe
 
@@ -43,6 +45,32 @@ def test_a_plan_tells_memory_disk_and_time_of_a_dataset_version(services, base_m
     assert (plan.time.source, plan.time.steps) == ("model", 96)
     with services.unit_of_work() as uow:
         assert uow.jobs.newest() == []
+
+
+@pytest.mark.slow
+def test_earlier_jobs_of_the_same_model_method_and_gpus_say_how_fast_it_goes(services, base_model, tmp_path):
+    request = tiny_request(services, base_model)
+
+    def finish(name, speed, num_gpus):
+        earlier = request.model_copy(update={"job_name": name})
+        with services.unit_of_work() as uow:
+            job_id = uow.jobs.create(
+                earlier, hyperparameters={"num_gpus": num_gpus}, base_model_path=str(base_model.resolve())
+            )
+            report = _report(job_id, request.dataset_id, earlier, base_model, tmp_path)
+            uow.jobs.complete(job_id, TrainingReport.model_validate({**report, "tokens_per_second": speed}))
+
+    finish("one", 500.0, 1)
+    finish("two", 600.0, 1)
+    finish("on-two-cards", 9000.0, 2)
+    plan = plan_training(request.recipe, services, base_model="tiny", dataset_id=request.dataset_id)
+    assert plan.time is not None
+    assert (plan.time.source, plan.time.based_on, plan.time.tokens_per_second) == ("measured", 2, 600.0)
+    assert plan.time.high_seconds > plan.time.seconds > plan.time.low_seconds
+
+    job = create_job(request, services)
+    assert job.expected_seconds is not None
+    assert 0 < job.expected_seconds < 3600
 
 
 @pytest.mark.slow
