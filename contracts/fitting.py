@@ -6,6 +6,7 @@ from pydantic import Field
 
 from contracts.enums import Method
 from contracts.record import Record
+from contracts.training import BASE_MODEL_PATTERN, NAME_PATTERN, Hyperparameters
 
 
 class FitVerdict(StrEnum):
@@ -114,6 +115,17 @@ class TimeEstimate(Record):
     source: str
     """measured: from `based_on` earlier jobs; model: from floating-point operations and an assumed utilisation."""
     based_on: int = 0
+
+
+class PlanRequest(Record):
+    """A training that somebody thinks of: nothing is started."""
+
+    recipe: str = Field(pattern=NAME_PATTERN)
+    base_model: str = Field(pattern=BASE_MODEL_PATTERN)
+    method: Method | None = None
+    """None: the recipe's."""
+    hyperparameters: Hyperparameters = Hyperparameters()
+    num_gpus: int = Field(default=1, ge=1, le=8)
 
 
 class FitPlan(Record):

@@ -13,6 +13,7 @@ from contracts.enums import DatasetStatus, ExperimentStatus, JobStatus, ModelSta
 from contracts.errors import ConflictError, NotFoundError
 from contracts.experiment_results import ExperimentResults
 from contracts.experiments import ABExperiment
+from contracts.fitting import FitPlan, PlanRequest
 from contracts.jobs import FinetuningJob, JobView
 from contracts.models import ArmEndpoint, ModelVersion
 from contracts.pipeline import PipelineRun
@@ -22,6 +23,7 @@ from settings import SecretName, read_secret
 from stages.jobs import find_job
 from stages.jobs import resume_job as resume_ended_job
 from stages.jobs import stop_job as stop_running_job
+from stages.plan_training import plan_training
 from stages.services import Services
 from storage.job_folder import JobFolder
 
@@ -142,6 +144,19 @@ def resume_job(services: ServicesParameter, job_id: int, request: ResumeRequest 
     with services.unit_of_work() as uow:
         uow.audit.append("admin", "job.resumed", f"job/{job_id}")
     return view
+
+
+@router.post("/finetuning/plan", responses=_errors(422))
+def plan_job(services: ServicesParameter, request: PlanRequest) -> FitPlan:
+    """Memory and disk that a training will need, the verdict, and the nearest setting that fits. Starts nothing."""
+    return plan_training(
+        request.recipe,
+        services,
+        base_model=request.base_model,
+        method=request.method,
+        hyperparameters=request.hyperparameters,
+        num_gpus=request.num_gpus,
+    )
 
 
 def _job_folder(services: Services, job_id: int) -> JobFolder:

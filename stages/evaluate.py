@@ -55,11 +55,11 @@ def create_job(request: EvaluateRequest, services: Services) -> JobSubmission:
     job, report, dataset = _subject(request, services)
     suites = list(_suites(request, dataset, services))
     _require_different_names(suites)
-    if request.num_gpus > services.settings.gpu_slots:
+    if request.num_gpus > services.settings.job_slots:
         raise InvalidRequestError(
-            "The request asks for more GPUs than there are",
+            "The request asks for more GPUs than there are for jobs",
             value=request.num_gpus,
-            allowed=f"1 to {services.settings.gpu_slots} (setting TUNEWAY_GPU_SLOTS)",
+            allowed=f"1 to {services.settings.job_slots} (settings TUNEWAY_GPU_SLOTS, TUNEWAY_SERVING_GPUS)",
             next_step="lower num_gpus",
         )
     resolved = request.model_copy(

@@ -1,12 +1,18 @@
 """The admin API."""
 
+import json
+import subprocess
+import sys
+
 import httpx
 import pytest
 
 from contracts.enums import Arm, StageName
 from contracts.training import TrainRequest
+from tests.conftest import REPOSITORY_ROOT
 from tests.serving_api.running import ADMIN_TOKEN, add_model, running_service, start_experiment
 from tests.stages.test_jobs import make_job, save
+from tests.training.fitting.qwen3 import QWEN3
 
 pytestmark = pytest.mark.slow
 
@@ -53,7 +59,7 @@ def test_every_admin_path_refuses_a_call_without_the_token(admin):
     for path in paths:
         concrete = path.replace("{dataset_id}", "1").replace("{job_id}", "1").replace("{model_id}", "1")
         concrete = concrete.replace("{experiment_id}", "1").replace("{run_id}", "r").removeprefix("/api/v1/admin")
-        method = "POST" if concrete.endswith(("/stop", "/resume")) else "GET"
+        method = "POST" if concrete.endswith(("/stop", "/resume", "/plan")) else "GET"
         for headers in ({}, {"Authorization": "Bearer wrong"}):
             response = httpx.request(method, f"{admin.base_url}{concrete.lstrip('/')}", headers=headers)
             assert response.status_code == 401, path
@@ -134,3 +140,21 @@ def test_a_job_is_stopped_and_what_cannot_go_on_says_why(admin, services):
     assert wrong.status_code == 422
     assert wrong.json()["allowed"] == "checkpoint-25"
     assert admin.post(f"finetuning/jobs/{job_id}/resume").status_code in {404, 503}  # no runner here
+
+
+def test_a_training_is_planned_without_being_started_and_without_torch(admin, services):
+    folder = services.settings.models_dir / "base" / "shape-only"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps({**QWEN3["0.6B"], "architectures": ["Qwen3ForCausalLM"]}))
+    (folder / "tokenizer.json").write_text("{}")
+    header = json.dumps({}).encode()
+    (folder / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    wanted = {"recipe": "demo-lora", "base_model": "shape-only"}
+    plan = admin.post("finetuning/plan", json=wanted).json()
+    assert plan["memory"]["parts"]["weights"] > 2_000_000_000  # 0.6 billion in float32
+    assert plan["verdict"] in {"fits", "tight", "too_large"}
+    unknown = admin.post("finetuning/plan", json={**wanted, "recipe": "demo-lorra"})
+    assert unknown.status_code == 422
+    assert "did you mean demo-lora?" in unknown.json()["next_step"]
+    code = "import sys, serving_api.admin, training.fitting.setup, training.methods.qlora; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=REPOSITORY_ROOT)
