@@ -7,6 +7,9 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from contracts.enums import Method
+from contracts.fitting import FitPlan, FitVerdict
+
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
@@ -101,3 +104,27 @@ def test_a_request_file_with_a_wrong_field_is_refused_by_its_name(run, tmp_path)
     ended = run("plan", str(request))
     assert ended.returncode == 2
     assert "num_gpu" in ended.stderr
+
+
+def test_a_request_file_is_planned_as_it_would_be_trained(run, tmp_path, monkeypatch):
+    asked = {}
+
+    def plan(recipe, _services, **values):
+        asked.update(values, recipe=recipe)
+        return FitPlan(
+            recipe=recipe, base_model=values["base_model"], method=Method.LORA, device="gpu", num_gpus=2, batch_size=4,
+            gradient_accumulation_steps=1, sequence_tokens=512, memory=None, capacity_bytes=None,
+            capacity_source="nobody knows", verdict=FitVerdict.UNKNOWN,
+        )  # fmt: skip
+
+    monkeypatch.setattr("stages.plan_training.plan_training", plan)
+    request = tmp_path / "request.json"
+    request.write_text(
+        json.dumps(
+            {"job_name": "a", "dataset_id": 7, "base_model": "b", "num_gpus": 2, "hyperparameters": {"batch_size": 4}}
+        )
+    )
+    assert json.loads(run("plan", str(request), "--json").stdout)["verdict"] == "unknown"
+    assert (asked["recipe"], asked["dataset_id"], asked["num_gpus"]) == ("demo-lora", 7, 2)
+    assert asked["hyperparameters"].batch_size == 4
+    assert "Whether it fits into memory is not known" in run("plan", str(request)).stdout
