@@ -2,6 +2,7 @@
 
 import json
 from subprocess import CompletedProcess
+from typing import Any
 
 import pytest
 import yaml
@@ -107,7 +108,7 @@ def test_a_request_file_with_a_wrong_field_is_refused_by_its_name(run, tmp_path)
 
 
 def test_a_request_file_is_planned_as_it_would_be_trained(run, tmp_path, monkeypatch):
-    asked = {}
+    asked: dict[str, Any] = {}
 
     def plan(recipe, _services, **values):
         asked.update(values, recipe=recipe)
