@@ -3,7 +3,8 @@
     python -m benchmarks.personal_data                 3,000 sentences a kind, tuned and held-out ones
     python -m benchmarks.personal_data --held-out      held-out sentences and letters only
 
-The letters are a third set: complaints, transcripts, tables, forms, chats and scans by another hand, with several values each.
+The letters are a third set: complaints, transcripts, tables, forms, chats and scans by another hand, with several values each. The
+later ones were written when the misses in these had been mended, and are tuned on by nobody.
 Recall counts a value as found when it is covered with its own kind. The rate of falsely masked rows is that of sentences
 whose numbers are no personal data. Presidio is asked for every kind it knows and its find counts under any name.
 """
@@ -119,13 +120,13 @@ def precision(find: Find, found_negatives: Sequence[Sample], kind_samples: Seque
     return right / max(1, right + wrong)
 
 
-def letters_found(find: Find, of_each: int, seed: int) -> dict[str, dict[str, float]]:
+def letters_found(find: Find, of_each: int, seed: int, *, later: bool = False) -> dict[str, dict[str, float]]:
     """Recall and precision by kind over the letters; what is found and was not planted counts as wrong."""
     planted: Counter[Kind] = Counter()
     covered: Counter[Kind] = Counter()
     right: Counter[Kind | None] = Counter()
     wrong: Counter[Kind | None] = Counter()
-    for letter in letters(of_each, seed):
+    for letter in letters(of_each, seed, later=later):
         found = find(letter.text)
         for value in letter.planted:
             end = value.end if value.kind is not Kind.ADDRESS else (value.start + value.end) // 2
@@ -205,22 +206,24 @@ def main() -> None:
         measured[name] = {"kinds": kinds, "false_rows": round(share, 5), "by_look": ours, "presidio_by_look": theirs}
         rows.append((name, "falsely masked rows", f"{share:.3%}", "", f"{sum(theirs.values()) / len(theirs):.1%}"))
     of_each = 2 if chosen.tiny else 100
-    in_letters = letters_found(find_with_patterns, of_each, chosen.seed)
-    presidio_in_letters = letters_found(presidio, max(1, of_each // 5), chosen.seed)
-    rows += [
-        ("letters", kind.value, *in_letters[kind.code].values(), presidio_in_letters[kind.code]["recall"])
-        for kind in MAKERS
-    ]
-    quiet_letters = list(look_alikes(of_each, chosen.seed))
-    share = sum(bool(find_with_patterns(letter.text)) for letter in quiet_letters) / len(quiet_letters)
-    presidio_share = sum(bool(presidio(letter.text)) for letter in quiet_letters) / len(quiet_letters)
-    rows.append(("letters", "falsely masked rows", f"{share:.3%}", "", f"{presidio_share:.1%}"))
-    measured["letters"] = {
-        "kinds": in_letters,
-        "presidio_recall": {kind: one["recall"] for kind, one in presidio_in_letters.items()},
-        "false_rows": round(share, 5),
-        "presidio_false_rows": round(presidio_share, 5),
-    }
+    for later in (False, True):
+        name = "later letters" if later else "letters"
+        ours_in_letters = letters_found(find_with_patterns, of_each, chosen.seed, later=later)
+        theirs_in_letters = letters_found(presidio, max(1, of_each // 5), chosen.seed, later=later)
+        rows += [
+            (name, kind.value, *ours_in_letters[kind.code].values(), theirs_in_letters[kind.code]["recall"])
+            for kind in MAKERS
+        ]
+        quiet_letters = list(look_alikes(of_each, chosen.seed, later=later))
+        share = sum(bool(find_with_patterns(letter.text)) for letter in quiet_letters) / len(quiet_letters)
+        presidio_share = sum(bool(presidio(letter.text)) for letter in quiet_letters) / len(quiet_letters)
+        rows.append((name, "falsely masked rows", f"{share:.3%}", "", f"{presidio_share:.1%}"))
+        measured[name] = {
+            "kinds": ours_in_letters,
+            "presidio_recall": {kind: one["recall"] for kind, one in theirs_in_letters.items()},
+            "false_rows": round(share, 5),
+            "presidio_false_rows": round(presidio_share, 5),
+        }
     texts = documents(400 if chosen.tiny else 4000, chosen.seed)
     ours_a_second = speed(find_with_patterns, texts, seconds)
     presidio_a_second = speed(presidio, texts, seconds)

@@ -465,6 +465,59 @@ LOOK_ALIKES: tuple[tuple[str, str], ...] = (
     ("full width", "제{n}조（통행료）　{year}년　{mon}월　{day}일　시행"),
 )  # fmt: skip
 
+LATER_LETTERS: tuple[tuple[str, str], ...] = (
+    ("office", '팀장님 보고드립니다. 민원인({mobile})이 {road} 앞 가로등이 꺼졌다고 신고하였습니다.'),
+    ("office", '* 회신처 {email} / 담당 내선 {d4}'),
+    ("office", '사고 차량은 {plate}이며 운전자 면허는 {licence}로 확인됨'),
+    ("office", '송금 계좌 확인 바랍니다: 기업 {account}'),
+    ("office", '고객번호 {d8} / 카드 {card} / 결제일 매월 {day}일'),
+    ("office", 'Name: Kim, Phone: {abroad}, Email: {email}'),
+    ("office", '등본상 주민번호가 {rrn}으로 되어 있는데 시스템에는 다르게 나옵니다'),
+    ("office", '체류카드 {frn} 소지자 / 여권 {passport}'),
+    ("office", '로그인 실패 {n}회 (IP {ip})'),
+    ("office", '세금계산서 발행 요청: 등록번호 {business}, 상호 다온건설'),
+    ("office", '{plate}, {plate}, {plate} 이상 3대 견인 조치'),
+    ("office", '수취인 서지우 {mobile}\n{lot}\n부재 시 문 앞에 놓아 주세요'),
+    ("office", '전화번호가 {landline}에서 {landline}로 바뀌었습니다.'),
+    ("office", '통장 사본의 번호는 {account}, 은행은 신협입니다.'),
+    ("office", '보호자 연락처={mobile};학생 주민번호={rrn}'),
+    ("office", '「{road}」에 주소를 둔 피보험자'),
+    ("office", '- 팩스: {landline}\n- 이메일: {email}\n- 사업자: {business}'),
+    ("office", '재발급 신청서: 구 면허번호 {licence} 신 면허번호 {licence}'),
+    ("office", '영문 여권정보: {passport}, 만료 {year}-{mm}-{dd}'),
+    ("office", '방화벽에서 {ip} 대역 허용 요청, 게이트웨이 {ip}'),
+    ("office", '택시 {plate_region} 기사님이 두고 내린 물건을 찾아 주셨어요'),
+    ("office", '법무팀: 채무자 최은우({rrn}), 주소 {lot}'),
+    ("office", '☎ {landline} 📠 {landline} 📧 {email}'),
+    ("office", '문자 왔어요 [Web발신] {card} 승인 {amount}원 {mm}/{dd} {HH}:{MM}'),
+    ("office", '소득공제용 현금영수증 번호는 {mobile}입니다'),
+    ("office", '상속인의 외국인등록번호는 {frn}이고 계좌는 농협 {account}입니다'),
+)  # fmt: skip
+"""Written after what the letters above had shown was mended, and never tuned on."""
+
+LATER_LOOK_ALIKES: tuple[tuple[str, str], ...] = (
+    ("office", '제{n}차 이사회({year}.{mm}.{dd}. {HH}:{MM}) 의결사항 {n}건, 의안 제{year}-{n}호'),
+    ("office", '구조물 점검표: 교량 {d3}-{d2}, 경간 {n}, 균열폭 0.{n}mm, 염화물 {small}.{n}kg/㎥'),
+    ("office", '포장 두께 {n}cm, 다짐도 {n}.{small}%, 시험번호 {year}-{d4}'),
+    ("office", '{road_name}선 {n3}.{small}km 지점 VMS-{d4} 문구 변경'),
+    ("office", '환경영향평가 협의 제{d4}호, 소음 {n}.{small}dB, PM10 {n}㎍/㎥'),
+    ("office", '예산서 {d3}-{d2} 항목 {big}원 이월, 집행률 {n}.{d2}%'),
+    ("office", '하이패스 카드 발급 누적 {big}장, 전월 대비 {small}.{n}%'),
+    ("office", 'CCTV-{d3}-{d2} 채널 {n} 녹화 {year}{mm}{dd}{HH}0000.mp4'),
+    ("office", '시방서 KCS {d2} {d2} {d2}:{year}, KDS {d2} {d2} {d2}'),
+    ("office", '부품 {AB}-{d3}-{d4}-{d2} 재고 {n}개, 발주 {year}{mm}{dd}-{d3}'),
+    ("office", '노선버스 {d4}번, 배차 {n}분, 첫차 {HH}:{MM}'),
+    ("office", '주가 {amount}원, 거래량 {big}주, 코스피 2,{d3}.{d2}'),
+    ("office", '콜센터 응대율 {n}.{small}%, 총 {big}콜, 평균 {n}초'),
+    ("office", '행정처분 {year}구합{d5}, {court} {year}.{mm}.{dd}. 선고'),
+    ("office", '좌표(X {d6}.{d3}, Y {d6}.{d3}) 지하시설물 관리번호 {d12}'),
+    ("office", '전자결재 문서번호 기획처-{d4}, 보존기간 {n}년, 쪽수 {n}/{n}'),
+    ("office", '통행권 발행 {d10}번부터 {d10}번까지'),
+    ("office", '철도건널목 {n3}호, 국도 {n}호선 {n}.{small}k, 접도구역 {n}m'),
+    ("office", '물품번호 {d14}, 내용연수 {small}년'),
+    ("office", '시험성적서 번호 {AB}{year}-{d6} 발급일 {year}년 {mon}월 {day}일'),
+)  # fmt: skip
+
 _SLOT = re.compile(r"\{\{|\}\}|\{(\w+)\}")
 
 
@@ -486,17 +539,17 @@ def _filled(template: str, style: str, rng: random.Random) -> Letter:
     return Letter(text + template[done:], tuple(planted), style, template)
 
 
-def letters(of_each: int, seed: int) -> Iterator[Letter]:
+def letters(of_each: int, seed: int, *, later: bool = False) -> Iterator[Letter]:
     """Texts with personal data, the same ones for the same seed."""
     rng = random.Random(seed)  # noqa: S311
-    for style, template in LETTERS:
+    for style, template in LATER_LETTERS if later else LETTERS:
         for _ in range(of_each):
             yield _filled(template, style, rng)
 
 
-def look_alikes(of_each: int, seed: int) -> Iterator[Letter]:
+def look_alikes(of_each: int, seed: int, *, later: bool = False) -> Iterator[Letter]:
     """Texts whose numbers are no personal data, the same ones for the same seed."""
     rng = random.Random(seed)  # noqa: S311
-    for style, template in LOOK_ALIKES:
+    for style, template in LATER_LOOK_ALIKES if later else LOOK_ALIKES:
         for _ in range(of_each):
             yield _filled(template, style, rng)

@@ -64,8 +64,9 @@ def test_hardly_any_look_alike_is_masked(held_out):
 
 
 @pytest.mark.slow
-def test_recall_in_letters_reaches_its_bars():
-    measured = letters_found(find_with_patterns, 30, seed=3)
+@pytest.mark.parametrize("later", [False, True], ids=["letters", "later letters"])
+def test_recall_in_letters_reaches_its_bars(later):
+    measured = letters_found(find_with_patterns, 60, seed=99, later=later)
 
     below = {
         kind.name: measured[kind.code]
@@ -77,8 +78,9 @@ def test_recall_in_letters_reaches_its_bars():
 
 
 @pytest.mark.slow
-def test_hardly_any_letter_without_personal_data_is_masked():
-    quiet = list(look_alikes(50, seed=3))
+@pytest.mark.parametrize("later", [False, True], ids=["letters", "later letters"])
+def test_hardly_any_letter_without_personal_data_is_masked(later):
+    quiet = list(look_alikes(50, seed=3, later=later))
 
     wrong = [letter.text for letter in quiet if find_with_patterns(letter.text)]
 
