@@ -19,6 +19,8 @@ class MaskingPolicy(Record):
     """Finds below this certainty are left alone."""
     representative_numbers: bool = False
     """Mask numbers such as 1588-1234 too. They belong to organisations, and people are meant to call them."""
+    name_model: str | None = None
+    """Folder of a larger local token classifier (transformers) for names; None for the model that ships."""
     public_values: list[str] = []
     """Numbers, addresses and names that everybody may know (the organisation's own): left alone, however they are written."""
 

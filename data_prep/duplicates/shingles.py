@@ -8,6 +8,8 @@ characters; a shorter text is its own only shingle. Everything here gives for a 
 import unicodedata
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +25,7 @@ _SEED = 1
 """Of the permutations: datasketch's default."""
 _COLUMN_BITS = 52
 TEXTS_SORTED_AT_ONCE = 1 << (64 - _COLUMN_BITS)
+_SHINGLES_COMPARED_AT_ONCE = 2_000_000
 _WORD_MASK = (1 << 64) - 1
 
 
@@ -144,14 +147,21 @@ def _hash(
 def minhash_signatures(hashes: NDArray[np.uint64], counts: NDArray[np.int64]) -> NDArray[np.uint32]:
     """(texts, 128) MinHash values, bit-identical to `datasketch.MinHash(hashfunc=shingle_hash)` of version 2."""
     signatures = np.full((len(counts), PERMUTATIONS), np.iinfo(np.uint32).max, np.uint32)
+    mixed = (hashes >> np.uint64(32)).astype(np.uint32)
+    # the finaliser of MurmurHash3, which datasketch applies before its permutations
+    mixed ^= mixed >> np.uint32(16)
+    mixed *= np.uint32(0x85EBCA6B)
+    mixed ^= mixed >> np.uint32(13)
+    mixed *= np.uint32(0xC2B2AE35)
+    mixed ^= mixed >> np.uint32(16)
     factors, summands = _permutations()
-    _take_least(hashes, counts, factors, summands, signatures)
+    _take_least(mixed, counts, factors, summands, signatures)
     return signatures
 
 
-@compiled("u8[]", "i8[]", "u4[]", "u4[]", "u4[][]!")
+@compiled("u4[]", "i8[]", "u4[]", "u4[]", "u4[][]!")
 def _take_least(
-    hashes: NDArray[np.uint64],
+    mixed: NDArray[np.uint32],
     counts: NDArray[np.int64],
     factors: NDArray[np.uint32],
     summands: NDArray[np.uint32],
@@ -162,13 +172,8 @@ def _take_least(
     for text in range(len(counts)):
         signature = signatures[text]
         for _ in range(counts[text]):
-            # the finaliser of MurmurHash3, which datasketch applies before its permutations
-            mixed = np.uint32(hashes[place] >> np.uint64(32))
-            mixed = np.uint32((mixed ^ (mixed >> np.uint32(16))) * np.uint32(0x85EBCA6B))
-            mixed = np.uint32((mixed ^ (mixed >> np.uint32(13))) * np.uint32(0xC2B2AE35))
-            mixed = np.uint32(mixed ^ (mixed >> np.uint32(16)))
             for number in range(PERMUTATIONS):
-                permuted = np.uint32(np.uint32(mixed * factors[number]) + summands[number])
+                permuted = np.uint32(np.uint32(mixed[place] * factors[number]) + summands[number])
                 signature[number] = min(signature[number], permuted)
             place += 1
 
@@ -195,7 +200,7 @@ class ShingleSets:
         self._characters = characters
         self._columns: list[NDArray[np.int64]] = []
         self._sizes: list[NDArray[np.int64]] = []
-        self._starts: NDArray[np.int64] = np.empty(0, np.int64)
+        self._matrix: Any = None
         self.sizes: NDArray[np.int64] = np.empty(0, np.int64)
         """Distinct shingles of each text; there after the first call of `jaccard`."""
 
@@ -205,43 +210,34 @@ class ShingleSets:
             columns, sizes = distinct_shingles(texts[start : start + TEXTS_SORTED_AT_ONCE], self._characters)
             self._columns.append(columns)
             self._sizes.append(sizes)
+        self._matrix = None
 
     def jaccard(self, first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.float64]:
         """Jaccard similarity of each pair of texts."""
         if not len(first):
             return np.empty(0)
-        if len(self._sizes) > 1 or not len(self._starts):
-            self.sizes = np.concatenate(self._sizes)
-            self._starts = np.cumsum(self.sizes) - self.sizes
-            self._sizes, self._columns = [self.sizes], [np.concatenate(self._columns)]
-        shared = np.empty(len(first), np.int64)
-        _count_shared(
-            self._columns[0], self._starts, self.sizes, first.astype(np.int64), second.astype(np.int64), shared
-        )
-        similarities: NDArray[np.float64] = shared / (self.sizes[first] + self.sizes[second] - shared)
+        if self._matrix is None:
+            self._make_matrix()
+        similarities = np.empty(len(first))
+        work = np.cumsum(self.sizes[first] + self.sizes[second])
+        cuts = np.flatnonzero(np.diff(work // _SHINGLES_COMPARED_AT_ONCE)) + 1
+        for start, end in pairwise([0, *cuts.tolist(), len(first)]):
+            a, b = first[start:end], second[start:end]
+            shared = np.asarray(self._matrix[a].multiply(self._matrix[b]).sum(axis=1, dtype=np.int64)).ravel()
+            similarities[start:end] = shared / (self.sizes[a] + self.sizes[b] - shared)
         return similarities
 
+    def _make_matrix(self) -> None:
+        """A row for each text, a column for each possible hash."""
+        from scipy.sparse import csr_matrix
 
-@compiled("i8[]", "i8[]", "i8[]", "i8[]", "i8[]", "i8[]!")
-def _count_shared(
-    columns: NDArray[np.int64],
-    starts: NDArray[np.int64],
-    sizes: NDArray[np.int64],
-    first: NDArray[np.int64],
-    second: NDArray[np.int64],
-    shared: NDArray[np.int64],
-) -> None:
-    """How many of their ascending columns each pair of texts has in common."""
-    for pair in range(len(first)):
-        one, other = starts[first[pair]], starts[second[pair]]
-        one_end, other_end = one + sizes[first[pair]], other + sizes[second[pair]]
-        equal = 0
-        while one < one_end and other < other_end:
-            here, there = columns[one], columns[other]
-            equal += here == there
-            one += here <= there
-            other += there <= here
-        shared[pair] = equal
+        self.sizes = np.concatenate(self._sizes)
+        columns = np.concatenate(self._columns)
+        starts = np.concatenate(([0], np.cumsum(self.sizes)))
+        shape = (len(self.sizes), 1 << _COLUMN_BITS)
+        self._matrix = csr_matrix((np.ones(len(columns), np.int8), columns, starts), shape=shape, copy=False)
+        self._matrix.has_canonical_format = True
+        self._sizes, self._columns = [self.sizes], [columns]
 
 
 @lru_cache(maxsize=1)

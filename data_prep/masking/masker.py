@@ -8,10 +8,10 @@ from contracts.data_policy import MaskingPolicy
 from contracts.enums import MaskingAction, PersonalDataKind
 from contracts.errors import InvalidRequestError
 from data_prep.masking.engine import engine
-from data_prep.masking.name_signs import may_hold_names
-from data_prep.masking.names import FoundName, find_names, occurrences
+from data_prep.masking.names import FoundName, occurrences
 from data_prep.masking.prefilter import read_closely
 from data_prep.masking.pseudonyms import canonical, pseudonym
+from data_prep.masking.running_text import name_finder
 from data_prep.masking.shadow import Shadow, shadow_of
 
 _MAX_ROUNDS = 12
@@ -63,6 +63,7 @@ class Masker:
     def __init__(self, policy: MaskingPolicy | None = None, key: bytes = b"") -> None:
         self.policy = policy or MaskingPolicy()
         self._key = key
+        self._find_names = name_finder(self.policy.name_model)
         self._public = {
             canonical(kind, value) for value in self.policy.public_values for kind in PersonalDataKind if value.strip()
         }
@@ -159,10 +160,7 @@ class Masker:
             for datum in finds:
                 text = blotted[place]
                 blotted[place] = text[: datum.start] + IDENTIFIED * (datum.end - datum.start) + text[datum.end :]
-        named = [
-            list(find_names(text)) if may_be_named else []
-            for text, may_be_named in zip(blotted, may_hold_names(blotted), strict=True)
-        ]
+        named = self._find_names(blotted)
         found = []
         begin = 0
         for index, row in enumerate(rows):
@@ -199,7 +197,10 @@ class Masker:
         if any(named):
             persons: list[list[FoundName]] = [list(found) for found in named]
             names = {
-                one.text[name.start : name.end] for one, found in zip(shadows, named, strict=True) for name in found
+                one.text[name.start : name.end]
+                for one, found in zip(shadows, named, strict=True)
+                for name in found
+                if name.spreads
             }
             for one, found in zip(shadows, persons, strict=True):
                 for name in sorted(names):

@@ -1,8 +1,8 @@
 """Person names from their surroundings: a title behind, a label before, a self-introduction, or a possessive.
 
 A Korean name of three syllables looks like thousands of ordinary words, so a name is only taken where its
-surroundings say that a person is meant. Recall is therefore limited (docs/datasets.md has the numbers): a name in the
-middle of a story is not found. Names that are found once are masked wherever else they stand in the same row.
+surroundings say that a person is meant. Names in the middle of a story are left to the model of running_text.py.
+Names that are found once are masked wherever else they stand in the same row.
 """
 
 import re
@@ -73,6 +73,8 @@ class FoundName:
     start: int
     end: int
     score: float
+    spreads: bool = True
+    """Its other occurrences in the row are masked too."""
 
 
 def find_names(text: str) -> Iterator[FoundName]:
@@ -108,6 +110,11 @@ def is_name(word: str) -> bool:
     if word.startswith(DOUBLE_SURNAMES):
         return 3 <= len(word) <= 4
     return len(word) == 3 and word[0] in SURNAMES
+
+
+def is_ordinary(word: str) -> bool:
+    """The word is one of the list of ordinary words."""
+    return word in _ordinary_words()
 
 
 def occurrences(name: str, text: str) -> Iterator[FoundName]:
