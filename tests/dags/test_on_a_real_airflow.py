@@ -239,3 +239,39 @@ def test_a_killed_trainer_costs_a_retry_and_nothing_else(platform, dataset):
     assert platform.wait_for_end(run_id) == "success"
     assert platform.task(run_id, "train").try_number == 2
     assert platform.job(job.job_key).attempt == 2
+
+
+def test_a_sweeps_trials_are_mapped_tasks_that_end_with_their_jobs(platform, dataset):
+    run_id = "sweep-1"
+    platform.airflow.trigger(
+        "tune_hyperparameters",
+        run_id,
+        {
+            "sweep_name": "rates",
+            "dataset_id": dataset,
+            "base_model": "tiny",
+            "search_space": {
+                "learning_rate": {"low": 1e-4, "high": 1e-2, "log": True},
+                "num_epochs": {"choices": [2]},
+            },
+            "objectives": ["train_loss"],
+            "pruner": "none",
+            "trials": 2,
+        },
+    )
+
+    def ended():
+        run = platform.airflow.run("tune_hyperparameters", run_id)
+        return run if run.is_final else None
+
+    state = platform.wait_until("the sweep's end", ended).state
+    tasks = platform.airflow.tasks("tune_hyperparameters", run_id)
+    assert state == "success", [(task.task_id, task.state) for task in tasks]
+    trials = [task for task in tasks if task.task_id == "run_trial"]
+    assert [task.state for task in trials] == ["success", "success"]
+    with platform.services.unit_of_work() as uow:
+        (stage,) = uow.pipeline_runs.get(f"tune_hyperparameters/{run_id}").stages
+    assert stage.status is StageStatus.SUCCEEDED
+    assert stage.record is not None
+    assert stage.record["recipe_name"] == "rates"
+    assert (platform.settings.recipes_dir / "rates.yaml").exists()

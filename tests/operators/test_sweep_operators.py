@@ -17,7 +17,7 @@ from tests.conftest import free_port
 from tests.stages.test_tune_hyperparameters import report_of
 from tests.training.tiny_model import make_base_model, tiny_request
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 
 @pytest.fixture(scope="module")
