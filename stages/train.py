@@ -16,6 +16,7 @@ from contracts.errors import (
 from contracts.jobs import DEFAULT_PROJECT, JobSubmission
 from contracts.record import JsonObject
 from contracts.training import Hyperparameters, TrainingReport, TrainRequest
+from stages.launching import real_gpus
 from stages.plan_training import check_memory, expected_seconds, retention
 from stages.run_job import error_of, run_job
 from storage.files import read_json, write_json_atomically
@@ -64,6 +65,13 @@ def check_request(request: FinetuneRequest | TrainRequest, services: Services) -
     settings = services.settings
     recipe = resolve_recipe(request.recipe, _hyperparameters(request), request.method, settings.recipes_dir)
     model = find_base_model(request.base_model, settings.allowed_model_roots)
+    if recipe.sharding != "none" and (request.num_gpus < 2 or not real_gpus()):
+        raise InvalidRequestError(
+            "There is nothing to divide the model over",
+            value=f"sharding {recipe.sharding} with num_gpus {request.num_gpus}, {real_gpus()} GPUs here",
+            allowed="two or more GPUs",
+            next_step="set num_gpus to 2 or more where there are such, or choose a recipe without sharding",
+        )
     if request.num_gpus > settings.job_slots:
         raise InvalidRequestError(
             "The request asks for more GPUs than there are for jobs",

@@ -27,7 +27,7 @@ from training.run_manifest import keep_manifest, make_manifest
 from training.run_state import RunState
 from training.safetensors_files import sha256_of_weights
 from training.tracking import RunFollower, Tracker
-from training.trainer import make_trainer
+from training.trainer import make_arguments, make_trainer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,6 +77,7 @@ def _finetune(
     tokenizer = AutoTokenizer.from_pretrained(plan.base_model_path, local_files_only=True)
     train_rows, validation_rows = training_rows(plan, tokenizer)
     kept = keep_manifest(make_manifest(given, train_rows, validation_rows), folder) if is_first else None
+    arguments = make_arguments(plan, folder, validates=validation_rows is not None)
     model = load_model(plan)
     set_seed(plan.seed)  # as the trainer does: the adapter's first weights come from it
 
@@ -101,6 +102,7 @@ def _finetune(
     trainer = make_trainer(
         plan,
         folder,
+        arguments,
         model,
         tokenizer,
         train_rows,
@@ -117,7 +119,8 @@ def _finetune(
         if not state.ended:
             trainer.train(resume_from_checkpoint=None if resume_path is None else str(resume_path))
         elif resume_path is not None:
-            trainer._load_from_checkpoint(str(resume_path))
+            if recipe.sharding == "none":
+                trainer._load_from_checkpoint(str(resume_path))
             trainer.state.global_step = manifest.step if manifest is not None else 0
             trainer.state.epoch = manifest.epoch if manifest is not None else 0.0
             trainer.state.num_input_tokens_seen = _tokens_seen(resume_path)
@@ -142,10 +145,13 @@ def _finetune(
 
     if progress is not None:
         progress.update(stage="saving")
-    if recipe.final_weights == "best" and state.best_step not in (None, trainer.state.global_step):
-        trainer._load_from_checkpoint(str(folder.checkpoints / f"{PREFIX}{state.best_step}"))
+    last = trainer.state.global_step
+    final_step = last if recipe.final_weights == "last" or state.best_step is None else state.best_step
+    final = folder.checkpoints / f"{PREFIX}{final_step}"
+    if final_step != last and recipe.sharding == "none":
+        trainer._load_from_checkpoint(str(final))
     if is_first:
-        save_output(trainer, tokenizer, plan, folder.output)
+        save_output(trainer, tokenizer, plan, folder.output, final)
     trainer.accelerator.wait_for_everyone()
     if metrics is not None:
         metrics.close()

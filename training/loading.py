@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from contracts.errors import InvalidRequestError
 from training.methods import training_method
 
 if TYPE_CHECKING:
     from training.plan import TrainingPlan
     from training.recipe import Recipe
+
+SHARED_WEIGHTS = ("fsdp2", "zero3")
+"""Divided weights are read into main memory: no single card need hold them all."""
 
 
 def load_model(plan: TrainingPlan) -> Any:
@@ -21,6 +26,7 @@ def load_model(plan: TrainingPlan) -> Any:
     options: dict[str, Any] = {}
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+    if torch.cuda.is_available() and plan.recipe.sharding not in SHARED_WEIGHTS:
         options["device_map"] = {"": torch.cuda.current_device()}
     quantization = training_method(plan.recipe.method).quantization(dtype)
     if quantization is not None:
@@ -28,11 +34,40 @@ def load_model(plan: TrainingPlan) -> Any:
     return AutoModelForCausalLM.from_pretrained(
         plan.base_model_path,
         dtype=dtype,
-        attn_implementation="sdpa",
+        attn_implementation=attention_of(plan.recipe),
         use_safetensors=True,
         local_files_only=True,
         **options,
     )
+
+
+def attention_of(recipe: Recipe) -> str:
+    """The implementation of attention. Raises InvalidRequestError where the one asked for cannot run here."""
+    import torch
+    from transformers.utils import is_flash_attn_2_available
+
+    if recipe.attention == "sdpa":
+        return "sdpa"
+    possible = torch.cuda.is_available() and is_flash_attn_2_available() and recipe.precision != "float32"
+    if recipe.attention == "flash_attention_2" and not possible:
+        raise InvalidRequestError(
+            "FlashAttention cannot run here",
+            value="attention: flash_attention_2",
+            allowed="a GPU, the package flash_attn, and a precision other than float32",
+            next_step="set attention to auto",
+        )
+    return "flash_attention_2" if possible else "sdpa"
+
+
+def check_liger() -> None:
+    """Liger's package is there; it is not imported. Raises InvalidRequestError."""
+    if find_spec("liger_kernel") is None:
+        raise InvalidRequestError(
+            "Liger's kernels are not installed",
+            value="liger: true",
+            allowed="the package liger-kernel, on a machine with a GPU only: where it is, training on a CPU fails",
+            next_step="install it, or set liger to false",
+        )
 
 
 def dtype_of(recipe: Recipe) -> Any:

@@ -19,15 +19,23 @@ if TYPE_CHECKING:
     from training.plan import TrainingPlan
 
 
-def save_output(trainer: Any, tokenizer: Any, plan: TrainingPlan, output: Path) -> None:
-    """Adapter or model with tokenizer and chat template, whole or absent."""
+def save_output(trainer: Any, tokenizer: Any, plan: TrainingPlan, output: Path, checkpoint: Path) -> None:
+    """Adapter or model with tokenizer and chat template, whole or absent.
+
+    `checkpoint` has the very weights: a divided model's are taken from there, where they are whole.
+    """
     if output.exists():  # an attempt that was killed after this point
         shutil.rmtree(output)
-    model = trainer.accelerator.unwrap_model(trainer.model)
-    if training_method(plan.recipe.method).merges(plan.recipe):
-        model = model.merge_and_unload()
     with folder_written_whole(output) as folder:
-        model.save_pretrained(folder)
+        if plan.recipe.sharding != "none":
+            for path in checkpoint.iterdir():
+                if path.name.startswith(("adapter_", "model", "config", "generation_config")):
+                    shutil.copy2(path, folder)
+        else:
+            model = trainer.accelerator.unwrap_model(trainer.model)
+            if training_method(plan.recipe.method).merges(plan.recipe):
+                model = model.merge_and_unload()
+            model.save_pretrained(folder)
         (folder / "README.md").unlink(missing_ok=True)  # PEFT's empty model card
         tokenizer.save_pretrained(folder)
         write_json_atomically(

@@ -1,6 +1,6 @@
 """How to train: a recipe is a YAML file under training/recipes or in the site's own folder (settings: recipes_dir).
 
-A request may override some of its numbers.
+A file may say `extends: <name>`, and then only what it wants otherwise. A request may override some numbers.
 """
 
 import difflib
@@ -59,6 +59,13 @@ class Recipe(Record):
     max_grad_norm: float = Field(default=1.0, gt=0)
     gradient_checkpointing: bool = False
     """Compute activations twice and keep fewer of them."""
+    attention: Literal["auto", "sdpa", "flash_attention_2"] = "auto"
+    """auto: FlashAttention where there is a GPU, the package flash_attn and a 16-bit precision, else torch's SDPA."""
+    liger: bool = False
+    """Liger's fused kernels, which save memory and time on a GPU; on a CPU, where they do not run, without them."""
+    sharding: Literal["none", "fsdp2", "zero2", "zero3"] = "none"
+    """How the run is divided over two or more GPUs: zero2 the optimiser's state and the gradients, fsdp2 and zero3 the
+    weights too; none keeps all of it on each."""
     logging_steps: int = Field(default=1, ge=1)
     eval_steps: int = Field(default=500, ge=1)
     """A multiple of save_steps or a divisor of it, so that a checkpoint knows its validation loss."""
@@ -97,6 +104,10 @@ class Recipe(Record):
         chosen = [name for name in ("use_rslora", "use_dora") if getattr(self, name)]
         if chosen and not method.has_adapter:
             raise ValueError(f"{' and '.join(chosen)} want an adapter: method lora, not {self.method}")
+        if self.sharding != "none" and method.quantizes:
+            raise ValueError(f"sharding {self.sharding} does not divide a 4-bit model: sharding none, or method lora")
+        if self.sharding != "none" and method.merges(self):
+            raise ValueError("use_dora is merged at the end, which a divided model does not allow: sharding none")
         if self.use_dora and method.quantizes:
             raise ValueError("use_dora wants method lora: it is merged at the end, which a 4-bit model does not allow")
         return self
@@ -105,7 +116,8 @@ class Recipe(Record):
 def recipe_names(site: Path | None = None) -> list[str]:
     """The recipes there are: ours, and those in the site's folder."""
     folders = [RECIPES_DIR] if site is None else [RECIPES_DIR, site]
-    return sorted({path.stem for folder in folders for path in folder.glob("*.yaml")})
+    # what begins with an underscore holds numbers that several recipes extend, and is none itself
+    return sorted({path.stem for folder in folders for path in folder.glob("[!_]*.yaml")})
 
 
 def load_recipe(name: str, site: Path | None = None) -> Recipe:
@@ -124,10 +136,7 @@ def load_recipe(name: str, site: Path | None = None) -> Recipe:
 
 def read_recipe(path: Path) -> Recipe:
     """The recipe in a file. Raises InvalidRequestError naming the key that is wrong."""
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise InvalidRequestError("The recipe cannot be read", value=path, next_step=str(error)) from error
+    content = _content(path, [])
     try:
         return Recipe.model_validate(content)
     except ValidationError as error:
@@ -142,6 +151,35 @@ def read_recipe(path: Path) -> Recipe:
             allowed=", ".join(known) if unknown else "",
             next_step=(_did_you_mean(key, known) if unknown else "") or f"correct {path.name}",
         ) from error
+
+
+def _content(path: Path, extending: list[str]) -> object:
+    """What the file says, over what the file says that it extends: one beside it, or one of ours."""
+    if path.stem in extending:
+        raise InvalidRequestError(
+            "Recipes extend each other in a circle",
+            value=" -> ".join([*extending, path.stem]),
+            next_step=f"remove `extends` from {path.name}",
+        )
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise InvalidRequestError("The recipe cannot be read", value=path, next_step=str(error)) from error
+    if not isinstance(content, dict) or "extends" not in content:
+        return content
+    name = str(content.pop("extends"))
+    candidates = [folder / f"{name}.yaml" for folder in (path.parent, RECIPES_DIR)]
+    found = next((candidate for candidate in candidates if candidate.is_file()), None)
+    if found is None:
+        known = sorted({other.stem for folder in (path.parent, RECIPES_DIR) for other in folder.glob("*.yaml")})
+        raise InvalidRequestError(
+            f"The recipe {path.name} extends one that there is not",
+            value=f"extends: {name}",
+            allowed=", ".join(known),
+            next_step=_did_you_mean(name, known) or "extend one of these, or none",
+        )
+    extended = _content(found, [*extending, path.stem])
+    return {**extended, **content} if isinstance(extended, dict) else content
 
 
 def resolve_recipe(name: str, hyperparameters: Hyperparameters, method: Method, site: Path | None = None) -> Recipe:

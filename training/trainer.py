@@ -7,23 +7,24 @@ from typing import TYPE_CHECKING, Any
 
 from training.checkpoints import STAGING
 from training.guard import GuardedSteps
-from training.loading import dtype_of
+from training.loading import check_liger, dtype_of
 from training.longest_batch import LongestBatchFirst
 from training.methods import training_method
 from training.packing import make_collator
 from training.saving import WholeCheckpoints
+from training.sharding import sharding_arguments, sharding_callback
 
 if TYPE_CHECKING:
     from storage.job_folder import JobFolder
     from training.metrics import MetricsFile
     from training.plan import TrainingPlan
-    from training.recipe import Recipe
     from training.run_state import RunState
 
 
 def make_trainer(
     plan: TrainingPlan,
     folder: JobFolder,
+    arguments: Any,
     model: Any,
     tokenizer: Any,
     train_rows: Any,
@@ -38,11 +39,9 @@ def make_trainer(
 
     recipe = plan.recipe
     method = training_method(recipe.method)
-    arguments = _arguments(plan, folder, validates=validation_rows is not None)
     make = _preference_trainer if recipe.objective == "dpo" else _supervised_trainer
     trainer = make(
-        recipe,
-        arguments,
+        args=arguments,
         model=model,
         train_dataset=train_rows,
         eval_dataset=validation_rows,
@@ -51,10 +50,23 @@ def make_trainer(
         callbacks=callbacks,
     )
     trainer.remove_callback(PrinterCallback)
+    if recipe.sharding != "none":
+        trainer.add_callback(sharding_callback(trainer, recipe))
     trainer.save_to(plan, folder, state, metrics)
     trainer.guard_with(plan, folder, state)
     method.prepare(trainer.model)
     return trainer
+
+
+def make_arguments(plan: TrainingPlan, folder: JobFolder, *, validates: bool) -> Any:
+    """TRL's configuration for the plan. To be made before the model is read: sharding shapes how that is done."""
+    from trl import DPOConfig, SFTConfig
+
+    recipe = plan.recipe
+    common = _arguments(plan, folder, validates=validates)
+    if recipe.objective == "dpo":
+        return DPOConfig(**common, beta=recipe.dpo_beta, max_length=recipe.max_seq_length)
+    return SFTConfig(**common, dataset_kwargs={"skip_prepare_dataset": True}, max_length=None)
 
 
 def _arguments(plan: TrainingPlan, folder: JobFolder, *, validates: bool) -> dict[str, Any]:
@@ -63,9 +75,15 @@ def _arguments(plan: TrainingPlan, folder: JobFolder, *, validates: bool) -> dic
 
     recipe = plan.recipe
     on_gpu = torch.cuda.is_available()
+    if recipe.liger and on_gpu:
+        check_liger()
+    # FSDP has checkpointing of its own; both together would compute activations three times
+    checkpointing = recipe.gradient_checkpointing and recipe.sharding != "fsdp2"
     return {
+        **sharding_arguments(recipe),
+        "use_liger_kernel": recipe.liger and on_gpu,
         "output_dir": str(folder.checkpoints / STAGING),
-        "use_cpu": not on_gpu,
+        "use_cpu": not on_gpu and recipe.sharding == "none",
         "ddp_backend": ("nccl" if on_gpu else "gloo") if "WORLD_SIZE" in os.environ else None,
         "ddp_find_unused_parameters": False,
         "bf16": on_gpu and (recipe.precision == "mixed" or dtype_of(recipe) == torch.bfloat16),
@@ -82,8 +100,8 @@ def _arguments(plan: TrainingPlan, folder: JobFolder, *, validates: bool) -> dic
         "optim": recipe.optimizer if on_gpu else "adamw_torch",
         "weight_decay": recipe.weight_decay,
         "max_grad_norm": recipe.max_grad_norm,
-        "activation_checkpointing": recipe.gradient_checkpointing,
-        "activation_checkpointing_kwargs": {"use_reentrant": False} if recipe.gradient_checkpointing else None,
+        "activation_checkpointing": checkpointing,
+        "activation_checkpointing_kwargs": {"use_reentrant": False} if checkpointing else None,
         "logging_strategy": "steps",
         "logging_steps": recipe.logging_steps,
         "logging_first_step": True,
@@ -101,13 +119,12 @@ def _arguments(plan: TrainingPlan, folder: JobFolder, *, validates: bool) -> dic
     }
 
 
-def _supervised_trainer(recipe: Recipe, arguments: dict[str, Any], **given: Any) -> Any:
+def _supervised_trainer(**given: Any) -> Any:
     """Learns the labelled tokens of rows that are tokenised already."""
     import torch
     from transformers import Trainer
-    from trl import SFTConfig, SFTTrainer
+    from trl import SFTTrainer
 
-    del recipe
     on_gpu = torch.cuda.is_available()
 
     class SupervisedTrainer(WholeCheckpoints, GuardedSteps, LongestBatchFirst, SFTTrainer):  # type: ignore[misc]
@@ -121,20 +138,14 @@ def _supervised_trainer(recipe: Recipe, arguments: dict[str, Any], **given: Any)
             parent = SFTTrainer if on_gpu else Trainer
             return parent.compute_loss(self, model, inputs, return_outputs, num_items_in_batch)
 
-    return SupervisedTrainer(
-        args=SFTConfig(**arguments, dataset_kwargs={"skip_prepare_dataset": True}, max_length=None),
-        data_collator=make_collator(given["processing_class"].pad_token_id),
-        **given,
-    )
+    return SupervisedTrainer(data_collator=make_collator(given["processing_class"].pad_token_id), **given)
 
 
-def _preference_trainer(recipe: Recipe, arguments: dict[str, Any], **given: Any) -> Any:
+def _preference_trainer(**given: Any) -> Any:
     """Direct preference optimisation on pairs of conversations. Without an adapter a second model is the reference."""
-    from trl import DPOConfig, DPOTrainer
+    from trl import DPOTrainer
 
     class PreferenceTrainer(WholeCheckpoints, GuardedSteps, LongestBatchFirst, DPOTrainer):  # type: ignore[misc]
         pass
 
-    return PreferenceTrainer(
-        args=DPOConfig(**arguments, beta=recipe.dpo_beta, max_length=recipe.max_seq_length), **given
-    )
+    return PreferenceTrainer(**given)

@@ -105,3 +105,50 @@ def test_an_option_that_its_method_cannot_have_is_refused(tmp_path, method, opti
     path.write_text(yaml.safe_dump({**numbers, option: True}))
     with pytest.raises(InvalidRequestError, match=told):
         read_recipe(path)
+
+
+SIZES = ("0.6b", "1.7b", "4b", "8b", "14b", "32b")
+TOO_LARGE = {("full", "8b", 1), ("full", "14b", 1), ("full", "32b", 1), ("full", "14b", 2), ("full", "32b", 2)}
+"""16 bytes a weight, divided by the GPUs, are more than the 80 GB of one; docs/training.md says so."""
+
+
+@pytest.mark.parametrize("method", ["lora", "qlora", "full"])
+@pytest.mark.parametrize("size", SIZES)
+def test_every_qwen3_has_a_recipe_for_each_method_and_number_of_gpus_that_can_fit(method, size):
+    for gpus in (1, 2, 8):
+        name = f"qwen3-{size}-{method}" + ("" if gpus == 1 else f"-{gpus}gpu")
+        if (method, size, gpus) in TOO_LARGE:
+            assert name not in recipe_names()
+            continue
+        recipe = load_recipe(name)
+        assert (recipe.method, recipe.num_gpus) == (method, gpus)
+        assert recipe.batch_size * recipe.gradient_accumulation_steps * gpus == 16, "the same rows in every step"
+        assert recipe.packing
+        assert f"Qwen3-{size.upper()}" in recipe.description
+        assert {1: "one", 2: "two", 8: "eight"}[gpus] in recipe.description
+        # 8-bit optimisers cannot be divided, and what is too large for a GPU must be
+        assert recipe.sharding == "none" or "8bit" not in recipe.optimizer
+        if method == "full" and ("full", size, 1) in TOO_LARGE:
+            assert recipe.sharding == "fsdp2"
+
+
+def test_a_recipe_says_only_what_it_wants_otherwise(tmp_path):
+    (tmp_path / "mine.yaml").write_text("extends: demo-lora\nlearning_rate: 0.001\n")
+    (tmp_path / "other.yaml").write_text("extends: mine\nlora_rank: 4\n")
+    recipe = load_recipe("other", tmp_path)
+    assert recipe == load_recipe("demo-lora").model_copy(update={"learning_rate": 0.001, "lora_rank": 4})
+
+
+@pytest.mark.parametrize(
+    ("text", "told"), [("extends: demo-lorra\n", "did you mean demo-lora?"), ("extends: mine\n", "in a circle")]
+)
+def test_what_cannot_be_extended_is_told(tmp_path, text, told):
+    (tmp_path / "mine.yaml").write_text(text)
+    with pytest.raises(InvalidRequestError, match=told.replace("?", r"\?")):
+        load_recipe("mine", tmp_path)
+
+
+def test_parts_that_recipes_extend_are_no_recipes():
+    assert not [name for name in recipe_names() if name.startswith("_")]
+    with pytest.raises(InvalidRequestError, match="There is no such recipe"):
+        load_recipe("_qwen3")

@@ -1,0 +1,103 @@
+"""A model divided over two processes learns as one that is not, and is not quietly left whole.
+
+There are no GPUs in CI. The libraries divide a model only where they see several of them, so each process is told
+(here, nowhere else) that its CPU is one: `DIVIDED` in front of the run.
+"""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from contracts.training import TrainingReport
+from storage.files import read_json, write_json_atomically
+from storage.job_folder import JobFolder
+from tests.conftest import REPOSITORY_ROOT
+from tests.training.test_finetuning import RUN, log_of, losses
+from tests.training.tiny_model import make_base_model, make_dataset
+from training.plan import TrainingPlan
+from training.recipe import Recipe, load_recipe
+
+pytestmark = pytest.mark.slow
+
+DIVIDED = (
+    "import os; os.environ['ACCELERATE_TORCH_DEVICE'] = 'cpu'; os.environ['DS_ACCELERATOR'] = 'cpu';"
+    "import accelerate.state as state; from accelerate.utils import DistributedType;"
+    "state.PartialState._prepare_backend = lambda *_, **__: ('gloo', DistributedType.MULTI_GPU);"
+)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """Runs a recipe in two processes; each kind of run once."""
+    root = tmp_path_factory.mktemp("sharding")
+    base, dataset = make_base_model(root / "tiny"), make_dataset(root / "dataset", 64, 16)
+    done: dict[tuple[str, str], JobFolder] = {}
+
+    def run(method: str, sharding: str, before: str = DIVIDED) -> JobFolder:
+        if (method, sharding) in done:
+            return done[method, sharding]
+        folder = JobFolder(root / f"{method}-{sharding}")
+        numbers = {"batch_size": 8, "num_epochs": 2, "warmup_steps": 1, "logging_steps": 1, "save_steps": 4}
+        recipe = Recipe.model_validate(
+            {**load_recipe(f"demo-{method}").model_dump(), **numbers, "eval_steps": 4, "sharding": sharding}
+        )
+        plan = TrainingPlan(
+            job_id=1,
+            job_name=folder.root.name,
+            dataset_id=1,
+            dataset_path=str(dataset),
+            base_model="tiny",
+            base_model_path=str(base),
+            recipe_name=f"demo-{method}",
+            recipe=recipe,
+            num_gpus=2,
+            seed=0,
+            keep_checkpoints=2,
+        )
+        write_json_atomically(folder.plan, plan.model_dump(mode="json"))
+        script = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--no-python"]
+        with (folder.root / "output.log").open("ab") as log:
+            subprocess.run(
+                [*script, sys.executable, "-c", (before if sharding != "none" else "") + RUN, str(folder.root)],
+                cwd=REPOSITORY_ROOT,
+                env={**os.environ, "PYTHONPATH": str(REPOSITORY_ROOT), "OMP_NUM_THREADS": "1"},
+                stdout=log,
+                stderr=log,
+                timeout=400,
+                check=False,
+            )
+        done[method, sharding] = folder
+        return folder
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("method", "sharding"), [("lora", "fsdp2"), ("full", "fsdp2"), ("lora", "zero2"), ("full", "zero3")]
+)
+def test_a_divided_model_learns_as_a_whole_one_and_its_output_loads(finished, method, sharding):
+    from transformers import AutoModelForCausalLM
+
+    whole, divided = finished(method, "none"), finished(method, sharding)
+    assert divided.result.exists(), log_of(divided)[-6000:]
+    expected, found = [loss for _, loss in losses(whole)], [loss for _, loss in losses(divided)]
+    assert len(found) == 8
+    assert found == pytest.approx(expected, rel=1e-3)
+    report = TrainingReport.model_validate(read_json(divided.result))
+    assert report.eval_loss == pytest.approx(TrainingReport.model_validate(read_json(whole.result)).eval_loss, rel=1e-3)
+    model = AutoModelForCausalLM.from_pretrained(divided.output)
+    reference = AutoModelForCausalLM.from_pretrained(whole.output)
+    weights = dict(reference.named_parameters())
+    assert len(weights) > 5
+    for name, parameter in model.named_parameters():
+        assert (parameter - weights[name]).abs().max().item() < 5e-3, name
+
+
+def test_a_model_that_was_quietly_left_whole_ends_the_run_before_its_first_step(finished):
+    as_cpus = DIVIDED.replace("MULTI_GPU", "MULTI_CPU")
+    folder = finished("lora", "zero3", as_cpus)
+    assert not folder.result.exists()
+    assert "The model was not divided over the processes" in log_of(folder)
+    assert not losses(folder)
