@@ -17,7 +17,8 @@ from contracts.record import utc_now
 from settings import language
 
 if TYPE_CHECKING:
-    from contracts.training import Hyperparameters, TrainRequest
+    from cli.screen import Screen
+    from contracts.training import Hyperparameters, TrainingReport, TrainRequest
     from stages.services import Services
 
 
@@ -70,13 +71,7 @@ def start(
             report = train(request, services, project=validated_project(project), priority=priority)
             if as_json:
                 out.write(report.model_dump_json(indent=1) + "\n")
-        screen.done(
-            "train.finished",
-            name=report.job_name,
-            steps=report.steps,
-            loss=report.train_loss,
-            output=report.output_path,
-        )
+        _tell_report(report, screen)
 
 
 @app.command(help=_help("help_plan"))
@@ -178,6 +173,20 @@ def export(
             print_json(exported.model_dump(mode="json"))
         else:
             screen.done("train.exported", folder=exported.folder, command=exported.command)
+
+
+@app.command(help=_help("help_adopt"))
+def adopt(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help=_help("arg_folder"))], as_json: AsJson = False
+) -> None:
+    """What another trainer did in an exported folder, as a job of ours."""
+    from stages.adopt_training import adopt_training
+
+    with told(as_json) as (screen, services):
+        report = adopt_training(folder, services)
+        if as_json:
+            print_json(report.model_dump(mode="json"))
+        _tell_report(report, screen)
 
 
 @app.command(help=_help("help_preferences"))
@@ -323,6 +332,16 @@ def resolved_configuration(
         "samples_per_step": resolved.batch_size * resolved.gradient_accumulation_steps * gpus,
         "recipe": {**resolved.model_dump(mode="json"), "num_gpus": gpus},
     }
+
+
+def _tell_report(report: TrainingReport, screen: Screen) -> None:
+    screen.done(
+        "train.finished",
+        name=report.job_name,
+        steps=report.steps,
+        loss=report.train_loss,
+        output=report.output_path,
+    )
 
 
 def _show_configuration(configuration: dict[str, Any], as_json: bool) -> None:

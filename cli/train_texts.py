@@ -108,6 +108,11 @@ TRAIN_TEXTS: dict[str, tuple[str, str]] = {
         "The environment differs: {name} (before {before}, now {after})",
     ),
     "train.help_recipes": ("레시피 목록을 보여 줍니다.", "List the recipes."),
+    "train.help_adopt": (
+        "내보낸 폴더에서 다른 학습기가 끝낸 학습을 이 플랫폼의 작업으로 받아들입니다.",
+        "Take a run that another trainer finished in an exported folder over as a job.",
+    ),
+    "train.arg_folder": ("tuneway train export가 만든 폴더", "The folder that `tuneway train export` wrote"),
     "train.help_preferences": (
         "선호 쌍(DPO용)으로 데이터셋 버전을 만듭니다: 파일 또는 A/B 시험의 평점에서.",
         "Make a dataset version of preference pairs (for DPO): from a file or from the ratings of an A/B test.",
