@@ -26,6 +26,8 @@ DIVIDED = (
     "import accelerate.state as state; from accelerate.utils import DistributedType;"
     "state.PartialState._prepare_backend = lambda *_, **__: ('gloo', DistributedType.MULTI_GPU);"
 )
+# DeepSpeed would compile a faster exchange between two CPUs, which takes longer than the test.
+UNCOMPILED = "import deepspeed.comm.torch as exchange; exchange.build_shm_op = lambda: None;"
 
 
 @pytest.fixture(scope="module")
@@ -57,10 +59,11 @@ def finished(tmp_path_factory):
             keep_checkpoints=2,
         )
         write_json_atomically(folder.plan, plan.model_dump(mode="json"))
+        beginning = {"none": "", "fsdp2": before, "zero2": before + UNCOMPILED, "zero3": before + UNCOMPILED}
         script = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--no-python"]
         with (folder.root / "output.log").open("ab") as log:
             subprocess.run(
-                [*script, sys.executable, "-c", (before if sharding != "none" else "") + RUN, str(folder.root)],
+                [*script, sys.executable, "-c", beginning[sharding] + RUN, str(folder.root)],
                 cwd=REPOSITORY_ROOT,
                 env={**os.environ, "PYTHONPATH": str(REPOSITORY_ROOT), "OMP_NUM_THREADS": "1"},
                 stdout=log,
@@ -74,9 +77,7 @@ def finished(tmp_path_factory):
     return run
 
 
-@pytest.mark.parametrize(
-    ("method", "sharding"), [("lora", "fsdp2"), ("full", "fsdp2"), ("lora", "zero2"), ("full", "zero3")]
-)
+@pytest.mark.parametrize(("method", "sharding"), [("full", "fsdp2"), ("lora", "zero2"), ("full", "zero3")])
 def test_a_divided_model_learns_as_a_whole_one_and_its_output_loads(finished, method, sharding):
     from transformers import AutoModelForCausalLM
 
