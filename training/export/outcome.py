@@ -64,7 +64,9 @@ def read_outcome(output: Path) -> OtherRun:
         if "loss" in entry or "eval_loss" in entry
     ]
     losses = [entry["eval_loss"] for entry in state["log_history"] if "eval_loss" in entry]
-    summary: dict[str, object] = next((entry for entry in reversed(state["log_history"]) if "train_runtime" in entry), {})
+    summary: dict[str, object] = next(
+        (entry for entry in reversed(state["log_history"]) if "train_runtime" in entry), {}
+    )
     return OtherRun(
         steps=state["global_step"],
         epochs=float(state.get("epoch") or 0.0),
