@@ -28,7 +28,7 @@ def setup_of(recipe: Recipe, *, num_gpus: int, on_gpu: bool, longest_tokens: int
         lora_dropout=recipe.lora_dropout,
         checkpointing=recipe.gradient_checkpointing,
         optimizer=recipe.optimizer,
-        sharding=getattr(recipe, "sharding", "none"),
+        sharding=recipe.sharding,
         devices=num_gpus,
         autocast=on_gpu and (is_bfloat16 or recipe.precision == "mixed"),
         masked=recipe.packing or recipe.batch_size > 1 or recipe.objective == "dpo",
