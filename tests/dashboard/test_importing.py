@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow.parquet
 import pytest
 
+from data_prep.masking.masker import mask
 from tests.dashboard.conftest import open_page, text_of
 from tests.dashboard.test_server import CHROMIUM, CHROMIUM_ARGUMENTS, dashboard
 
@@ -28,6 +29,8 @@ ROWS = [
 @pytest.fixture
 def file(services) -> Path:
     """A table with columns of its own names, in the inbox; its last row is broken."""
+    # loading the engine takes seconds of CPU, on a busy machine more than a page of AppTest may take
+    mask(["010-1234-5678"])
     path: Path = services.settings.data_dir / "inbox" / "tolls__2026-11.csv"
     path.parent.mkdir(parents=True)
     lines = ["접수글,처리글,부서", *(",".join(f'"{cell}"' for cell in row) for row in ROWS), '"질문만 있음",,환불']
