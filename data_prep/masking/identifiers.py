@@ -796,6 +796,11 @@ _COUNTERS = "조호주도부로고배두구"
 _PERHAPS_COUNTERS = "소보수하무자공국해나다라마사아"
 _YEAR = re.compile("(?:19|20)[0-9]{2}")
 _CAR_BEHIND = re.compile(r"\s?(?:차량|차주|차 |번호판|승용차|화물차|운전|호 차)")
+_CAR_AROUND = re.compile(
+    r"차량|차주|(?<![가-힣])차(?:를|가|는|로|에|의|종|번)(?![가-힣])|주차|승용차|화물차|렌터카|택시|번호판|견인|과속|블랙박스|하이패스|통행료|미납"
+)
+_NEVER_A_COUNTER_BESIDE_CARS = frozenset("주부고배두구")
+"""`48부 4373` near a word about cars is a plate; `3호 1234`, `12조 3456`, `30도 1000`, `21로 1500` may be places there too."""
 _PLATE_COLUMN = re.compile(r"(?:차량|자동차|차)\s?(?:등록\s?)?번호[^\n]{0,60}\n")
 _COURT = re.compile(r"대법원|법원|판결|선고|결정|헌재|헌법재판소|사건|상고|항소|재심")
 _PLATE_REGION = rf"(?:{REGIONS})(?:시|도)?"
@@ -833,7 +838,7 @@ _PLATE_PARTS = re.compile(
     r"(?P<region>[가-힣]{2,3}\s?)?(?P<number>[0-9]+)(?P<gap>\s?)(?P<letter>[가-힣])(?P<space>\s?)(?P<last>[0-9*]+)$"
 )
 _NOT_A_PLATE_BEHIND = re.compile(
-    rf"{AMOUNT_UNITS}|\s?[./~,][0-9]|\s?(?:항|목|번지|세대|가구|대(?![가-힣])|석|권|쪽|면|평|곳)"
+    rf"{AMOUNT_UNITS}|\s?[./~,][0-9]|\s?(?:항|목|번지|세대|가구|대(?![가-힣])|석|권|쪽|면|평|곳|장(?![가-힣])|매)"
 )
 
 
@@ -858,7 +863,10 @@ def _judge_plate(found: Candidate) -> Find | None:
     if found.is_closely_labelled(Meaning.PLATE) or _CAR_BEHIND.match(found.after(8)):
         return Find(PersonalDataKind.CAR_PLATE, found.start, found.end, 0.88)
     # `12호 2026`, `30도 1000`; a unit is never written apart from its number and from the next one
-    counted = parts["letter"] in _COUNTERS and one_gap and not in_column
+    beside_cars = parts["letter"] in _NEVER_A_COUNTER_BESIDE_CARS and (
+        _CAR_AROUND.search(found.before(40)) is not None or _CAR_AROUND.search(found.after(20)) is not None
+    )
+    counted = parts["letter"] in _COUNTERS and one_gap and not in_column and not beside_cars
     if counted or (
         parts["gap"] == "" and parts["space"] and parts["letter"] in _PERHAPS_COUNTERS and _YEAR.match(parts["last"])
     ):

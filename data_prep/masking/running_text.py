@@ -17,6 +17,12 @@ _MASKED = re.compile("\1+")
 _STAND_IN = "홍길동"
 """What the model reads where a token hides personal data: the words around it read as they did before."""
 _BEHIND_SURNAME = frozenset(" (씨모군양")
+_BEHIND_SEAWEED = re.compile(
+    r"[(씨모군양]|\s(?:씨|모|군|양|전\s|前|현\s|[가-힣]{0,3}(?:대통령|총리|장관|차관|의원|위원|총재|총장|회장|사장|대표|이사|부장|팀장|실장|국장|"
+    r"후보|당선인|대변인|감독|코치|선수|배우|가수|작가|기자|아나운서|교수|박사|선생|변호사|판사|검사|경사|경위|경장|순경|대사|시장|지사|수석|"
+    r"목사|신부|간호사|대리|과장|[병중하상]사|병장|상병|일병|이병|대위|중위|소위|대령|중령|소령|할머니|할아버지|여사|셰프))"
+)
+"""`김` is dried seaweed too: what may stand behind the name alone."""
 _AHEAD = 8
 _BRANCH = re.compile(
     "업소|지사(?!님)|지점|나들목|분기점|요금소|휴게소|터널|쉼터|획부|사무소|본부|센터|공장|병원|학교|대학|경찰서|[구시군도]청|공항|대교|산업|건설|전자|은행"
@@ -106,6 +112,8 @@ def read_marked(texts: Sequence[str], gate: NameGate, model: NameModel) -> list[
 def _may_be_name(written: str, up_to: str, behind: str) -> bool:
     """No ordinary word is a name, nor the end of one, nor the beginning of a branch's name; a surname alone has a title behind it."""
     if len(written) == 1 and "가" <= written <= "힣" and behind[:1] not in _BEHIND_SURNAME:
+        return False
+    if written == "김" and not _BEHIND_SEAWEED.match(behind):
         return False
     if " " in written:
         return not is_ordinary(written) and not is_ordinary(written.partition(" ")[0])

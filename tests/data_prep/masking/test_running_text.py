@@ -41,6 +41,11 @@ def test_a_surname_alone_is_found_before_its_title_and_masked_nowhere_else():
     )
 
 
+def test_seaweed_is_nobodys_name():
+    assert names_in("김 생산어업과 마른 김 가공공장을 지원한다.") == []
+    assert names_in("이날 김 의원은 회의에 나오지 않았다.") == ["김"]
+
+
 def test_a_name_in_one_sentence_of_a_long_text_is_found():
     filler = "신청서는 담당 부서에서 접수한 날부터 확인한 뒤 처리해 드립니다. " * 12
 
