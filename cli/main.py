@@ -1,6 +1,5 @@
 """`tuneway`: the commands. Each reads its arguments and calls one function."""
 
-import json
 import os
 import sys
 from importlib import import_module, util
@@ -9,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cli.answers import print_json
 from cli.texts import translate
 from contracts.errors import NotFoundError, TunewayError
 from settings import Settings, language, load_settings
@@ -62,7 +62,7 @@ def status(as_json: AsJson = False) -> None:
 
     found = read_status(load_settings())
     if as_json:
-        _print_json(found.as_json())
+        print_json(found.as_json())
     else:
         show_status(found, _screen())
 
@@ -100,7 +100,7 @@ def doctor(
     screen = _screen()
     findings = examine(load_settings(), screen.language, deep=deep)
     if as_json:
-        _print_json([finding.as_json() for finding in findings])
+        print_json([finding.as_json() for finding in findings])
     else:
         show_findings(findings, screen)
     if any(finding.verdict is Verdict.BLOCK for finding in findings):
@@ -223,10 +223,6 @@ def _screen() -> Any:
     from cli.screen import make_screen
 
     return make_screen()
-
-
-def _print_json(value: Any) -> None:
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=1) + "\n")
 
 
 def main() -> None:

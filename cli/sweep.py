@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
@@ -14,14 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.answers import print_json, told
 from cli.texts import translate
 from contracts.enums import TrialState
-from contracts.errors import InvalidRequestError, TunewayError
+from contracts.errors import InvalidRequestError
 from contracts.sweeps import SweepReport, SweepRequest
-from settings import Settings, language, load_settings
+from settings import language
 
 if TYPE_CHECKING:
     from cli.screen import Screen
+    from stages.services import Services
 
 DAG = "tune_hyperparameters"
 STATE_COLOURS = {
@@ -55,15 +54,14 @@ def start(
     """Trigger the DAG with the request, checked before; with --here, do the whole sweep in this process."""
     from cli.pipeline import connect
     from cli.run_stage import validated
-    from stages.services import open_services
     from stages.tune_hyperparameters import check_request
 
-    with _told(as_json) as (screen, settings):
+    with told(as_json) as (screen, services):
         wanted = validated(SweepRequest, _read(request))
         if here:
-            _show(_sweep_here(wanted, settings), screen, as_json=as_json)
+            _show(_sweep_here(wanted, services), screen, as_json=as_json)
             return
-        check_request(wanted, open_services(settings))
+        check_request(wanted, services)
         with connect() as airflow:
             airflow.check_dag(DAG)
             run = airflow.trigger(
@@ -74,7 +72,7 @@ def start(
             )
             page = airflow.page_of_run(DAG, run.run_id)
         if as_json:
-            _print_json({"sweep_name": wanted.sweep_name, "dag_id": DAG, "run_id": run.run_id, "url": page})
+            print_json({"sweep_name": wanted.sweep_name, "dag_id": DAG, "run_id": run.run_id, "url": page})
             return
         screen.done("sweep.started", page=page)
         screen.say("sweep.show_with", name=wanted.sweep_name)
@@ -83,13 +81,12 @@ def start(
 @app.command("list", help=_help("help_list"))
 def list_all(as_json: AsJson = False) -> None:
     """Every sweep, newest first."""
-    from stages.services import open_services
     from stages.tune_hyperparameters import list_sweeps
 
-    with _told(as_json) as (screen, settings):
-        reports = list_sweeps(open_services(settings))
+    with told(as_json) as (screen, services):
+        reports = list_sweeps(services)
         if as_json:
-            _print_json([report.model_dump(mode="json") for report in reports])
+            print_json([report.model_dump(mode="json") for report in reports])
         elif reports:
             _show_list(reports, screen)
         else:
@@ -102,21 +99,19 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """One sweep as it stands."""
-    from stages.services import open_services
     from stages.tune_hyperparameters import show_sweep
 
-    with _told(as_json) as (screen, settings):
-        _show(show_sweep(name, open_services(settings)), screen, as_json=as_json)
+    with told(as_json) as (screen, services):
+        _show(show_sweep(name, services), screen, as_json=as_json)
 
 
-def _sweep_here(request: SweepRequest, settings: Settings) -> SweepReport:
+def _sweep_here(request: SweepRequest, services: Services) -> SweepReport:
     from cli.run_stage import only_the_result_on_stdout
-    from stages.services import open_services
     from stages.tune_hyperparameters import tune_hyperparameters
 
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     with only_the_result_on_stdout():
-        return tune_hyperparameters(request, open_services(settings))
+        return tune_hyperparameters(request, services)
 
 
 def _read(path: Path) -> Any:
@@ -129,21 +124,6 @@ def _read(path: Path) -> Any:
         raise InvalidRequestError(
             "The request cannot be read", value=path, next_step=str(error).splitlines()[0]
         ) from error
-
-
-@contextmanager
-def _told(as_json: bool) -> Iterator[tuple[Screen, Settings]]:
-    """A refusal in its four parts on stderr, with --json also as a record on stdout; no traceback."""
-    from cli.screen import exit_code_of, make_screen
-
-    with make_screen() as screen:
-        try:
-            yield screen, load_settings()
-        except TunewayError as error:
-            screen.show_error(error)
-            if as_json:
-                _print_json({"error": error.as_record()})
-            raise typer.Exit(exit_code_of(error)) from None
 
 
 def _show_list(reports: list[SweepReport], screen: Screen) -> None:
@@ -165,7 +145,7 @@ def _show_list(reports: list[SweepReport], screen: Screen) -> None:
 
 def _show(report: SweepReport, screen: Screen, *, as_json: bool) -> None:
     if as_json:
-        _print_json(report.model_dump(mode="json"))
+        print_json(report.model_dump(mode="json"))
         return
     from rich.table import Table
 
@@ -205,7 +185,3 @@ def _results(report: SweepReport, number: int) -> str:
 
 def _short(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _print_json(value: Any) -> None:
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=1) + "\n")
