@@ -14,7 +14,7 @@ repetition    1 - the greater share of the answer that is one unit again and aga
 diversity     distinct character pairs among all pairs, judged against the 120 that a text of any length shows
 completeness  1 when the answer ends as a sentence does; 0.7 without an ending; 0.4 when it breaks off
               (data_prep.quality.completeness)
-substance     characters of the answer without spaces over 8, at most 1
+substance     characters of the answer without spaces over 8, at most 1; 0 for an answer without any letter or digit
 relevance     0 when the answer only repeats the question; 0.3 when it refuses; else 1, and for answers of 40
               characters or more 0.8 + the share of the question's character pairs that the answer takes up, at most 1
 fluency       surprise of a character trigram model (data_prep.quality.fluency) or of the policy's language model
@@ -133,6 +133,7 @@ def score_rows(rows: Sequence[Row], fluency: Fluency | None = None) -> list[Qual
     scripts = scripts_of(answers)
     spoilt = scripts.counts[:, Script.SPOILT].tolist()
     visible = scripts.visible.tolist()
+    said = (scripts.letters + scripts.counts[:, Script.DIGIT]).tolist()
     foreign = scripts.foreign_share(scripts_of(questions)).tolist()
     korean = scripts.korean_share.tolist()
     fluent = (fluency or load_fluency_model().fluency)(answers).tolist()
@@ -164,7 +165,7 @@ def score_rows(rows: Sequence[Row], fluency: Fluency | None = None) -> list[Qual
                 repetition=1 - max(0.0, repeated[index].greater - 0.2) / 0.8,
                 diversity=min(1.0, pairs / min(characters - 1, _DISTINCT_PAIRS_FLOOR)) if pairs else 0.0,
                 completeness=completeness(answer),
-                substance=min(1.0, characters / _ENOUGH_CHARACTERS),
+                substance=min(1.0, characters / _ENOUGH_CHARACTERS) if said[index] else 0.0,
                 relevance=_relevance(question, answer, characters, asked, shared, refuses),
                 fluency=fluent[index],
                 grammar=grammar_score(answer, words) if may_be_wrong[index] else 1.0,

@@ -79,6 +79,7 @@ def test_a_defect_shows_in_its_part(part, answer):
         ("죄송하지만 AI 언어 모델로서 답변드릴 수 없습니다.", {"remove_refusals": True}, RemovalReason.REFUSAL),
         (LONG[:-22], {"remove_truncated": True}, RemovalReason.TRUNCATED),
         ("\ufffd\ufffd처에\ufffd\ufffd \ufffd\ufffd합니다", {}, RemovalReason.LOW_QUALITY),
+        ("@@@@ #### %%%% &&&& ~~~~", {}, RemovalReason.LOW_QUALITY),
         ("쓰레기 같은 것들 다 뒤져버려라 역겨운 년들", {}, RemovalReason.TOXIC),
     ],
 )
