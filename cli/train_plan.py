@@ -92,9 +92,9 @@ def show_plan(plan: FitPlan, screen: Screen) -> None:
             steps=plan.time.steps,
             tokens=plan.time.tokens,
             speed=plan.time.tokens_per_second,
-            time=_duration(plan.time.seconds),
-            low=_duration(plan.time.low_seconds),
-            high=_duration(plan.time.high_seconds),
+            time=_duration(plan.time.seconds, screen),
+            low=_duration(plan.time.low_seconds, screen),
+            high=_duration(plan.time.high_seconds, screen),
             jobs=plan.time.based_on,
         ),
         markup=False,
@@ -128,6 +128,6 @@ def _gb(size: int) -> str:
     return f"{size / BYTES_PER_GB:,.1f} GB" if size >= BYTES_PER_GB else f"{size / 1_000_000:,.1f} MB"
 
 
-def _duration(seconds: float) -> str:
-    hours, minutes = divmod(round(seconds / 60), 60)
-    return f"{hours} h {minutes:02} min" if hours else f"{max(1, minutes)} min"
+def _duration(seconds: float, screen: Screen) -> str:
+    hours, minutes = divmod(max(1, round(seconds / 60)), 60)
+    return screen.text("train.plan_hours" if hours else "train.plan_minutes", hours=hours, minutes=minutes)

@@ -71,6 +71,8 @@ TRAIN_TEXTS: dict[str, tuple[str, str]] = {
         "시간은 --dataset을 주면 계산합니다.",
         "Give --dataset to have the time reckoned.",
     ),
+    "train.plan_hours": ("{hours}시간 {minutes:02}분", "{hours} h {minutes:02} min"),
+    "train.plan_minutes": ("{minutes}분", "{minutes} min"),
     "train.plan_time_measured": (
         "시간: 약 {time} ({low}~{high}), {steps:,}스텝, {tokens:,}토큰, 초당 {speed:,.0f}토큰(이전 작업 {jobs}개에서 측정)",
         "Time: about {time} ({low} to {high}), {steps:,} steps, {tokens:,} tokens at {speed:,.0f} a second, as {jobs} "
