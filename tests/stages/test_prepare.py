@@ -176,7 +176,7 @@ def test_a_dataset_of_nothing_but_flaws_is_refused_with_the_reasons(services):
 
 
 def test_an_unknown_import_is_named(services):
-    with pytest.raises(NotFoundError, match="import_dataset"):
+    with pytest.raises(NotFoundError, match="tuneway dataset import"):
         prepare(request("nothing-here"), services)
 
 

@@ -153,7 +153,7 @@ def test_a_training_is_recorded_alike_in_its_folder_the_database_and_mlflow(
     artifacts = {
         item.path for path in ("plots", "recipe", "report") for item in client.list_artifacts(run.info.run_id, path)
     }
-    assert artifacts == {"plots/loss_curve.png", "recipe/demo-lora.yaml", "report/report.json"}
+    assert artifacts == {"plots/loss_curve.png", "recipe/demo-lora.yaml", "report/manifest.json", "report/report.json"}
     recipe = yaml.safe_load((folder.root / "artifacts" / "demo-lora.yaml").read_text())
     assert recipe == report.hyperparameters
 
