@@ -24,6 +24,8 @@ _BEHIND_SEAWEED = re.compile(
 )
 """`김` is dried seaweed too: what may stand behind the name alone."""
 _AHEAD = 8
+_COMPOUND = (1, 2, 3)
+"""Syllables behind a name with which it is one ordinary word: `유리천장`, `이동편의`."""
 _BRANCH = re.compile(
     "업소|지사(?!님)|지점|나들목|분기점|요금소|휴게소|터널|쉼터|획부|사무소|본부|센터|공장|병원|학교|대학|경찰서|[구시군도]청|공항|대교|산업|건설|전자|은행"
 )
@@ -110,10 +112,12 @@ def read_marked(texts: Sequence[str], gate: NameGate, model: NameModel) -> list[
 
 
 def _may_be_name(written: str, up_to: str, behind: str) -> bool:
-    """No ordinary word is a name, nor the end of one, nor the beginning of a branch's name; a surname alone has a title behind it."""
+    """No ordinary word is a name, nor an end or a beginning of one, nor the beginning of a branch's name; a surname alone has a title behind it."""
     if len(written) == 1 and "가" <= written <= "힣" and behind[:1] not in _BEHIND_SURNAME:
         return False
     if written == "김" and not _BEHIND_SEAWEED.match(behind):
+        return False
+    if any(is_ordinary(written + behind[:size]) for size in _COMPOUND):
         return False
     if " " in written:
         return not is_ordinary(written) and not is_ordinary(written.partition(" ")[0])

@@ -46,6 +46,10 @@ def test_seaweed_is_nobodys_name():
     assert names_in("이날 김 의원은 회의에 나오지 않았다.") == ["김"]
 
 
+def test_the_beginning_of_an_ordinary_word_is_nobodys_name():
+    assert names_in("여성이 유리천장 현상을 겪고 있다는 지적이 있다.") == []
+
+
 def test_a_name_in_one_sentence_of_a_long_text_is_found():
     filler = "신청서는 담당 부서에서 접수한 날부터 확인한 뒤 처리해 드립니다. " * 12
 
