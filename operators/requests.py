@@ -115,56 +115,27 @@ def evaluate_compressed(run: RunRecords) -> EvaluateRequest:
 
 def gate_compressed(run: RunRecords) -> GateRequest:
     """The compressed model's evaluation against the bar."""
-    request = run.request(CompressModelRequest)
-    return GateRequest(
-        evaluation_id=run.record("collect_evaluation", EvaluationReport).evaluation_id,
-        accuracy_bar=request.accuracy_bar,
-        metric=request.metric,
-    )
+    return _gate(run, run.request(CompressModelRequest))
 
 
 def register_compressed(run: RunRecords) -> RegisterRequest:
     """The compressed model with what it costs."""
-    request = run.request(CompressModelRequest)
-    evaluation = run.record("collect_evaluation", EvaluationReport)
-    return RegisterRequest(
-        job_id=evaluation.job_id,
-        evaluation_id=evaluation.evaluation_id,
-        model_name=request.model_name,
-        accuracy_bar=request.accuracy_bar,
-    )
+    return _register(run, run.request(CompressModelRequest))
 
 
 def gate(run: RunRecords) -> GateRequest:
     """The run's own evaluation against the bar it was given."""
-    request = run.request(FinetuneRequest)
-    return GateRequest(
-        evaluation_id=run.record("collect_evaluation", EvaluationReport).evaluation_id,
-        accuracy_bar=request.accuracy_bar,
-        metric=request.metric,
-    )
+    return _gate(run, run.request(FinetuneRequest))
 
 
 def gate_given_job(run: RunRecords) -> GateRequest:
     """The evaluation of the given job against the bar."""
-    request = run.request(EvaluateModelRequest)
-    return GateRequest(
-        evaluation_id=run.record("collect_evaluation", EvaluationReport).evaluation_id,
-        accuracy_bar=request.accuracy_bar,
-        metric=request.metric,
-    )
+    return _gate(run, run.request(EvaluateModelRequest))
 
 
 def register(run: RunRecords) -> RegisterRequest:
     """The trained and judged model."""
-    request = run.request(FinetuneRequest)
-    evaluation = run.record("collect_evaluation", EvaluationReport)
-    return RegisterRequest(
-        job_id=evaluation.job_id,
-        evaluation_id=evaluation.evaluation_id,
-        model_name=request.model_name,
-        accuracy_bar=request.accuracy_bar,
-    )
+    return _register(run, run.request(FinetuneRequest))
 
 
 def deploy(run: RunRecords) -> DeployRequest:
@@ -219,3 +190,21 @@ def queueing(run: RunRecords) -> dict[str, str | Priority]:
 
 def _suites(request: FinetuneRequest) -> list[str]:
     return [*([request.test_suite] if request.test_suite else []), *request.extra_suites]
+
+
+def _gate(run: RunRecords, request: CompressModelRequest | EvaluateModelRequest | FinetuneRequest) -> GateRequest:
+    return GateRequest(
+        evaluation_id=run.record("collect_evaluation", EvaluationReport).evaluation_id,
+        accuracy_bar=request.accuracy_bar,
+        metric=request.metric,
+    )
+
+
+def _register(run: RunRecords, request: CompressModelRequest | FinetuneRequest) -> RegisterRequest:
+    evaluation = run.record("collect_evaluation", EvaluationReport)
+    return RegisterRequest(
+        job_id=evaluation.job_id,
+        evaluation_id=evaluation.evaluation_id,
+        model_name=request.model_name,
+        accuracy_bar=request.accuracy_bar,
+    )
