@@ -336,6 +336,36 @@ class GateDecision(StrEnum):
     UNDECIDED = "undecided"
 
 
+class SuiteKind(StrEnum):
+    """How a suite is asked and scored."""
+
+    CASES = "cases"
+    """Own test cases, each with its scorer."""
+    HARNESS = "harness"
+    """A task of lm-evaluation-harness with local data: KoBEST, KLUE, KMMLU."""
+    SAFETY = "safety"
+    """Questions that tempt: toxicity, bias, personal data, refusals."""
+    PERPLEXITY = "perplexity"
+    """Texts whose likelihood is measured."""
+
+
+class SuiteStatus(StrEnum):
+    """Life of a suite version."""
+
+    DRAFT = "draft"
+    LOCKED = "locked"
+    ARCHIVED = "archived"
+
+
+class EvaluatedKind(StrEnum):
+    """What stands behind the answers."""
+
+    MODEL_VERSION = "model_version"
+    JOB = "job"
+    FOLDER = "folder"
+    ENDPOINT = "endpoint"
+
+
 class ModelStatus(StrEnum):
     """Stage of a registered model version."""
 

@@ -1,21 +1,43 @@
 """Evaluation of a fine-tuned model against its base, and the gate."""
 
-from pydantic import Field
+from typing import Self
+
+from pydantic import Field, model_validator
 
 from contracts.enums import GateDecision, Metric, ServerBackend
-from contracts.record import Record
+from contracts.record import JsonObject, Record
 
 
 class TestCase(Record):
-    """A question with the answers that count as right."""
+    """A question and what counts as a right answer to it."""
 
     __test__ = False
 
     id: str
     question: str = Field(min_length=1)
-    accepted_answers: list[str] = Field(min_length=1)
+    accepted_answers: list[str] = []
+    """Each alone is right. Empty only where the scorer judges by something else: a pattern, a rubric."""
     category: str = "general"
     attribute: str | None = None
+    scorer: str = Field(default="contains", pattern=r"^[a-z][a-z0-9_]{0,49}$")
+    """Name of the scorer in `evaluation/scorers`."""
+    options: JsonObject = {}
+    """What the scorer reads: `{"tolerance": 0.01}`, `{"pattern": "^제\\d+조"}`, `{"rubric": "..."}`."""
+    pass_score: float = Field(default=1.0, gt=0, le=1)
+    """Score from which a graded answer counts as right."""
+    choices: list[str] = []
+    """Of a multiple choice question; the accepted answer is one of them."""
+    system_prompt: str | None = None
+    """Instead of the one that the evaluation gives to all cases."""
+    source_document: str | None = None
+    """Document the case was written from: cases of one document are not independent of each other."""
+    note: str = ""
+
+    @model_validator(mode="after")
+    def _has_something_to_judge_by(self) -> Self:
+        if not self.accepted_answers and not self.options:
+            raise ValueError("accepted_answers: at least one, or options that the scorer judges by")
+        return self
 
 
 class EvaluateRequest(Record):

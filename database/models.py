@@ -164,6 +164,129 @@ class ModelEvaluation(Base):
     verdict: Mapped[dict[str, Any] | None]
 
 
+class TestSuiteRow(Base):
+    """A version of a test suite."""
+
+    __test__ = False
+    __tablename__ = "test_suites"
+    __table_args__ = (UniqueConstraint("name", "version"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(100))
+    version: Mapped[int]
+    kind: Mapped[str] = mapped_column(String(20))
+    status: Mapped[str] = mapped_column(String(20), server_default="draft")
+    content_hash: Mapped[str] = mapped_column(String(64))
+    description: Mapped[str] = mapped_column(Text, server_default="")
+    case_count: Mapped[int]
+    categories: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    settings: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    created_by: Mapped[str] = mapped_column(String(255))
+    created_at: Mapped[datetime] = _created()
+    locked_by: Mapped[str | None] = mapped_column(String(255))
+    locked_at: Mapped[datetime | None]
+
+
+class TestCaseRow(Base):
+    """A case of a suite version."""
+
+    __test__ = False
+    __tablename__ = "test_suite_cases"
+    suite_id: Mapped[int] = mapped_column(ForeignKey("test_suites.id"), primary_key=True)
+    case_id: Mapped[str] = mapped_column(String(255), primary_key=True)
+    position: Mapped[int]
+    category: Mapped[str] = mapped_column(String(255))
+    question: Mapped[str] = mapped_column(Text)
+    body: Mapped[dict[str, Any]]
+    edited_by: Mapped[str | None] = mapped_column(String(255))
+    edited_at: Mapped[datetime | None]
+
+
+class SuiteResultRow(Base):
+    """What one model scored on one suite."""
+
+    __tablename__ = "suite_results"
+    __table_args__ = (Index("ix_suite_results_suite_name_model_id", "suite_name", "model_id"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    content_key: Mapped[str] = mapped_column(String(128), unique=True)
+    suite_name: Mapped[str] = mapped_column(String(255))
+    suite_version: Mapped[int | None]
+    comparison_key: Mapped[str] = mapped_column(String(64), index=True)
+    model_id: Mapped[int | None] = mapped_column(ForeignKey("model_registry.id"), index=True)
+    job_id: Mapped[int | None] = mapped_column(ForeignKey("finetuning_jobs.id"), index=True)
+    model_content_hash: Mapped[str] = mapped_column(String(64), index=True)
+    score_name: Mapped[str] = mapped_column(String(100))
+    score: Mapped[float] = mapped_column(Float)
+    lower: Mapped[float | None] = mapped_column(Float)
+    upper: Mapped[float | None] = mapped_column(Float)
+    n: Mapped[int]
+    report: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime] = _created()
+
+
+class CaseScoreRow(Base):
+    """One answer of a suite result."""
+
+    __tablename__ = "case_scores"
+    result_id: Mapped[int] = mapped_column(ForeignKey("suite_results.id"), primary_key=True)
+    case_id: Mapped[str] = mapped_column(String(255), primary_key=True)
+    category: Mapped[str] = mapped_column(String(255))
+    score: Mapped[float] = mapped_column(Float)
+    correct: Mapped[bool]
+    body: Mapped[dict[str, Any]]
+
+
+class ExpertRatingRow(Base):
+    """What an expert said of an answer, or of two answers side by side."""
+
+    __tablename__ = "expert_ratings"
+    __table_args__ = (UniqueConstraint("item_key", "rater"),)
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    item_key: Mapped[str] = mapped_column(String(128), index=True)
+    task: Mapped[str] = mapped_column(String(100), index=True)
+    suite_name: Mapped[str] = mapped_column(String(255))
+    case_id: Mapped[str] = mapped_column(String(255))
+    category: Mapped[str] = mapped_column(String(255))
+    rater: Mapped[str] = mapped_column(String(255))
+    value: Mapped[str] = mapped_column(String(50))
+    comment: Mapped[str] = mapped_column(Text, server_default="")
+    details: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    rated_at: Mapped[datetime] = _created()
+
+
+class ContaminationReportRow(Base):
+    """Overlap of a dataset version with a suite."""
+
+    __tablename__ = "contamination_reports"
+    __table_args__ = (UniqueConstraint("dataset_id", "suite_sha256", "settings_sha256"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    dataset_id: Mapped[int] = mapped_column(ForeignKey("training_datasets.id"))
+    suite_name: Mapped[str] = mapped_column(String(255))
+    suite_sha256: Mapped[str] = mapped_column(String(64))
+    settings_sha256: Mapped[str] = mapped_column(String(64))
+    contaminated_cases: Mapped[int]
+    report: Mapped[dict[str, Any]]
+    override_reason: Mapped[str | None] = mapped_column(Text)
+    override_by: Mapped[str | None] = mapped_column(String(255))
+    override_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = _created()
+
+
+class ModelPromotionRow(Base):
+    """A change of the version in production."""
+
+    __tablename__ = "model_promotions"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    model_name: Mapped[str] = mapped_column(String(255), index=True)
+    model_id: Mapped[int] = mapped_column(ForeignKey("model_registry.id"))
+    previous_model_id: Mapped[int | None] = mapped_column(ForeignKey("model_registry.id"))
+    kind: Mapped[str] = mapped_column(String(20))
+    actor: Mapped[str] = mapped_column(String(255))
+    reason: Mapped[str] = mapped_column(Text)
+    evaluation_id: Mapped[int | None] = mapped_column(ForeignKey("model_evaluations.id"))
+    is_override: Mapped[bool] = mapped_column(server_default=text("false"))
+    promoted_at: Mapped[datetime] = _created()
+
+
 class RegisteredModel(Base):
     """A model version."""
 
@@ -190,6 +313,14 @@ class RegisteredModel(Base):
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now(), onupdate=func.now())
     base_model_path: Mapped[str] = mapped_column(Text)
     content_hash: Mapped[str] = mapped_column(String(64))
+
+
+Index(
+    "uq_model_registry_one_production",
+    RegisteredModel.model_name,
+    unique=True,
+    postgresql_where=RegisteredModel.status == "production",
+)
 
 
 class ModelBenchmark(Base):
