@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from contracts.errors import InvalidDataError, NotFoundError
 from contracts.evaluation import TestCase
 from evaluation.answer_scoring import normalise_answer
+from evaluation.scorers.registry import check_case
 from storage.files import sha256_of_file
 from storage.split_files import sha256_of_split, split_files
 
@@ -61,9 +62,10 @@ def _parse_case(path: Path, number: int, text: str) -> TestCase:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "line"
         raise _broken(path, number, f"{field}: {first['msg']}", str(first.get("input"))[:80]) from error
-    for accepted in case.accepted_answers:
-        if not normalise_answer(accepted):
-            raise _broken(path, number, "an accepted answer has no letter and no digit", repr(accepted))
+    try:
+        check_case(case)
+    except InvalidDataError as error:
+        raise _broken(path, number, error.what, error.value) from error
     return case
 
 

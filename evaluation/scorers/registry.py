@@ -1,0 +1,53 @@
+"""Every scorer by the name that a test case gives."""
+
+from difflib import get_close_matches
+
+from contracts.errors import InvalidDataError
+from contracts.evaluation import TestCase
+from evaluation.answer_scoring import final_answer
+from evaluation.scorers.contains import check_has_letters, contains
+from evaluation.scorers.score import Score, Scorer, unusable
+
+SCORING_VERSION = "1"
+"""Raised whenever a scorer gives an answer another score; part of what makes two results comparable."""
+
+SCORERS: dict[str, Scorer] = {
+    "contains": Scorer(contains, check=check_has_letters),
+}
+
+
+def scorer_of(case: TestCase) -> Scorer:
+    """The case's scorer. Raises InvalidDataError where there is none of that name."""
+    scorer = SCORERS.get(case.scorer)
+    if scorer is None:
+        close = get_close_matches(case.scorer, SCORERS, n=1)
+        raise InvalidDataError(
+            f"The test case {case.id} names a scorer that does not exist",
+            value=case.scorer,
+            allowed=", ".join(SCORERS) + (f"; did you mean {close[0]}?" if close else ""),
+            next_step="correct the scorer of the case",
+        )
+    return scorer
+
+
+def check_case(case: TestCase) -> None:
+    """Raises InvalidDataError for a case that no answer could ever be scored on."""
+    scorer = scorer_of(case)
+    if scorer.needs_accepted_answers and not case.accepted_answers:
+        raise unusable(case, "it has no accepted answer", allowed="at least one")
+    unknown = sorted(set(case.options) - set(scorer.options))
+    if unknown:
+        raise unusable(
+            case, "it does not know an option", value=", ".join(unknown), allowed=", ".join(scorer.options) or "none"
+        )
+    scorer.check(case)
+
+
+def score_answer(case: TestCase, answer: str) -> Score:
+    """What the answer is worth, its thoughts (`<think>…</think>`) left out. Raises InvalidDataError as `check_case`."""
+    return scorer_of(case).score(case, final_answer(answer))
+
+
+def is_right(case: TestCase, score: Score) -> bool:
+    """The score reaches the case's pass score."""
+    return score.value >= case.pass_score - 1e-9
