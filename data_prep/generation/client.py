@@ -71,7 +71,10 @@ class ModelClient:
         timeout_seconds: float,
         attempts: int,
         concurrency: int,
+        role: str = "generator",
     ) -> None:
+        """`role` is what errors call the model."""
+        self._role = role
         self._url = _base_url(endpoint_url)
         self._model = model
         self._attempts = attempts
@@ -82,7 +85,7 @@ class ModelClient:
             timeout=httpx.Timeout(timeout_seconds, connect=min(10.0, timeout_seconds)),
             limits=httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency),
             # an endpoint on this host must not be looked for behind a site's proxy
-            trust_env=not _is_local(self._url),
+            trust_env=not _is_local(self._url, role),
         )
 
     async def __aenter__(self) -> Self:
@@ -128,9 +131,9 @@ class ModelClient:
             attempt += 1
         if isinstance(failure, httpx.ConnectError | httpx.ConnectTimeout):
             raise UnavailableError(
-                f"The generator's endpoint does not answer ({type(failure).__name__}: {failure})",
+                f"The {self._role}'s endpoint does not answer ({type(failure).__name__}: {failure})",
                 value=self._url,
-                next_step="look at the model server; starting the same generation again goes on where this one stopped",
+                next_step="look at the model server; starting the same work again goes on where this one stopped",
             ) from failure
         raise BusyError(str(failure) or type(failure).__name__) from failure
 
@@ -167,14 +170,14 @@ class ModelClient:
             raise _BusyAnswerError(f"status {status}: {said}", _retry_after(response))
         if status in {401, 403}:
             raise InvalidRequestError(
-                f"The generator's endpoint refuses the key with status {status}",
+                f"The {self._role}'s endpoint refuses the key with status {status}",
                 value=self._url,
                 allowed="a key that the endpoint knows",
                 next_step="put the key into a file of the secrets folder and name the file in api_key_file",
             )
         if status == httpx.codes.NOT_FOUND:
             raise InvalidRequestError(
-                "The generator's endpoint has no such model or no chat completions",
+                f"The {self._role}'s endpoint has no such model or no chat completions",
                 value=f"{self._model} at {self._url}: {said}",
                 allowed="the id of a model that the endpoint lists at /models",
                 next_step="correct model or endpoint_url",
@@ -197,12 +200,12 @@ def _base_url(url: str) -> str:
     return plain if plain.rsplit("/", 1)[-1].startswith("v") else f"{plain}/v1"
 
 
-def _is_local(url: str) -> bool:
+def _is_local(url: str, role: str) -> bool:
     try:
         host = httpx.URL(url).host
     except httpx.InvalidURL as error:
         raise InvalidRequestError(
-            "The generator's address is no address",
+            f"The {role}'s address is no address",
             value=url,
             allowed="such as http://127.0.0.1:8000/v1",
             next_step="correct endpoint_url",
@@ -212,7 +215,7 @@ def _is_local(url: str) -> bool:
 
 def _response_format(constraint: Constraint, schema: JsonObject) -> dict[str, Any]:
     if constraint is Constraint.JSON_SCHEMA:
-        named = {"name": "samples", "schema": schema, "strict": True}
+        named = {"name": "answer", "schema": schema, "strict": True}
         return {"response_format": {"type": "json_schema", "json_schema": named}}
     if constraint is Constraint.JSON_OBJECT:
         return {"response_format": {"type": "json_object"}}
