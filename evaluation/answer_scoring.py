@@ -35,11 +35,12 @@ _COPULA = (
     "입니다|입니까|이에요|예요|에요|이었습니다|였습니다|이며|며|이고|고|이라고|라고|이라는|라는|이라|라|이다|다|"
     "인데|인데요|이지만|지만|이지요|지요|이죠|죠|이야|야|이므로|므로|이니|임|인|일"
 )
-_ENDING = rf"(?:{_PARTICLES})*(?:(?:{_COPULA})(?:요|만|만요|은|는|을|를|도)?)?"
-_TAIL = re.compile(_ENDING)
-_QUANTITY_TAIL = re.compile(rf"(?:간|동안|이내|내|이상|이하|안|후|뒤|씩|째)?{_ENDING}")
-_BARE_NUMBER_TAIL = re.compile(rf"(?:번)?{_ENDING}")
-_FORM_NUMBER_TAIL = re.compile(rf"(?:서식|양식)?{_ENDING}")
+ENDING = rf"(?:{_PARTICLES})*(?:(?:{_COPULA})(?:요|만|만요|은|는|을|를|도)?)?"
+"""Pattern of what may follow a word without making it another: particles, then the copula."""
+_TAIL = re.compile(ENDING)
+_QUANTITY_TAIL = re.compile(rf"(?:간|동안|이내|내|이상|이하|안|후|뒤|씩|째)?{ENDING}")
+_BARE_NUMBER_TAIL = re.compile(rf"(?:번)?{ENDING}")
+_FORM_NUMBER_TAIL = re.compile(rf"(?:서식|양식)?{ENDING}")
 _FORM_NUMBER_ENDS = re.compile(r"\d호$")
 _DENIAL = re.compile(r"^(?:아니|아닙|아닌|아님|아녜|아녀)")
 _THOUGHT = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL)

@@ -5,7 +5,14 @@ from difflib import get_close_matches
 from contracts.errors import InvalidDataError
 from contracts.evaluation import TestCase
 from evaluation.answer_scoring import final_answer
-from evaluation.scorers.contains import check_has_letters, contains
+from evaluation.scorers.contains import check_has_letters, contains, contains_all
+from evaluation.scorers.exact import exact
+from evaluation.scorers.multiple_choice import check_choices, multiple_choice
+from evaluation.scorers.number import OPTIONS as NUMBER_OPTIONS
+from evaluation.scorers.number import check_number, number
+from evaluation.scorers.overlap import character_f1, rouge_l, token_f1
+from evaluation.scorers.pattern import OPTIONS as PATTERN_OPTIONS
+from evaluation.scorers.pattern import check_pattern, regex
 from evaluation.scorers.score import Score, Scorer, unusable
 
 SCORING_VERSION = "1"
@@ -13,6 +20,14 @@ SCORING_VERSION = "1"
 
 SCORERS: dict[str, Scorer] = {
     "contains": Scorer(contains, check=check_has_letters),
+    "contains_all": Scorer(contains_all, check=check_has_letters),
+    "exact": Scorer(exact, check=check_has_letters),
+    "number": Scorer(number, options=NUMBER_OPTIONS, check=check_number),
+    "multiple_choice": Scorer(multiple_choice, check=check_choices),
+    "regex": Scorer(regex, options=PATTERN_OPTIONS, check=check_pattern, needs_accepted_answers=False),
+    "token_f1": Scorer(token_f1, check=check_has_letters),
+    "character_f1": Scorer(character_f1, check=check_has_letters),
+    "rouge_l": Scorer(rouge_l, check=check_has_letters),
 }
 
 
