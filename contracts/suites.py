@@ -5,6 +5,7 @@ the same way. Base and tuned, new and production, this month and last: all are t
 """
 
 import hashlib
+import json
 from datetime import datetime
 
 from pydantic import Field
@@ -78,7 +79,8 @@ class EvaluationConditions(Record):
     @property
     def comparison_key(self) -> str:
         """64 hex digits: results that share them may be compared."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+        # sorted: PostgreSQL's jsonb gives an object's names back in an order of its own
+        return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
 
 
 class ScoreEstimate(Record):
@@ -120,6 +122,29 @@ class CaseScore(Record):
         return self.repeated_answer is not None and self.repeated_answer != self.answer
 
 
+class EvaluateSuitesRequest(Record):
+    """Ask one model one or more suites, as it is served."""
+
+    model: str = Field(min_length=1, max_length=1000)
+    """`name`, `name@version`, `name@production`, `job:17`, a model's folder, or `http://host:port#served-name`."""
+    suites: list[str] = Field(min_length=1, max_length=50)
+    """Names of managed suites (`name` or `name@version`), or files of test cases."""
+    max_cases: int | None = Field(default=None, ge=1)
+    """A slice of each suite, for a trial; the result says so."""
+    max_answer_tokens: int = Field(default=128, ge=1, le=8192)
+    """Tokens an answer may have; what goes on longer is cut off and judged as it stands."""
+    system_prompt: str | None = None
+    """Given to all cases; None takes the one the model's training data carry."""
+    judge_url: str | None = Field(default=None, pattern=r"^https?://[^\s]+$")
+    """OpenAI-compatible endpoint of the judge, for cases that a rubric scores."""
+    judge_model: str | None = None
+    speed: bool = False
+    """Also measure time to first token and tokens a second, alone and at concurrency 8."""
+    again: bool = False
+    """Ask although there is a result for the same model under the same conditions."""
+    num_gpus: int = Field(default=1, ge=1, le=8)
+
+
 class SuiteResult(Record):
     """What one model scored on one suite; one row of suite_results."""
 
@@ -143,3 +168,15 @@ class SuiteResult(Record):
     def primary(self) -> ScoreEstimate:
         """The score that decides."""
         return self.scores[0]
+
+
+class SuitesReport(Record):
+    """What one model scored on all the suites of a request."""
+
+    model: EvaluatedModel
+    results: list[SuiteResult] = Field(min_length=1)
+    """In the order of the request."""
+    reused: list[str] = []
+    """Names of suites whose stored result was taken: the same model had answered under the same conditions."""
+    seconds: float
+    """Of the job that asked; 0 where nothing had to be asked."""

@@ -18,6 +18,7 @@ from database.repositories.leases import LeaseRepository
 from database.repositories.models import ModelRepository
 from database.repositories.pipeline_runs import PipelineRunRepository
 from database.repositories.reviews import ReviewRepository
+from database.repositories.suite_results import SuiteResultRepository
 from database.repositories.users import UserRepository
 
 
@@ -71,6 +72,11 @@ class UnitOfWork:
     def reviews(self) -> ReviewRepository:
         """Generated samples and what people said of them."""
         return ReviewRepository(self.session)
+
+    @cached_property
+    def suite_results(self) -> SuiteResultRepository:
+        """What models scored on suites."""
+        return SuiteResultRepository(self.session)
 
     @cached_property
     def audit(self) -> AuditRepository:

@@ -1,20 +1,29 @@
-"""Ask a model server the test cases, as users will: OpenAI chat completions at temperature 0."""
+"""Ask a model server the test cases, as users will: OpenAI chat completions at temperature 0.
+
+With a journal every answer is on the disk before the next question goes out; a run that was killed goes on with the
+questions that have no answer yet.
+"""
 
 import asyncio
 import hashlib
+import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import aiohttp
 
 from contracts.errors import InvalidRequestError, UnavailableError
 from contracts.evaluation import TestCase
+from storage.journal import KeyedJournal
 
 REPEATED_SHARE = 0.1
 """Share of the cases that are asked a second time, to see whether temperature 0 gives the same answer."""
 ATTEMPTS = 5
 FIRST_PAUSE_SECONDS = 0.5
 """Doubled after each attempt: 0.5, 1, 2 and 4 s bridge a server that restarts."""
+SYNCED_EVERY = 64
+"""Answers between two syncs of the journal: a kill loses none, a power cut these at most."""
 _BUSY_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 
 
@@ -28,6 +37,8 @@ class Answer:
     latency_ms: float
     repeated_text: str | None = None
     """The answer to the same question asked again; None where it was not asked again."""
+    tokens: int | None = None
+    """Tokens of the answer, where the server counts them."""
 
     @property
     def is_unstable(self) -> bool:
@@ -46,6 +57,7 @@ class _Reply:
     text: str
     finish_reason: str
     latency_ms: float
+    tokens: int | None = None
 
 
 class _Asker:
@@ -60,16 +72,16 @@ class _Asker:
         self._system_prompt = system_prompt
         self._max_answer_tokens = max_answer_tokens
 
-    async def ask(self, question: str) -> _Reply:
-        messages = [{"role": "user", "content": question}]
-        if self._system_prompt is not None:
-            messages.insert(0, {"role": "system", "content": self._system_prompt})
-        body = {
+    def body(self, case: TestCase) -> dict[str, object]:
+        """What is sent."""
+        return {
             "model": self._model,
-            "messages": messages,
+            "messages": messages_of(case, self._system_prompt),
             "temperature": 0,
             "max_tokens": self._max_answer_tokens,
         }
+
+    async def ask(self, body: dict[str, object]) -> _Reply:
         pause, last_failure = FIRST_PAUSE_SECONDS, ""
         for attempt in range(ATTEMPTS):
             if attempt:
@@ -105,11 +117,36 @@ class _Asker:
             text=choice["message"].get("content") or "",
             finish_reason=str(choice.get("finish_reason") or ""),
             latency_ms=(asyncio.get_running_loop().time() - started) * 1000,
+            tokens=_answer_tokens(payload),
         )
 
 
 class _BusyError(Exception):
     """The server cannot answer now."""
+
+
+def chat_url(endpoint_url: str) -> str:
+    """Where chat completions are asked for, of an address with or without /v1."""
+    return endpoint_url.rstrip("/").removesuffix("/v1") + "/v1/chat/completions"
+
+
+def messages_of(case: TestCase, system_prompt: str | None) -> list[dict[str, str]]:
+    """The turns of a case: its own system prompt before the one that all cases are given."""
+    prompt = system_prompt if case.system_prompt is None else case.system_prompt
+    system = [] if prompt is None else [{"role": "system", "content": prompt}]
+    return [*system, {"role": "user", "content": case.question}]
+
+
+def _answer_tokens(payload: dict[str, Any]) -> int | None:
+    usage = payload.get("usage")
+    tokens = usage.get("completion_tokens") if isinstance(usage, dict) else None
+    return tokens if isinstance(tokens, int) else None
+
+
+def _journal_key(case: TestCase, body: dict[str, object], repetition: int) -> str:
+    """What an answer is an answer to: the case, everything that is sent, and which time it is asked."""
+    sent = json.dumps([case.id, body, repetition], sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(sent.encode()).hexdigest()
 
 
 async def ask_async(
@@ -123,6 +160,7 @@ async def ask_async(
     timeout_seconds: float = 120.0,
     seed: int = 0,
     on_progress: Callable[[int, int], None] | None = None,
+    journal: KeyedJournal | None = None,
 ) -> list[Answer]:
     """`ask` for callers that have an event loop."""
     repeated = chosen_for_repetition(cases, seed)
@@ -130,25 +168,38 @@ async def ask_async(
     gate = asyncio.Semaphore(concurrency)
     timeout = aiohttp.ClientTimeout(total=timeout_seconds)
     connector = aiohttp.TCPConnector(limit=concurrency)
-    url = endpoint_url.rstrip("/").removesuffix("/v1") + "/v1/chat/completions"
+    url = chat_url(endpoint_url)
     async with aiohttp.ClientSession(timeout=timeout, connector=connector, trust_env=False) as session:
         asker = _Asker(session, url, model, system_prompt, max_answer_tokens)
 
-        async def reply_to(case: TestCase) -> _Reply:
+        async def reply_to(case: TestCase, repetition: int) -> _Reply:
             nonlocal done
-            async with gate:
-                reply = await asker.ask(case.question)
+            body = asker.body(case)
+            key = _journal_key(case, body, repetition)
+            known = None if journal is None else journal.get(key)
+            if known is not None:
+                reply = _Reply(**known)
+            else:
+                async with gate:
+                    reply = await asker.ask(body)
+                if journal is not None:
+                    journal.add(key, asdict(reply), sync=False)
             done += 1
+            if journal is not None and done % SYNCED_EVERY == 0:
+                journal.sync()
             if on_progress is not None:
                 on_progress(done, total)
             return reply
 
         try:
             async with asyncio.TaskGroup() as group:
-                first = {case.id: group.create_task(reply_to(case)) for case in cases}
-                second = {case.id: group.create_task(reply_to(case)) for case in repeated}
+                first = {case.id: group.create_task(reply_to(case, 0)) for case in cases}
+                second = {case.id: group.create_task(reply_to(case, 1)) for case in repeated}
         except ExceptionGroup as failures:
             raise failures.exceptions[0] from failures
+        finally:
+            if journal is not None:
+                journal.sync()
     return [
         Answer(
             case_id=case.id,
@@ -156,6 +207,7 @@ async def ask_async(
             finish_reason=reply.finish_reason,
             latency_ms=reply.latency_ms,
             repeated_text=second[case.id].result().text if case.id in second else None,
+            tokens=reply.tokens,
         )
         for case in cases
     ]
@@ -172,11 +224,13 @@ def ask(
     timeout_seconds: float = 120.0,
     seed: int = 0,
     on_progress: Callable[[int, int], None] | None = None,
+    journal: KeyedJournal | None = None,
 ) -> list[Answer]:
     """Every case's answer, in the order of the cases; a tenth is asked twice.
 
     Connection errors and a busy server are tried again; then UnavailableError. A refused question raises
-    InvalidRequestError. `on_progress(done, total)` is called after each reply.
+    InvalidRequestError. `on_progress(done, total)` is called after each reply. Answers that the journal has are not
+    asked for again; those that come are added to it.
     """
     return asyncio.run(
         ask_async(
@@ -189,5 +243,6 @@ def ask(
             timeout_seconds=timeout_seconds,
             seed=seed,
             on_progress=on_progress,
+            journal=journal,
         )
     )

@@ -4,14 +4,16 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from contracts.enums import SuiteKind
 from contracts.errors import InvalidDataError, NotFoundError
 from contracts.evaluation import TestCase
+from contracts.record import JsonObject
 from evaluation.answer_scoring import normalise_answer
 from evaluation.scorers.registry import check_case
 from storage.files import sha256_of_file
@@ -28,6 +30,19 @@ class Suite:
     cases: list[TestCase]
     excluded: dict[str, int]
     """Cases that will not be asked, by reason."""
+    version: int | None = None
+    """Of a managed suite; None for a file or a test split."""
+    kind: SuiteKind = SuiteKind.CASES
+    settings: JsonObject = field(default_factory=dict)
+    """What the kind needs beside cases: a harness task and its data, a text file."""
+
+    @property
+    def cases_sha256(self) -> str:
+        """Of the cases as they will be asked and scored, and of the kind's settings; notes to people left out."""
+        digest = hashlib.sha256(json.dumps(self.settings, sort_keys=True, ensure_ascii=False).encode())
+        for case in self.cases:
+            digest.update(case.model_dump_json(exclude={"note"}).encode() + b"\n")
+        return digest.hexdigest()
 
     def limited_to(self, max_cases: int | None) -> "Suite":
         """A slice of the suite, the same for the same ids, in the file's order; the rest counts as excluded."""
@@ -37,7 +52,7 @@ class Suite:
         chosen = {case.id for case in by_digest[:max_cases]}
         cases = [case for case in self.cases if case.id in chosen]
         excluded = {**self.excluded, "beyond_max_cases": len(self.cases) - len(cases)}
-        return Suite(self.name, self.path, self.sha256, cases, excluded)
+        return replace(self, cases=cases, excluded=excluded)
 
 
 def _broken(path: Path, line: int, what: str, value: object = None) -> InvalidDataError:

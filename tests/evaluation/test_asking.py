@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from contracts.errors import InvalidRequestError, UnavailableError
+from contracts.errors import ConflictError, InvalidRequestError, UnavailableError
 from contracts.evaluation import TestCase
 from evaluation import asking
 from evaluation.asking import Answer, ask_async, chosen_for_repetition
+from storage.journal import KeyedJournal
 from tests.registry.mlflow_server import free_port
 
 CASES = [TestCase(id=f"c-{n}", question=f"{n}번 서식의 보존 기간은?", accepted_answers=["5년"]) for n in range(20)]
@@ -153,3 +154,50 @@ def test_the_repeated_cases_depend_on_ids_and_seed_only():
     assert len(chosen) == 2
     assert any({case.id for case in chosen_for_repetition(CASES, seed)} != chosen for seed in range(1, 6))
     assert len(chosen_for_repetition(CASES[:3])) == 1
+
+
+def _journal(tmp_path):
+    return KeyedJournal(tmp_path / "answers.jsonl", ConflictError("in use"))
+
+
+async def test_an_answered_case_is_never_asked_again(tmp_path):
+    async with _serving(_echo) as (server, url):
+        with _journal(tmp_path) as journal:
+            first = await ask_async(CASES[:10], endpoint_url=url, model="tuned", journal=journal)
+        assert len(server.bodies) == 11
+        with _journal(tmp_path) as journal:
+            answers = await ask_async(CASES, endpoint_url=url, model="tuned", journal=journal)
+    # ten new cases, and those of the now two repeated ones that were not repeated before
+    repeated_before = {case.id for case in chosen_for_repetition(CASES[:10])}
+    repeated_now = {case.id for case in chosen_for_repetition(CASES)}
+    assert len(server.bodies) == 11 + 10 + len(repeated_now - repeated_before)
+    assert [answer.latency_ms for answer in answers[:10]] == [answer.latency_ms for answer in first]
+
+
+async def test_another_question_under_the_same_id_is_asked(tmp_path):
+    changed = CASES[0].model_copy(update={"question": "바뀐 질문입니까?"})
+    async with _serving(_echo) as (server, url):
+        with _journal(tmp_path) as journal:
+            await ask_async(CASES[:1], endpoint_url=url, model="tuned", journal=journal)
+            (answer,) = await ask_async([changed], endpoint_url=url, model="tuned", journal=journal)
+            await ask_async([changed], endpoint_url=url, model="tuned", journal=journal, max_answer_tokens=7)
+    assert answer.text == "답: 바뀐 질문입니까?"
+    assert len(server.bodies) == 6
+
+
+async def test_a_cases_own_system_prompt_takes_the_place_of_the_common_one():
+    own = CASES[0].model_copy(update={"system_prompt": "짧게 답합니다."})
+    async with _serving(_echo) as (server, url):
+        await ask_async([own, CASES[1]], endpoint_url=url, model="tuned", system_prompt="공통", concurrency=1)
+    systems = {body["messages"][-1]["content"]: body["messages"][0]["content"] for body in server.bodies}
+    assert systems == {own.question: "짧게 답합니다.", CASES[1].question: "공통"}
+
+
+async def test_the_servers_count_of_tokens_is_kept():
+    def counted(body: Body, _number: int) -> web.Response:
+        choice = {"message": {"content": "5년"}, "finish_reason": "stop"}
+        return web.json_response({"choices": [choice], "usage": {"completion_tokens": 3}})
+
+    async with _serving(counted) as (_, url):
+        (answer,) = await ask_async(CASES[:1], endpoint_url=url, model="tuned")
+    assert answer.tokens == 3

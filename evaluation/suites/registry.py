@@ -1,0 +1,23 @@
+"""Every kind of suite and how it is run."""
+
+from contracts.enums import SuiteKind
+from contracts.errors import InvalidRequestError
+from evaluation.suites.cases import run_cases, served_conditions
+from evaluation.suites.kind import SuiteType
+
+SUITE_KINDS: dict[SuiteKind, SuiteType] = {
+    SuiteKind.CASES: SuiteType(run_cases, served_conditions),
+}
+
+
+def suite_type(kind: SuiteKind) -> SuiteType:
+    """How suites of that kind are run. Raises InvalidRequestError where nobody knows."""
+    found = SUITE_KINDS.get(kind)
+    if found is None:
+        raise InvalidRequestError(
+            "Suites of this kind cannot be run here",
+            value=kind.value,
+            allowed=", ".join(known.value for known in SUITE_KINDS),
+            next_step="name another suite",
+        )
+    return found
