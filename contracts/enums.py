@@ -336,6 +336,19 @@ class GateDecision(StrEnum):
     UNDECIDED = "undecided"
 
 
+class OverlapKind(StrEnum):
+    """How a training row holds a test case, the plainest first."""
+
+    EXACT = "exact"
+    """A user's turn is the question but for case, spaces and punctuation."""
+    NEAR = "near"
+    """A user's turn is the question with a few characters changed, and leads to the same answer."""
+    CONTAINED = "contained"
+    """The question stands inside a longer text of the row."""
+    NGRAM = "ngram"
+    """A long case shares most of its runs of 13 characters with the row."""
+
+
 class SuiteKind(StrEnum):
     """How a suite is asked and scored."""
 

@@ -1,7 +1,7 @@
 """Checks of a dataset version as it lies on disk, before GPU time is spent on it."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy
@@ -9,12 +9,13 @@ import pyarrow
 import pyarrow.compute
 import pyarrow.parquet
 
+from contracts.contamination import SoughtCase
 from contracts.data_policy import DataPolicy
 from contracts.datasets import QualityCheck, QualityRequest
 from contracts.enums import QualityCheckType, RemovalReason, Split
 from contracts.record import JsonObject, Record
+from data_prep.contamination.overlaps import CaseIndex
 from data_prep.duplicates.finding import find_duplicates
-from data_prep.duplicates.leakage import TestQuestionIndex
 from data_prep.masking.masker import Masker
 from data_prep.preparation.comparing import fingerprints_of, version_rows
 from data_prep.rows import OnProgress, Row, messages_from_json, texts_of
@@ -33,7 +34,7 @@ class _Plan(Record):
 
     folder: str
     policy: DataPolicy
-    test_questions: dict[str, str]
+    test_cases: list[SoughtCase]
 
 
 class _Issues(Record):
@@ -50,7 +51,7 @@ class _Issues(Record):
 def check_version(
     folder: Path,
     request: QualityRequest,
-    test_questions: Mapping[str, str],
+    test_cases: Sequence[SoughtCase],
     work_dir: Path,
     on_progress: OnProgress | None = None,
     workers: int | None = None,
@@ -62,7 +63,7 @@ def check_version(
     manifest = load_manifest(folder)
     policy = DataPolicy.model_validate(manifest.recipe.policy)
     rows = version_rows(folder)
-    plan = _Plan(folder=str(folder), policy=policy, test_questions=dict(test_questions))
+    plan = _Plan(folder=str(folder), policy=policy, test_cases=list(test_cases))
     plan_path = work_dir / "plan.json"
     write_json_atomically(plan_path, plan.model_dump(mode="json"))
     personal, leaks = _read_rows(rows, plan_path, workers or default_workers(), on_progress)
@@ -125,7 +126,7 @@ def open_reading(plan_path: Path) -> Task:
     """The work of one process; see data_prep.workers."""
     plan = _Plan.model_validate_json(plan_path.read_text(encoding="utf-8"))
     masker = Masker(plan.policy.masking)
-    test_questions = TestQuestionIndex(plan.test_questions)
+    test_cases = CaseIndex(plan.test_cases)
     rows = version_rows(Path(plan.folder))
 
     def read(file: int) -> JsonObject:
@@ -134,7 +135,7 @@ def open_reading(plan_path: Path) -> Task:
         personal: list[JsonObject] = []
         leaks: list[JsonObject] = []
         stored = [_row(value) for value in table.to_pylist()]
-        for row, removal in zip(stored, test_questions.check(stored), strict=True):
+        for row, removal in zip(stored, test_cases.check(stored), strict=True):
             places = texts_of(row)
             for (where, _), data in zip(places, masker.find([text for _, text in places]), strict=True):
                 personal += [
@@ -152,7 +153,7 @@ def open_reading(plan_path: Path) -> Task:
                         "row": row.row_id,
                         "split": split,
                         "detail": removal.detail,
-                        "message": "평가 문항과 같은 질문이 데이터에 들어 있습니다.",
+                        "message": "평가 문항이 데이터에 들어 있습니다.",
                     }
                 )
         told = {"personal": _Issues.of(personal), "leaks": _Issues.of(leaks)}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from contracts.datasets import QualityReport
 from data_prep.checking import check_version
-from data_prep.duplicates.leakage import read_test_suites
+from data_prep.contamination.test_suites import read_test_suites
 from stages.progress import LoggedProgress
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def check_quality(request: QualityRequest, services: Services, on_progress: OnPr
     )
     with tempfile.TemporaryDirectory(prefix="tuneway-check-") as work_dir:
         checks = check_version(
-            Path(version.file_path), request, suites.questions, Path(work_dir), on_progress or LoggedProgress()
+            Path(version.file_path), request, suites.cases, Path(work_dir), on_progress or LoggedProgress()
         )
     with services.unit_of_work() as uow:
         uow.datasets.record_checks(request.dataset_id, checks)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from contracts.enums import MaskingAction
 from data_prep.abandoned import remove_abandoned_folders
-from data_prep.duplicates.leakage import read_test_suites
+from data_prep.contamination.test_suites import read_test_suites
 from data_prep.imports.importing import load_import
 from data_prep.imports.input_files import require_disk_space
 from data_prep.policies import load_policy
@@ -61,7 +61,7 @@ def _check(request: PrepareRequest, services: Services) -> Preparation:
         request=request,
         policy=policy,
         request_key=request_key(request, imported, suites.sha256, policy),
-        test_questions=suites.questions,
+        test_cases=suites.cases,
         test_suites=suites.sha256,
         other_versions=_other_versions(policy, services),
         pseudonym_key=_key(policy, request, services),

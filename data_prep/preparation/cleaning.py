@@ -9,12 +9,13 @@ import numpy
 import pyarrow
 import pyarrow.parquet
 
+from contracts.contamination import SoughtCase
 from contracts.data_policy import DataPolicy
 from contracts.datasets import PrepareRequest
 from contracts.enums import RemovalReason
 from contracts.record import JsonObject, Record
+from data_prep.contamination.overlaps import CaseIndex
 from data_prep.duplicates.fingerprints import Fingerprints, fingerprint_rows
-from data_prep.duplicates.leakage import TestQuestionIndex
 from data_prep.imports.importing import read_imported_chunk
 from data_prep.masking.masker import MaskedTexts, Masker
 from data_prep.normalisation import normalise_rows, question_key
@@ -60,7 +61,7 @@ class CleaningPlan(Record):
     policy: DataPolicy
     pseudonym_key: str = ""
     """Hexadecimal; the plan is readable by its owner only."""
-    test_questions: dict[str, str]
+    test_cases: list[SoughtCase]
     """Comparable text of a question -> name of its case."""
 
 
@@ -103,7 +104,7 @@ class _Cleaner:
         self._plan = plan
         request, policy = plan.request, plan.policy
         self._judge = QualityJudge(policy.quality, request.min_quality_score, request.min_answer_characters)
-        self._test_questions = TestQuestionIndex(plan.test_questions)
+        self._test_cases = CaseIndex(plan.test_cases)
         self._masker = Masker(policy.masking, bytes.fromhex(plan.pseudonym_key))
 
     def clean(self, chunk: int) -> CleanedChunk:
@@ -127,7 +128,7 @@ class _Cleaner:
         dropped = [None if one.drop is None else Removal(RemovalReason.PERSONAL_DATA, one.drop.value) for one in masked]
         changed = sum(any(masked[index].found) for index in stays)
         stays = work.remove("mask_personal_data", clean, stays, dropped, changed=changed)
-        stays = work.remove("leakage", clean, stays, self._test_questions.check(clean))
+        stays = work.remove("leakage", clean, stays, self._test_cases.check(clean))
 
         with folder_written_whole(chunk_dir(work_dir, chunk)) as folder:
             kept = [clean[index] for index in stays]

@@ -15,6 +15,7 @@ import pyarrow
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
+from contracts.contamination import SoughtCase
 from contracts.data_policy import DataPolicy
 from contracts.datasets import ImportedDataset, PrepareRequest
 from contracts.enums import RemovalReason, Split
@@ -69,7 +70,7 @@ class Preparation:
     request: PrepareRequest
     policy: DataPolicy
     request_key: str
-    test_questions: Mapping[str, str] = field(default_factory=dict)
+    test_cases: Sequence[SoughtCase] = ()
     test_suites: Mapping[str, str] = field(default_factory=dict)
     """SHA-256 by name."""
     other_versions: Sequence[tuple[str, Path]] = ()
@@ -275,7 +276,7 @@ def _clean(preparation: Preparation, work_dir: Path, tell: OnProgress) -> list[C
         request=preparation.request,
         policy=preparation.policy,
         pseudonym_key=preparation.pseudonym_key.hex(),
-        test_questions=dict(preparation.test_questions),
+        test_cases=list(preparation.test_cases),
     )
     plan_path = work_dir / "plan.json"
     write_json_atomically(plan_path, plan.model_dump(mode="json"))

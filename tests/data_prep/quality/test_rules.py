@@ -5,7 +5,6 @@ import unicodedata
 import pytest
 
 from contracts.enums import RemovalReason
-from data_prep.duplicates.leakage import check_leakage
 from data_prep.normalisation import comparable, normalise
 from data_prep.quality.foul_language import check_foul_language
 from data_prep.quality.length import MAX_ROW_CHARACTERS, check_length
@@ -137,13 +136,3 @@ def test_the_score_that_came_with_the_row_counts_where_it_is_worse():
     removal = check_quality_score(score_quality(row("어디인가요?", good_text, quality_score=0.3)), 0.7)
     assert removal is not None
     assert removal.reason is RemovalReason.LOW_QUALITY
-
-
-def test_a_test_question_is_recognised_but_for_spaces_and_punctuation():
-    questions = {comparable("미납 통행료는 어느 부서가 담당하나요?"): "case-7"}
-
-    removal = check_leakage(row("미납통행료는 어느 부서가 담당하나요", "영업관리처입니다."), questions)
-
-    assert removal is not None
-    assert (removal.reason, removal.detail) == (RemovalReason.LEAKS_TEST_CASE, "asks the question of test case case-7")
-    assert check_leakage(row("미납 통행료 담당 부서는?", "영업관리처입니다."), questions) is None
