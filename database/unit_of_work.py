@@ -19,6 +19,7 @@ from database.repositories.models import ModelRepository
 from database.repositories.pipeline_runs import PipelineRunRepository
 from database.repositories.reviews import ReviewRepository
 from database.repositories.suite_results import SuiteResultRepository
+from database.repositories.suites import SuiteRepository
 from database.repositories.users import UserRepository
 
 
@@ -77,6 +78,11 @@ class UnitOfWork:
     def suite_results(self) -> SuiteResultRepository:
         """What models scored on suites."""
         return SuiteResultRepository(self.session)
+
+    @cached_property
+    def suites(self) -> SuiteRepository:
+        """Test suites and their cases."""
+        return SuiteRepository(self.session)
 
     @cached_property
     def audit(self) -> AuditRepository:
