@@ -130,6 +130,12 @@ def job(context: typer.Context) -> None:
     _part("cli.job").app(context.args, prog_name="tuneway job")
 
 
+@app.command(context_settings=Forwarded, help=_help("ratings"))
+def ratings(context: typer.Context) -> None:
+    """Have experts and judges rate answers, and see how far they agree."""
+    _part("cli.ratings").app(context.args, prog_name="tuneway ratings")
+
+
 @app.command(context_settings=Forwarded, help=_help("sweep"))
 def sweep(context: typer.Context) -> None:
     """Look for the best numbers of a recipe."""

@@ -2,6 +2,7 @@
 
 from cli.dataset_texts import DATASET_TEXTS
 from cli.job_texts import JOB_TEXTS
+from cli.ratings_texts import RATINGS_TEXTS
 from cli.run_texts import RUN_TEXTS
 from cli.sweep_texts import SWEEP_TEXTS
 from cli.train_texts import TRAIN_TEXTS
@@ -298,6 +299,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "bench.wrong_copies": ("잘못 지운 비율", "removed wrongly"),
     "part.missing": ("이 설치에는 {name} 명령이 없습니다", "This installation has no command {name}"),
     **RUN_TEXTS,
+    **RATINGS_TEXTS,
     **SWEEP_TEXTS,
     **DATASET_TEXTS,
     **TRAIN_TEXTS,

@@ -379,6 +379,33 @@ class EvaluatedKind(StrEnum):
     ENDPOINT = "endpoint"
 
 
+class RatingKind(StrEnum):
+    """How experts and judges rate answers."""
+
+    PAIRWISE = "pairwise"
+    """Two answers side by side."""
+    RUBRIC = "rubric"
+    """One answer, from 1 to 5."""
+
+
+class Preference(StrEnum):
+    """Of two answers, which is better."""
+
+    A = "a"
+    TIE = "tie"
+    B = "b"
+    BOTH_BAD = "both_bad"
+    """Neither is of use; between the two it is a tie."""
+
+
+class MeasurementLevel(StrEnum):
+    """What the values of a rating mean."""
+
+    NOMINAL = "nominal"
+    ORDINAL = "ordinal"
+    INTERVAL = "interval"
+
+
 class ModelStatus(StrEnum):
     """Stage of a registered model version."""
 

@@ -17,6 +17,7 @@ from database.repositories.jobs import JobRepository
 from database.repositories.leases import LeaseRepository
 from database.repositories.models import ModelRepository
 from database.repositories.pipeline_runs import PipelineRunRepository
+from database.repositories.ratings import RatingRepository
 from database.repositories.reviews import ReviewRepository
 from database.repositories.suite_results import SuiteResultRepository
 from database.repositories.suites import SuiteRepository
@@ -83,6 +84,11 @@ class UnitOfWork:
     def suites(self) -> SuiteRepository:
         """Test suites and their cases."""
         return SuiteRepository(self.session)
+
+    @cached_property
+    def ratings(self) -> RatingRepository:
+        """What experts and judges said of answers."""
+        return RatingRepository(self.session)
 
     @cached_property
     def audit(self) -> AuditRepository:

@@ -76,6 +76,10 @@ class Settings(BaseSettings):
     """Those with the lowest validation loss that are kept beside them."""
     hang_seconds: float = Field(default=300.0, gt=0)
     """A trainer without a sign of life, or without a step, is never taken for hung before this time."""
+    judge_agreement_bar: float = Field(default=0.667, ge=0, le=1)
+    """Krippendorff's alpha with experts from which a judging model may decide a gate."""
+    judge_min_items: int = Field(default=50, ge=2)
+    """Items that experts must have rated too before it may."""
     language: str = Field(default="ko", pattern="^(ko|en)$")
 
     @field_validator("data_dir", "vllm_python")
@@ -137,6 +141,11 @@ class Settings(BaseSettings):
     def generations_dir(self) -> Path:
         """Samples made from documents; importable."""
         return self.datasets_dir / "generations"
+
+    @property
+    def ratings_dir(self) -> Path:
+        """Answers put up for experts and judges; one folder a task."""
+        return self.data_dir / "ratings"
 
     @property
     def models_dir(self) -> Path:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from contracts.errors import InvalidRequestError
 from contracts.generation import NewReview
 from data_prep.generation.generating import finished_report, generate
 from data_prep.generation.passages import read_passages
 from data_prep.imports.input_files import require_disk_space
 from data_prep.policies import load_policy
+from stages.key_files import key_in
 from stages.progress import LoggedProgress
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def generate_qa(
         return finished
     needed = len(passages.chunks) * len(request.templates) * _BYTES_PER_ANSWER
     require_disk_space(settings.generations_dir, needed, settings.min_free_disk_gb)
-    api_key = _named_key(services, request.api_key_file)
+    api_key = key_in(services.settings, request.api_key_file)
     with _endpoint(request, services) as (endpoint_url, served_model):
         return generate(
             request,
@@ -103,20 +103,6 @@ def _endpoint(request: GenerateRequest, services: Services) -> Iterator[tuple[st
     log_path = settings.generations_dir / request.dataset_name / "model-server.log"
     with running_server(spec, settings, log_path) as endpoint:
         yield endpoint.base_url, folder.name
-
-
-def _named_key(services: Services, name: str | None) -> str | None:
-    if name is None:
-        return None
-    key = _key(services, name)
-    if key is None:
-        raise InvalidRequestError(
-            "There is no such key file",
-            value=name,
-            allowed="the name of a file in the secrets folder",
-            next_step=f"write the key into {services.settings.secrets_dir / name} with mode 0600",
-        )
-    return key
 
 
 def _key(services: Services, name: str) -> str | None:

@@ -1,0 +1,134 @@
+"""Rating tasks: answers put up, rated by experts on the dashboard or in sheets, and compared."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from contracts.enums import RatingKind
+from contracts.errors import ConflictError, InvalidRequestError
+from contracts.judging import JUDGE_PREFIX
+from evaluation.judge_licence import judge_may_gate
+from evaluation.rating_agreement import agreement_report
+from evaluation.rating_items import (
+    TASK_FILE,
+    chosen,
+    items_in_file,
+    items_of_cases,
+    read_items,
+    read_task,
+    task_of,
+    write_task,
+)
+from evaluation.rating_sheets import ratings_in_sheet, sheet
+from storage.files import write_text_atomically
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from contracts.ratings import AgreementReport, JudgeLicence, PutUpRequest, RatingItem, RatingTask
+    from stages.services import Services
+
+
+def put_up(request: PutUpRequest, services: Services) -> RatingTask:
+    """The task; the same items under the same name again are the task that is there. Raises ConflictError for others."""
+    items, suite_name, model_a, model_b = _source(request, services)
+    items = chosen(items, request.max_items)
+    task = task_of(request, items, suite_name=suite_name, model_a=model_a, model_b=model_b)
+    folder = services.settings.ratings_dir / request.name
+    if (folder / TASK_FILE).exists():
+        present = read_task(folder)
+        if present.sha256 != task.sha256 or present.kind is not task.kind:
+            raise ConflictError(
+                "There is a rating task of that name with other answers",
+                value=request.name,
+                allowed="a task never changes",
+                next_step="take another name",
+            )
+        return present
+    write_task(folder, task, items)
+    return task
+
+
+def _source(request: PutUpRequest, services: Services) -> tuple[list[RatingItem], str, str, str | None]:
+    """Items, and what the task says of where they come from."""
+    is_pairwise = request.kind is RatingKind.PAIRWISE
+    if request.evaluation_id is not None:
+        with services.unit_of_work() as uow:
+            report = uow.evaluations.get(request.evaluation_id)
+            cases = uow.evaluations.cases(request.evaluation_id)
+        tuned = report.served_model_name
+        models = (f"base of {tuned}", tuned) if is_pairwise else (tuned, None)
+        return items_of_cases(cases, request.kind), report.main.name, *models
+    assert request.answers_file is not None
+    from data_prep.imports.input_files import resolve_input_file
+
+    settings = services.settings
+    path = resolve_input_file(
+        request.answers_file, relative_to=settings.repository_root, allowed_roots=settings.allowed_input_roots
+    )
+    return items_in_file(path, request.kind), path.stem, "a", "b" if is_pairwise else None
+
+
+def list_tasks(services: Services) -> list[RatingTask]:
+    """Every task, newest first."""
+    folder = services.settings.ratings_dir
+    tasks = [read_task(path.parent) for path in folder.glob(f"*/{TASK_FILE}")] if folder.is_dir() else []
+    return sorted(tasks, key=lambda task: task.created_at, reverse=True)
+
+
+def task_named(name: str, services: Services) -> RatingTask:
+    """The task. Raises NotFoundError."""
+    return read_task(services.settings.ratings_dir / name)
+
+
+def items_of(name: str, services: Services) -> list[RatingItem]:
+    """The task's items. Raises NotFoundError."""
+    return read_items(services.settings.ratings_dir / name)
+
+
+def export_sheet(name: str, rater: str, path: Path, services: Services) -> int:
+    """Write one expert's sheet; returns how many items it has."""
+    task, items = task_named(name, services), items_of(name, services)
+    check_rater(rater)
+    with services.unit_of_work() as uow:
+        done = uow.ratings.of_rater([item.item_key for item in items], rater)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text_atomically(path, sheet(task, items, rater, done))
+    return len(items)
+
+
+def import_sheet(name: str, rater: str, path: Path, services: Services) -> int:
+    """Store what an expert wrote into a sheet, all of it or nothing; returns how many ratings there were."""
+    task, items = task_named(name, services), items_of(name, services)
+    check_rater(rater)
+    ratings = ratings_in_sheet(path, task, items, rater)
+    with services.unit_of_work() as uow:
+        return uow.ratings.rate(ratings)
+
+
+def agreement_of(name: str, services: Services) -> AgreementReport:
+    """How far the raters of a task agree, judges beside experts."""
+    task, items = task_named(name, services), items_of(name, services)
+    with services.unit_of_work() as uow:
+        ratings = uow.ratings.of_items(item.item_key for item in items)
+    return agreement_report(task, ratings)
+
+
+def licences_of(report: AgreementReport, services: Services) -> list[JudgeLicence]:
+    """For each judge of the report: may it decide a gate?"""
+    settings = services.settings
+    return [
+        judge_may_gate(one, judge=one.judge, bar=settings.judge_agreement_bar, min_items=settings.judge_min_items)
+        for one in report.judges
+    ]
+
+
+def check_rater(rater: str) -> None:
+    """A person's name. Raises InvalidRequestError."""
+    if not rater.strip() or rater.startswith(JUDGE_PREFIX) or len(rater) > 100:
+        raise InvalidRequestError(
+            "That is no expert's name",
+            value=rater,
+            allowed=f"1 to 100 characters that do not begin with {JUDGE_PREFIX}",
+            next_step="give the expert's name",
+        )
