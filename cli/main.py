@@ -154,6 +154,12 @@ def train(context: typer.Context) -> None:
     _part("cli.train").app(context.args, prog_name="tuneway train")
 
 
+@app.command(context_settings=Forwarded, help=_help("evaluate"))
+def evaluate(context: typer.Context) -> None:
+    """Evaluate one model on suites."""
+    _part("cli.evaluate").app(context.args, prog_name="tuneway evaluate")
+
+
 @app.command(context_settings=Forwarded, help=_help("demo"))
 def demo(context: typer.Context) -> None:
     """Run the whole pipeline on the demo input, from documents to a served model."""

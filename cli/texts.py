@@ -1,6 +1,7 @@
 """Every text the command line shows, in Korean and English."""
 
 from cli.dataset_texts import DATASET_TEXTS
+from cli.evaluate_texts import EVALUATE_TEXTS
 from cli.job_texts import JOB_TEXTS
 from cli.ratings_texts import RATINGS_TEXTS
 from cli.run_texts import RUN_TEXTS
@@ -304,6 +305,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     **DATASET_TEXTS,
     **TRAIN_TEXTS,
     **JOB_TEXTS,
+    **EVALUATE_TEXTS,
 }
 
 

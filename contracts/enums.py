@@ -187,6 +187,7 @@ class JobKind(StrEnum):
     TRAIN = "train"
     EVALUATE = "evaluate"
     COMPRESS = "compress"
+    EVALUATE_SUITES = "evaluate_suites"
 
 
 class JobState(StrEnum):
@@ -454,6 +455,8 @@ class StageName(StrEnum):
     """A sweep over a recipe's numbers; beside the pipeline."""
     COMPRESS_MODEL = "compress_model"
     """A finished model made smaller; beside the pipeline."""
+    EVALUATE_SUITES = "evaluate_suites"
+    """One model on one or more suites; beside the pipeline."""
     IMPORT_DATASET = "import_dataset"
     PREPARE = "prepare"
     CHECK_QUALITY = "check_quality"
@@ -465,7 +468,12 @@ class StageName(StrEnum):
     START_AB_TEST = "start_ab_test"
 
 
-_BESIDE = (StageName.GENERATE_QA, StageName.TUNE_HYPERPARAMETERS, StageName.COMPRESS_MODEL)
+_BESIDE = (
+    StageName.GENERATE_QA,
+    StageName.TUNE_HYPERPARAMETERS,
+    StageName.COMPRESS_MODEL,
+    StageName.EVALUATE_SUITES,
+)
 PIPELINE_STAGES = tuple(stage for stage in StageName if stage not in _BESIDE)
 """The stages that every run of the whole pipeline has."""
 

@@ -7,8 +7,9 @@ the same way. Base and tuned, new and production, this month and last: all are t
 import hashlib
 import json
 from datetime import datetime
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from contracts.enums import EvaluatedKind, SuiteKind, SuiteStatus
 from contracts.evaluation import Interval
@@ -144,6 +145,12 @@ class EvaluateSuitesRequest(Record):
     """Ask although there is a result for the same model under the same conditions."""
     num_gpus: int = Field(default=1, ge=1, le=8)
 
+    @model_validator(mode="after")
+    def _names_the_judge_whole(self) -> Self:
+        if (self.judge_url is None) != (self.judge_model is None):
+            raise ValueError("a judge is named by judge_url and judge_model together")
+        return self
+
 
 class SuiteResult(Record):
     """What one model scored on one suite; one row of suite_results."""
@@ -174,7 +181,7 @@ class SuitesReport(Record):
     """What one model scored on all the suites of a request."""
 
     model: EvaluatedModel
-    results: list[SuiteResult] = Field(min_length=1)
+    results: list[SuiteResult]
     """In the order of the request."""
     reused: list[str] = []
     """Names of suites whose stored result was taken: the same model had answered under the same conditions."""

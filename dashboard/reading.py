@@ -444,7 +444,7 @@ def _evaluation_work(services: Services, leases: list[Lease]) -> list[RunningWor
             curve=None,
         )
         for view in views
-        if view.kind is JobKind.EVALUATE and not view.state.is_final
+        if view.kind in {JobKind.EVALUATE, JobKind.EVALUATE_SUITES} and not view.state.is_final
     ]
 
 

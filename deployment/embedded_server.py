@@ -20,7 +20,9 @@ import orjson
 import xllamacpp
 from aiohttp import web
 
+from contracts.enums import ServerBackend
 from contracts.errors import TunewayError
+from deployment.engine import embedded_version
 from deployment.gguf_conversion import converted_adapter, converted_model, normalises_to_nfc
 
 log = logging.getLogger("deployment.embedded_server")
@@ -104,6 +106,7 @@ class EmbeddedServer:
         application.add_routes(
             [
                 web.get("/health", self._health),
+                web.get("/version", self._version),
                 web.get("/v1/models", self._models),
                 web.post("/v1/chat/completions", self._complete),
                 web.post("/v1/completions", self._complete),
@@ -125,6 +128,9 @@ class EmbeddedServer:
 
     async def _health(self, _: web.Request) -> web.Response:
         return web.Response()
+
+    async def _version(self, _: web.Request) -> web.Response:
+        return _json({"engine": ServerBackend.EMBEDDED.value, "version": embedded_version()})
 
     async def _models(self, _: web.Request) -> web.Response:
         adapters = [

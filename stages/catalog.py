@@ -28,6 +28,7 @@ from contracts.evaluation import EvaluateRequest, EvaluationReport, GateRequest,
 from contracts.experiments import ABExperiment, StartABTestRequest
 from contracts.generation import GenerateRequest, GenerationReport
 from contracts.models import Deployment, DeployRequest, ModelVersion, RegisterRequest
+from contracts.suites import EvaluateSuitesRequest, SuitesReport
 from contracts.sweeps import SweepReport, SweepRequest
 from contracts.training import TrainingReport, TrainRequest
 
@@ -62,6 +63,7 @@ STAGES: dict[StageName, Stage] = {
         Stage(StageName.GENERATE_QA, GenerateRequest, GenerationReport),
         Stage(StageName.TUNE_HYPERPARAMETERS, SweepRequest, SweepReport),
         Stage(StageName.COMPRESS_MODEL, CompressRequest, TrainingReport, JobKind.COMPRESS),
+        Stage(StageName.EVALUATE_SUITES, EvaluateSuitesRequest, SuitesReport, JobKind.EVALUATE_SUITES),
         Stage(StageName.IMPORT_DATASET, ImportRequest, ImportedDataset),
         Stage(StageName.PREPARE, PrepareRequest, DatasetVersion),
         Stage(StageName.CHECK_QUALITY, QualityRequest, QualityReport),

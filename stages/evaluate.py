@@ -191,15 +191,16 @@ def evaluation_metrics(report: EvaluationReport) -> dict[str, float]:
         "unstable_answers": float(report.unstable_answers),
     }
     for suite in report.extras:
-        name = _metric_name(suite.name)
+        name = metric_name(suite.name)
         metrics[f"accuracy_base.{name}"] = suite.base.accuracy
         metrics[f"accuracy_tuned.{name}"] = suite.tuned.accuracy
     for category, accuracy in report.main.tuned.by_category.items():
-        metrics[f"accuracy_tuned_category.{_metric_name(category)}"] = accuracy
+        metrics[f"accuracy_tuned_category.{metric_name(category)}"] = accuracy
     return metrics
 
 
-def _metric_name(text: str) -> str:
+def metric_name(text: str) -> str:
+    """The text in letters that MLflow takes for a metric's name."""
     return "".join(character if character.isalnum() or character in "-_. " else "_" for character in text)[:100]
 
 
@@ -337,17 +338,17 @@ def _servers(request: EvaluateRequest, report: TrainingReport) -> Iterator[tuple
     """Which servers are started one after the other, and which models are asked on each."""
     from deployment.specification import ServerSpec, is_adapter, lora_adapter
 
-    gpu_ids = _gpu_ids(request.num_gpus)
+    cards = gpu_ids(request.num_gpus)
     base, tuned = base_name(report), tuned_name(report)
-    base_spec = ServerSpec(model_path=report.base_model_path, served_model_name=base, gpu_ids=gpu_ids)
+    base_spec = ServerSpec(model_path=report.base_model_path, served_model_name=base, gpu_ids=cards)
     if not is_adapter(Path(report.output_path)):
         yield base_spec, [base]
-        yield ServerSpec(model_path=report.output_path, served_model_name=tuned, gpu_ids=gpu_ids), [tuned]
+        yield ServerSpec(model_path=report.output_path, served_model_name=tuned, gpu_ids=cards), [tuned]
     else:
         yield base_spec.with_adapters([lora_adapter(tuned, Path(report.output_path))]), [base, tuned]
 
 
-def _gpu_ids(num_gpus: int) -> list[int]:
+def gpu_ids(num_gpus: int) -> list[int]:
     """The cards the runner leased to this process; without a runner the first ones; none on a machine without."""
     from deployment.backends import gpu_count
 

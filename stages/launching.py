@@ -49,7 +49,8 @@ def real_gpus() -> int:
 
 def lease_kind(submission: JobSubmission) -> LeaseKind:
     """What its cards are for."""
-    return LeaseKind.EVALUATION if submission.kind is JobKind.EVALUATE else LeaseKind.TRAINING
+    evaluates = submission.kind in {JobKind.EVALUATE, JobKind.EVALUATE_SUITES}
+    return LeaseKind.EVALUATION if evaluates else LeaseKind.TRAINING
 
 
 def slots(settings: Settings, gpus: int) -> int:

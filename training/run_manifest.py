@@ -145,12 +145,17 @@ def rows_sha256(*row_sets: Any) -> str:
     return digest.hexdigest()
 
 
-def base_model_sha256(folder: Path, cache_dir: Path | None) -> str:
-    """Digest over weights, configuration and tokenizer.
+def base_model_sha256(folder: Path, cache_dir: Path | None, besides: frozenset[str] = frozenset()) -> str:
+    """Digest over weights, configuration and tokenizer; files named in `besides` left out.
 
     Remembered in the cache by the files' names, sizes and times: 64 GB take a minute to read.
     """
-    files = sorted(path for pattern in BASE_MODEL_FILES for path in folder.glob(pattern) if path.is_file())
+    files = sorted(
+        path
+        for pattern in BASE_MODEL_FILES
+        for path in folder.glob(pattern)
+        if path.is_file() and path.name not in besides
+    )
     stats = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
     known = hashlib.sha256(json.dumps([str(folder.resolve()), stats]).encode()).hexdigest()
     remembered = None if cache_dir is None else cache_dir / "base_models" / f"{known}.json"
