@@ -160,6 +160,18 @@ def evaluate(context: typer.Context) -> None:
     _part("cli.evaluate").app(context.args, prog_name="tuneway evaluate")
 
 
+@app.command(context_settings=Forwarded, help=_help("model"))
+def model(context: typer.Context) -> None:
+    """Registered model versions."""
+    _part("cli.model").app(context.args, prog_name="tuneway model")
+
+
+@app.command(context_settings=Forwarded, help=_help("lineage"))
+def lineage(context: typer.Context) -> None:
+    """What was made of what."""
+    _forward("cli.lineage", "lineage", context.args)
+
+
 @app.command(context_settings=Forwarded, help=_help("demo"))
 def demo(context: typer.Context) -> None:
     """Run the whole pipeline on the demo input, from documents to a served model."""

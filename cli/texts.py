@@ -3,6 +3,7 @@
 from cli.dataset_texts import DATASET_TEXTS
 from cli.evaluate_texts import EVALUATE_TEXTS
 from cli.job_texts import JOB_TEXTS
+from cli.model_texts import MODEL_TEXTS
 from cli.ratings_texts import RATINGS_TEXTS
 from cli.run_texts import RUN_TEXTS
 from cli.sweep_texts import SWEEP_TEXTS
@@ -301,6 +302,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "part.missing": ("이 설치에는 {name} 명령이 없습니다", "This installation has no command {name}"),
     **RUN_TEXTS,
     **RATINGS_TEXTS,
+    **MODEL_TEXTS,
     **SWEEP_TEXTS,
     **DATASET_TEXTS,
     **TRAIN_TEXTS,

@@ -422,6 +422,45 @@ class ModelFormat(StrEnum):
     LORA_ADAPTER = "lora_adapter"
     GGUF = "gguf"
     AWQ = "awq"
+    GPTQ = "gptq"
+    INT8 = "int8"
+    FP8 = "fp8"
+
+
+class LineageKind(StrEnum):
+    """What stands in a lineage, in the order in which one comes of the other."""
+
+    DOCUMENT = "document"
+    DATASET = "dataset"
+    JOB = "job"
+    CHECKPOINT = "checkpoint"
+    MODEL = "model"
+    SUITE = "suite"
+    EVALUATION = "evaluation"
+    RESULT = "result"
+    """What one model scored on one suite."""
+    DEPLOYMENT = "deployment"
+    EXPERIMENT = "experiment"
+    VERDICT = "verdict"
+    """Of an A/B test."""
+
+
+class CataloguePart(StrEnum):
+    """In what MLflow's registry may differ from PostgreSQL's."""
+
+    VERSION = "version"
+    """One of them lacks the version."""
+    URI = "uri"
+    TAG = "tag"
+    ALIAS = "alias"
+    DESCRIPTION = "description"
+
+
+class PromotionKind(StrEnum):
+    """How a version came into production."""
+
+    PROMOTE = "promote"
+    ROLLBACK = "rollback"
 
 
 class ServerBackend(StrEnum):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from contracts.enums import PersonalDataKind, ProtectedAttribute, RemovalReason
+from contracts.enums import LineageKind, PersonalDataKind, ProtectedAttribute, RemovalReason
 
 
 class Wording(NamedTuple):
@@ -33,6 +33,20 @@ REMOVAL_REASONS: Mapping[RemovalReason, Wording] = {
     RemovalReason.REFUSAL: Wording("답변 거절", "refuses to answer"),
     RemovalReason.TRUNCATED: Wording("끊긴 답변", "breaks off"),
     RemovalReason.OTHER_VERSION: Wording("다른 버전에 있음", "in another version"),
+}
+
+LINEAGE_KINDS: Mapping[LineageKind, Wording] = {
+    LineageKind.DOCUMENT: Wording("문서", "document"),
+    LineageKind.DATASET: Wording("데이터셋 버전", "dataset version"),
+    LineageKind.JOB: Wording("작업", "job"),
+    LineageKind.CHECKPOINT: Wording("체크포인트", "checkpoint"),
+    LineageKind.MODEL: Wording("모델 버전", "model version"),
+    LineageKind.SUITE: Wording("평가 모음", "test suite"),
+    LineageKind.EVALUATION: Wording("평가", "evaluation"),
+    LineageKind.RESULT: Wording("평가 결과", "suite result"),
+    LineageKind.DEPLOYMENT: Wording("배포", "deployment"),
+    LineageKind.EXPERIMENT: Wording("A/B 테스트", "A/B test"),
+    LineageKind.VERDICT: Wording("A/B 판정", "A/B verdict"),
 }
 
 PERSONAL_DATA_KINDS: Mapping[PersonalDataKind, Wording] = {

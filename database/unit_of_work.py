@@ -15,8 +15,12 @@ from database.repositories.evaluations import EvaluationRepository
 from database.repositories.experiments import ExperimentRepository
 from database.repositories.jobs import JobRepository
 from database.repositories.leases import LeaseRepository
+from database.repositories.lineage import LineageRepository
+from database.repositories.model_listings import ModelListingRepository
+from database.repositories.model_results import ModelResultRepository
 from database.repositories.models import ModelRepository
 from database.repositories.pipeline_runs import PipelineRunRepository
+from database.repositories.promotions import PromotionRepository
 from database.repositories.ratings import RatingRepository
 from database.repositories.reviews import ReviewRepository
 from database.repositories.suite_results import SuiteResultRepository
@@ -54,6 +58,26 @@ class UnitOfWork:
     def models(self) -> ModelRepository:
         """Model versions."""
         return ModelRepository(self.session)
+
+    @cached_property
+    def lineage(self) -> LineageRepository:
+        """What was made of what."""
+        return LineageRepository(self.session)
+
+    @cached_property
+    def model_listings(self) -> ModelListingRepository:
+        """Model versions with their newest numbers."""
+        return ModelListingRepository(self.session)
+
+    @cached_property
+    def model_results(self) -> ModelResultRepository:
+        """What model versions scored on suites."""
+        return ModelResultRepository(self.session)
+
+    @cached_property
+    def promotions(self) -> PromotionRepository:
+        """Which version is in production, and since when."""
+        return PromotionRepository(self.session)
 
     @cached_property
     def experiments(self) -> ExperimentRepository:

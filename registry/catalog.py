@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +14,17 @@ from registry.client import mlflow_errors, open_client
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-CHALLENGER = "challenger"
-"""The alias of the newest version that passed the gate."""
-CHAMPION = "champion"
-"""The alias of the version in production; given at promotion only."""
+PRODUCTION, CHAMPION = "production", "champion"
+"""Aliases of the version in production; given at promotion only."""
+STAGING, CHALLENGER = "staging", "challenger"
+"""Aliases of the newest version in staging: it passed the gate and may be promoted."""
+PREVIOUS = "previous"
+"""The alias of the version that a rollback brings back."""
+OWN_ALIASES = (PRODUCTION, CHAMPION, STAGING, CHALLENGER, PREVIOUS)
 CONTENT_TAG = "tuneway.content_hash"
 PATH_TAG = "tuneway.model_path"
+LONGEST_DESCRIPTION = 5000
+"""Characters that MLflow's table takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +82,15 @@ def register_version(
     run_id: str,
     manifest: Path,
     model_path: Path,
-    content_hash: str,
+    cards: Mapping[str, str],
     description: str,
+    content_hash: str,
     tags: Mapping[str, str],
 ) -> CatalogVersion:
     """Register the immutable folder `model_path` as a version of `model_name`; the same content again is the same version.
 
-    MLflow does not copy the weights: its source is the manifest and the model card on the training run, and a tag names
-    the folder. Raises UnavailableError while MLflow does not answer.
+    MLflow does not copy the weights: its source is the manifest and the model cards (by file name) on the training run,
+    and a tag names the folder. Raises UnavailableError while MLflow does not answer.
     """
     client = open_client(tracking_url)
     with mlflow_errors("The model version cannot be registered", tracking_url):
@@ -94,19 +100,50 @@ def register_version(
             return present
         artifact_folder = f"registered/{model_path.name}"
         client.log_artifact(run_id, str(manifest), artifact_folder)
-        with tempfile.TemporaryDirectory() as folder:
-            card = Path(folder) / "MODEL_CARD.md"
-            card.write_text(description, encoding="utf-8")
-            client.log_artifact(run_id, str(card), artifact_folder)
+        _log_cards(client, run_id, artifact_folder, cards)
         created = client.create_model_version(
             model_name,
             source=f"runs:/{run_id}/{artifact_folder}",
             run_id=run_id,
             tags={**tags, CONTENT_TAG: content_hash, PATH_TAG: str(model_path)},
-            description=description,
+            description=description[:LONGEST_DESCRIPTION],
             await_creation_for=0,
         )
         return _version(client.get_model_version(model_name, created.version))
+
+
+def _log_cards(client: MlflowClient, run_id: str, artifact_folder: str, cards: Mapping[str, str]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        for name, text in cards.items():
+            path = Path(folder) / name
+            path.write_text(text, encoding="utf-8")
+            client.log_artifact(run_id, str(path), artifact_folder)
+
+
+def replace_cards(tracking_url: str, run_id: str, model_path: Path, cards: Mapping[str, str]) -> None:
+    """Put newer model cards where `register_version` put the first ones."""
+    with mlflow_errors("The model card cannot be stored", tracking_url):
+        _log_cards(open_client(tracking_url), run_id, f"registered/{model_path.name}", cards)
+
+
+def read_versions(tracking_url: str, model_name: str) -> list[CatalogVersion]:
+    """Every version of a name with its aliases; none where MLflow does not know the name."""
+    client = open_client(tracking_url)
+    try:
+        with mlflow_errors("The model's versions cannot be read", tracking_url):
+            aliases: dict[str, list[str]] = {}
+            for alias, version in client.get_registered_model(model_name).aliases.items():
+                aliases.setdefault(str(version), []).append(alias)
+            found, token = [], None
+            while True:
+                page = client.search_model_versions(f"name='{model_name}'", max_results=1000, page_token=token)
+                # searching leaves the aliases out
+                found += [replace(_version(entry), aliases=aliases.get(str(entry.version), [])) for entry in page]
+                token = page.token
+                if not token:
+                    return found
+    except NotFoundError:
+        return []
 
 
 def set_alias(tracking_url: str, model_name: str, alias: str, version: str) -> None:

@@ -1,131 +1,280 @@
-"""The model card: what a model version is, how good it is and what it must not be used for, in Korean Markdown."""
+"""The model card: what a model version is, how good it is and what it must not be used for, in Korean or English."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from contracts.datasets import DatasetVersion
-from contracts.enums import CompressionMethod, GateDecision, Method, Metric
+from contracts.enums import ModelFormat, SuiteKind
 from contracts.evaluation import Accuracy, EvaluationReport, GateVerdict, SuiteReport
+from contracts.suites import ScoreEstimate, SuiteResult
 from contracts.training import CompressionFacts, TrainingReport
+from registry.card_texts import COMPRESSIONS, DECISIONS, METHODS, METRICS, card_text, of_language
 
-_METHODS = {
-    Method.LORA: "LoRA(어댑터만 학습)",
-    Method.QLORA: "QLoRA(4비트로 읽은 기반 모델에 어댑터 학습)",
-    Method.FULL: "전체 미세조정(모든 가중치 학습)",
-}
-_COMPRESSIONS = {
-    CompressionMethod.INT8: "INT8(가중치와 활성값 8비트 정수)",
-    CompressionMethod.FP8: "FP8(가중치와 활성값 8비트 부동소수점)",
-    CompressionMethod.GPTQ: "GPTQ(가중치 4비트)",
-    CompressionMethod.AWQ: "AWQ(가중치 4비트)",
-    CompressionMethod.WANDA: "Wanda(활성값에 비해 작은 가중치 제거)",
-    CompressionMethod.MAGNITUDE: "크기가 작은 가중치 제거",
-    CompressionMethod.NEURONS: "피드포워드 뉴런 제거",
-}
-_DECISIONS = {GateDecision.PASS: "합격", GateDecision.FAIL: "불합격", GateDecision.UNDECIDED: "판정 보류"}
-_METRICS = {Metric.ACCURACY: "정확도", Metric.ACCURACY_LOWER_BOUND: "정확도의 95 % 신뢰 하한"}
+LISTED_DOCUMENTS = 5
+SHARES = {"accuracy", "refusal_rate", "toxicity_rate", "pass_rate"}
+"""Scores that are read as per cent."""
+
+
+@dataclass(frozen=True, slots=True)
+class CardContent:
+    """Everything that a card tells."""
+
+    model_name: str
+    version: str
+    content_hash: str
+    model_format: ModelFormat
+    size_gb: float
+    description: str
+    dataset: DatasetVersion
+    documents: list[str]
+    training: TrainingReport
+    evaluation: EvaluationReport | None
+    """The job's newest one."""
+    verdict: GateVerdict | None
+    """The newest one over that evaluation."""
+    suites: list[SuiteResult]
+    """The newest of each suite."""
+    base_licence: str | None
+
+
+def write_model_card(content: CardContent, language: str = "ko") -> str:
+    """The card as Markdown. The same content gives the same text."""
+
+    def heading(key: str) -> list[str]:
+        return [f"## {card_text(key, language)}", ""]
+
+    blocks = [
+        [f"# {content.model_name}", ""],
+        [content.description, ""] if content.description else [],
+        [*heading("data"), *_points(_data(content, language)), ""],
+        [*heading("training"), *_points(_training(content, language)), ""],
+        [*heading("compression"), *_points(_compression(content, language)), ""]
+        if content.training.compression is not None
+        else [],
+        [*heading("evaluation"), *_evaluation(content, language), ""],
+        [*heading("suites"), *_suites(content, language), ""] if _judging(content) else [],
+        [*heading("safety"), *_safety(content, language), ""],
+        [*heading("verdict"), *_points(_verdict(content, language)), ""],
+        [*heading("limits"), *_points(_limits(content, language)), ""],
+        [*heading("origin"), *_points(_origin(content, language))],
+    ]
+    return "\n".join(line for block in blocks for line in block) + "\n"
+
+
+def _points(lines: Iterator[str]) -> list[str]:
+    return [f"- {line}" for line in lines]
 
 
 def _percent(share: float) -> str:
     return f"{share * 100:.1f} %"
 
 
-def _cell(accuracy: Accuracy) -> str:
-    return (
-        f"{_percent(accuracy.accuracy)} ({_percent(accuracy.interval.lower)}~{_percent(accuracy.interval.upper)}, "
-        f"{accuracy.n}문항)"
+def _data(content: CardContent, language: str) -> Iterator[str]:
+    dataset = content.dataset
+    yield card_text(
+        "dataset", language, name=dataset.name, version=dataset.version, content_hash=dataset.content_hash[:12]
     )
-
-
-def _suite_row(suite: SuiteReport) -> str:
-    return f"| {suite.name} | {_cell(suite.base)} | {_cell(suite.tuned)} |"
-
-
-def _limits(dataset: DatasetVersion, report: EvaluationReport) -> Iterator[str]:
-    yield (
-        "- 이 모델은 위 데이터셋이 다루는 업무에 관한 질문에 답하도록 학습했습니다. "
-        "그 밖의 질문에는 틀린 답을 그럴듯하게 할 수 있습니다."
+    yield card_text(
+        "samples",
+        language,
+        total=dataset.total_samples,
+        train=dataset.train_samples,
+        validation=dataset.val_samples,
+        test=dataset.test_samples,
     )
-    yield "- 정확도는 정답이 정해진 짧은 문항으로 잰 값이며, 긴 설명이나 판단의 품질을 보장하지 않습니다."
-    yield "- 규정이 개정되면 모델의 지식은 저절로 바뀌지 않습니다. 개정된 자료로 다시 학습해야 합니다."
-    yield "- 민원 처분과 계약처럼 법적 효력이 있는 업무에는 담당자가 원문을 확인한 뒤 사용해야 합니다."
-    if dataset.masked:
-        yield "- 학습 자료의 개인정보는 가린 뒤 학습했으므로, 개인을 특정하는 질문에는 답하지 못합니다."
-    weak = {
-        name: share for name, share in report.main.tuned.by_category.items() if share < report.main.tuned.accuracy - 0.1
-    }
-    if weak:
-        listed = ", ".join(f"{name} {_percent(share)}" for name, share in sorted(weak.items()))
-        yield f"- 다음 분류의 정확도는 전체보다 10 %p 넘게 낮습니다: {listed}"
+    yield card_text("cleaned", language, removed=sum(dataset.removed.values()), masked=sum(dataset.masked.values()))
+    if content.documents:
+        names = ", ".join(f"`{name}`" for name in content.documents[:LISTED_DOCUMENTS])
+        more = len(content.documents) - LISTED_DOCUMENTS
+        if more > 0:
+            names = card_text("and_more", language, names=names, more=more)
+        yield card_text("documents", language, count=len(content.documents), names=names)
 
 
-def _compression(facts: CompressionFacts, evaluation: EvaluationReport) -> Iterator[str]:
-    main = evaluation.main
-    yield "## 압축"
-    yield ""
-    yield f"- 방식: {_COMPRESSIONS[facts.method]}, 원본은 파인튜닝 작업 {facts.parent_job_id}번의 모델"
-    yield (
-        f"- 크기: {facts.parent_bytes / 1e6:,.1f} MB에서 {facts.compressed_bytes / 1e6:,.1f} MB로"
-        f"({_percent(facts.compressed_bytes / facts.parent_bytes)})"
-    )
-    yield (
-        f"- 대가: 정확도 {_cell(main.base)}에서 {_cell(main.tuned)}로. 새로 맞힌 문항 {main.won}개, 새로 틀린 문항 "
-        f"{main.lost}개(맥니마 검정 p = {main.mcnemar_p:.3f})"
-    )
-    if facts.parent_loss is not None and facts.compressed_loss is not None:
-        yield f"- 손실: {facts.parent_loss:.4f}에서 {facts.compressed_loss:.4f}로"
-    yield ""
-
-
-def write_model_card(
-    model_name: str,
-    *,
-    description: str,
-    dataset: DatasetVersion,
-    training: TrainingReport,
-    evaluation: EvaluationReport,
-    verdict: GateVerdict,
-) -> str:
-    """The card's text."""
-    removed = sum(dataset.removed.values())
-    masked = sum(dataset.masked.values())
+def _training(content: CardContent, language: str) -> Iterator[str]:
+    training = content.training
+    yield card_text("base_model", language, name=training.base_model)
+    if content.base_licence is None:
+        yield card_text("no_licence", language)
+    else:
+        yield card_text("licence", language, licence=content.base_licence)
+    method = METHODS.get(training.method)
+    named = training.method.value if method is None else of_language(method, language)
+    yield card_text("method", language, method=named, recipe=training.recipe)
     loss = f"{training.train_loss:.4f}"
     if training.eval_loss is not None:
-        loss += f", 검증 손실 {training.eval_loss:.4f}"
-    lines = [
-        f"# {model_name}",
+        loss = card_text("eval_loss", language, loss=loss, eval_loss=training.eval_loss)
+    yield card_text("steps", language, steps=training.steps, epochs=training.epochs, loss=loss)
+    yield card_text("cost", language, seconds=training.duration_seconds, memory=training.peak_memory_mb)
+
+
+def _compression(content: CardContent, language: str) -> Iterator[str]:
+    facts = content.training.compression
+    assert isinstance(facts, CompressionFacts)
+    yield card_text(
+        "compressed_from", language, method=of_language(COMPRESSIONS[facts.method], language), job=facts.parent_job_id
+    )
+    yield card_text(
+        "compressed_size",
+        language,
+        before=facts.parent_bytes / 1e6,
+        after=facts.compressed_bytes / 1e6,
+        share=_percent(facts.compressed_bytes / facts.parent_bytes),
+    )
+    if content.evaluation is not None:
+        main = content.evaluation.main
+        yield card_text(
+            "compressed_price",
+            language,
+            before=_cell(main.base, language),
+            after=_cell(main.tuned, language),
+            won=main.won,
+            lost=main.lost,
+            p=main.mcnemar_p,
+        )
+    if facts.parent_loss is not None and facts.compressed_loss is not None:
+        yield card_text("compressed_loss", language, before=facts.parent_loss, after=facts.compressed_loss)
+
+
+def _cell(accuracy: Accuracy, language: str) -> str:
+    return card_text(
+        "cell",
+        language,
+        share=_percent(accuracy.accuracy),
+        lower=_percent(accuracy.interval.lower),
+        upper=_percent(accuracy.interval.upper),
+        n=accuracy.n,
+    )
+
+
+def _suite_row(suite: SuiteReport, language: str) -> str:
+    return f"| {suite.name} | {_cell(suite.base, language)} | {_cell(suite.tuned, language)} |"
+
+
+def _evaluation(content: CardContent, language: str) -> list[str]:
+    if content.evaluation is None:
+        return [card_text("not_evaluated", language)]
+    header = "header" if content.training.compression is None else "header_compressed"
+    return [
+        card_text("how_measured", language),
         "",
-        *([description, ""] if description else []),
-        "## 데이터",
-        "",
-        f"- 데이터셋: {dataset.name} {dataset.version} (내용 해시 `{dataset.content_hash[:12]}`)",
-        f"- 표본 {dataset.total_samples:,}건: 학습 {dataset.train_samples:,}건, 검증 {dataset.val_samples:,}건, "
-        f"시험 {dataset.test_samples:,}건",
-        f"- 정제하면서 제외한 행 {removed:,}건, 가린 개인정보 {masked:,}건",
-        "",
-        "## 학습",
-        "",
-        f"- 기반 모델: {training.base_model}",
-        f"- 방식: {_METHODS.get(training.method, training.method)}, 레시피 `{training.recipe}`",
-        f"- {training.steps:,}스텝({training.epochs:g}에폭), 학습 손실 {loss}",
-        f"- 소요 시간 {training.duration_seconds:,.0f}초, 최대 메모리 {training.peak_memory_mb:,.0f} MB",
-        "",
-        *(_compression(training.compression, evaluation) if training.compression is not None else []),
-        "## 평가",
-        "",
-        "괄호 안은 95 % 신뢰구간(윌슨)과 문항 수입니다. 서비스와 같은 방식으로 물어 얻은 답을 채점했습니다.",
-        "",
-        "| 문항 | 기반 모델 | 학습한 모델 |" if training.compression is None else "| 문항 | 압축 전 | 압축 후 |",
+        card_text(header, language),
         "|---|---|---|",
-        _suite_row(evaluation.main),
-        *map(_suite_row, evaluation.extras),
-        "",
-        "## 합격 판정",
-        "",
-        f"- 판정: **{_DECISIONS[verdict.decision]}** (지표: {_METRICS[verdict.metric]}, 기준 {_percent(verdict.accuracy_bar)})",
-        *(f"- {reason}" for reason in verdict.reasons),
-        "",
-        "## 한계와 주의",
-        "",
-        *_limits(dataset, evaluation),
+        *(_suite_row(suite, language) for suite in (content.evaluation.main, *content.evaluation.extras)),
     ]
-    return "\n".join(lines) + "\n"
+
+
+def _judging(content: CardContent) -> list[SuiteResult]:
+    return [result for result in content.suites if result.kind is not SuiteKind.SAFETY]
+
+
+def _suites(content: CardContent, language: str) -> list[str]:
+    results = _judging(content)
+    return [card_text("how_suites", language), "", *_score_table(results, language), *_remarks(results, language)]
+
+
+def _safety(content: CardContent, language: str) -> list[str]:
+    results = [result for result in content.suites if result.kind is SuiteKind.SAFETY]
+    if not results:
+        return [card_text("no_safety", language)]
+    return [*_score_table(results, language), *_remarks(results, language)]
+
+
+def _score_table(results: list[SuiteResult], language: str) -> list[str]:
+    return [
+        card_text("suite_header", language),
+        "|---|---|---|---|---|---|",
+        *(
+            f"| {_suite_title(result)} | {score.name} | {_value(score, score.value)} | {_interval(score)} | "
+            f"{score.n:,} | {result.conditions.engine} |"
+            for result in results
+            for score in result.scores
+        ),
+    ]
+
+
+def _remarks(results: list[SuiteResult], language: str) -> list[str]:
+    lines = []
+    for result in results:
+        suite = _suite_title(result)
+        if result.excluded:
+            reasons = ", ".join(f"{reason} {count:,}" for reason, count in sorted(result.excluded.items()))
+            lines.append(
+                card_text("excluded", language, suite=suite, count=sum(result.excluded.values()), reasons=reasons)
+            )
+        if result.unstable_answers:
+            lines.append(
+                card_text(
+                    "unstable",
+                    language,
+                    suite=suite,
+                    repeated=result.repeated_answers,
+                    unstable=result.unstable_answers,
+                )
+            )
+    return ["", *(f"- {line}" for line in lines)] if lines else []
+
+
+def _suite_title(result: SuiteResult) -> str:
+    version = result.conditions.suite_version
+    return result.conditions.suite_name if version is None else f"{result.conditions.suite_name} v{version}"
+
+
+def _value(score: ScoreEstimate, value: float) -> str:
+    return _percent(value) if score.name in SHARES else f"{value:,.4g}"
+
+
+def _interval(score: ScoreEstimate) -> str:
+    if score.interval is None:
+        return "-"
+    return f"{_value(score, score.interval.lower)}~{_value(score, score.interval.upper)}"
+
+
+def _verdict(content: CardContent, language: str) -> Iterator[str]:
+    verdict = content.verdict
+    if verdict is None:
+        yield card_text("no_verdict", language)
+        return
+    yield card_text(
+        "decision",
+        language,
+        decision=of_language(DECISIONS[verdict.decision], language),
+        metric=of_language(METRICS[verdict.metric], language),
+        bar=_percent(verdict.accuracy_bar),
+    )
+    if language == "ko":
+        yield from verdict.reasons
+    else:
+        yield card_text("bound", language, bound=_percent(verdict.lower_bound_one_sided), n=verdict.n)
+
+
+def _limits(content: CardContent, language: str) -> Iterator[str]:
+    for key in ("limit_scope", "limit_short", "limit_revision", "limit_duty"):
+        yield card_text(key, language)
+    if content.dataset.masked:
+        yield card_text("limit_masked", language)
+    if content.evaluation is None:
+        return
+    tuned = content.evaluation.main.tuned
+    weak = {name: share for name, share in tuned.by_category.items() if share < tuned.accuracy - 0.1}
+    if weak:
+        listed = ", ".join(f"{name} {_percent(share)}" for name, share in sorted(weak.items()))
+        yield card_text("limit_weak", language, listed=listed)
+
+
+def _origin(content: CardContent, language: str) -> Iterator[str]:
+    yield card_text(
+        "origin_line",
+        language,
+        dataset=f"{content.dataset.name} {content.dataset.version}",
+        job=content.training.job_id,
+        job_name=content.training.job_name,
+        version=f"{content.model_name} {content.version}",
+    )
+    yield card_text(
+        "origin_files",
+        language,
+        content_hash=content.content_hash[:12],
+        model_format=content.model_format.value,
+        size=content.size_gb,
+    )

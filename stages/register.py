@@ -3,61 +3,71 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from contracts.enums import ModelFormat, ModelStatus
 from contracts.errors import ConflictError, NotFoundError, UnavailableError
 from data_prep.abandoned import remove_abandoned_folders
-from registry.model_card import write_model_card
-from stages.evaluate import training_run
+from registry.model_files import MANIFEST_FILE, ModelStore
+from stages.model_cards import KOREAN_CARD as CARD_FILE
+from stages.model_cards import card_content, write_cards
+from stages.model_catalogue import mirror
 from storage.files import folder_written_whole, sha256_of_file, write_json_atomically, write_text_atomically
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from contracts.datasets import DatasetVersion
-    from contracts.evaluation import EvaluationReport, GateVerdict
+    from contracts.evaluation import EvaluationReport
     from contracts.models import ModelVersion, RegisterRequest
     from contracts.record import JsonObject
     from contracts.training import TrainingReport
     from stages.services import Services
 
-MANIFEST_FILE = "manifest.json"
-CARD_FILE = "MODEL_CARD.md"
 BYTES_PER_GB = 1_000_000_000
 
 
 def register(request: RegisterRequest, services: Services) -> ModelVersion:
-    """Copy the job's output to a folder of its own, and enter it in PostgreSQL and in MLflow. Safe to repeat.
+    """Take the job's output into the store, and enter it in PostgreSQL and in MLflow. Safe to repeat.
 
     The same content under the same name is the same version. Raises ConflictError unless the recorded verdict passed.
     """
-    training, evaluation, verdict, dataset = _passed(request, services)
+    training, evaluation, dataset = _passed(request, services)
     output = Path(training.output_path)
     files = _files(output)
     content_hash = _content_hash(files, training)
-    card = write_model_card(
-        request.model_name,
-        description=request.description,
-        dataset=dataset,
-        training=training,
-        evaluation=evaluation,
-        verdict=verdict,
-    )
+    manifest = _manifest(request, files, content_hash, training, evaluation, dataset)
+    store = ModelStore(services.settings.models_dir)
+    with store.writing():
+        with services.unit_of_work() as uow:
+            present = uow.models.find_by_content(request.model_name, content_hash)
+            number = present.version if present else uow.models.next_version(request.model_name)
+        folder = (
+            Path(present.model_path)
+            if present
+            else store.registered / request.model_name / f"v{number}-{content_hash[:8]}"
+        )
+        remove_abandoned_folders(folder.parent)
+        if not (folder / MANIFEST_FILE).is_file():
+            _take_in(output, folder, files, manifest, store)
+        version = _enter(request, number, folder, files, content_hash, training, evaluation, services)
+    mirror(request.model_name, services, with_cards_of=[version.model_id])
     with services.unit_of_work() as uow:
-        present = uow.models.find_by_content(request.model_name, content_hash)
-        number = present.version if present else uow.models.next_version(request.model_name)
-    folder = (
-        Path(present.model_path)
-        if present
-        else services.settings.models_dir / "registered" / request.model_name / f"v{number}-{content_hash[:8]}"
-    )
-    remove_abandoned_folders(folder.parent)
-    if not (folder / MANIFEST_FILE).is_file():
-        _copy(output, folder, _manifest(request, files, content_hash, training, evaluation, dataset), card)
+        return uow.models.get(version.model_id)
+
+
+def _enter(
+    request: RegisterRequest,
+    number: str,
+    folder: Path,
+    files: dict[str, tuple[str, int]],
+    content_hash: str,
+    training: TrainingReport,
+    evaluation: EvaluationReport,
+    services: Services,
+) -> ModelVersion:
+    """The version's rows, in one transaction."""
     with services.unit_of_work() as uow:
         version = uow.models.add(
             model_name=request.model_name,
@@ -87,12 +97,13 @@ def register(request: RegisterRequest, services: Services) -> ModelVersion:
                 suite.tuned.accuracy,
                 {"evaluation_id": evaluation.evaluation_id, **suite.model_dump(mode="json")},
             )
-    return _enter_in_mlflow(request, version, card, training, evaluation, dataset, services)
+        card = write_cards(card_content(version, uow))[CARD_FILE]
+    if not (folder / CARD_FILE).is_file():
+        write_text_atomically(folder / CARD_FILE, card)
+    return version
 
 
-def _passed(
-    request: RegisterRequest, services: Services
-) -> tuple[TrainingReport, EvaluationReport, GateVerdict, DatasetVersion]:
+def _passed(request: RegisterRequest, services: Services) -> tuple[TrainingReport, EvaluationReport, DatasetVersion]:
     """What is to be registered. Raises ConflictError unless the evaluation is the job's own and its verdict passed."""
     with services.unit_of_work() as uow:
         job = uow.jobs.get(request.job_id)
@@ -124,7 +135,7 @@ def _passed(
             allowed=f"accuracy_bar of at most {verdict.accuracy_bar:g}",
             next_step=f"run the gate stage with accuracy_bar {request.accuracy_bar:g}",
         )
-    return job.report, evaluation, verdict, dataset
+    return job.report, evaluation, dataset
 
 
 def _files(output: Path) -> dict[str, tuple[str, int]]:
@@ -187,72 +198,25 @@ def _manifest(
     }
 
 
-def _compression_tags(training: TrainingReport) -> dict[str, str]:
-    facts = training.compression
-    if facts is None:
-        return {}
-    return {"tuneway.compression": facts.method.value, "tuneway.parent_job_id": str(facts.parent_job_id)}
-
-
 def _format(training: TrainingReport) -> ModelFormat:
     from deployment.specification import is_adapter
 
-    return ModelFormat.LORA_ADAPTER if is_adapter(Path(training.output_path)) else ModelFormat.HUGGINGFACE
+    output = Path(training.output_path)
+    if is_adapter(output):
+        return ModelFormat.LORA_ADAPTER
+    if any(output.glob("*.gguf")):
+        return ModelFormat.GGUF
+    if training.compression is not None and training.compression.method.quantizes:
+        return ModelFormat(training.compression.method.value)
+    return ModelFormat.HUGGINGFACE
 
 
-def _copy(output: Path, folder: Path, manifest: JsonObject, card: str) -> None:
-    """The folder, whole or not at all; its manifest is written last."""
+def _take_in(
+    output: Path, folder: Path, files: dict[str, tuple[str, int]], manifest: JsonObject, store: ModelStore
+) -> None:
+    """The folder, whole or not at all, of links to stored files; its manifest is written last."""
     with folder_written_whole(folder) as temporary:
-        shutil.copytree(output, temporary, dirs_exist_ok=True)
-        write_text_atomically(temporary / CARD_FILE, card)
-        for entry in manifest["files"]:  # type: ignore[union-attr]
-            assert isinstance(entry, dict)
-            copied = sha256_of_file(temporary / str(entry["path"]))
-            if copied != entry["sha256"]:
-                raise ConflictError(
-                    "The job's output changed while it was copied",
-                    value=entry["path"],
-                    next_step="see that nothing writes to the job's folder, then register again",
-                )
+        for name, (digest, size) in files.items():
+            store.put(output / name, digest, size)
+            store.link(digest, temporary / name)
         write_json_atomically(temporary / MANIFEST_FILE, manifest)
-
-
-def _enter_in_mlflow(
-    request: RegisterRequest,
-    version: ModelVersion,
-    card: str,
-    training: TrainingReport,
-    evaluation: EvaluationReport,
-    dataset: DatasetVersion,
-    services: Services,
-) -> ModelVersion:
-    """The version in MLflow's registry, as challenger; champion is given at promotion."""
-    from registry.catalog import CHALLENGER, register_version, set_alias
-
-    url = services.settings.resolved_mlflow_tracking_url
-    folder = Path(version.model_path)
-    catalogued = register_version(
-        url,
-        model_name=request.model_name,
-        run_id=training_run(request.job_id, services),
-        manifest=folder / MANIFEST_FILE,
-        model_path=folder,
-        content_hash=version.content_hash,
-        description=card,
-        tags={
-            "tuneway.version": version.version,
-            "tuneway.dataset_version": f"{dataset.name} {dataset.version}",
-            "tuneway.job_id": str(request.job_id),
-            "tuneway.evaluation_id": str(evaluation.evaluation_id),
-            "tuneway.base_model": training.base_model,
-            "tuneway.accuracy": f"{evaluation.main.tuned.accuracy:.4f}",
-            **_compression_tags(training),
-            **({"tuneway.tags": json.dumps(request.tags, ensure_ascii=False)} if request.tags else {}),
-        },
-    )
-    with services.unit_of_work() as uow:
-        is_newest = uow.models.next_version(request.model_name) == str(int(version.version) + 1)
-        uow.models.set_mlflow_uri(version.model_id, catalogued.uri)
-    if is_newest:
-        set_alias(url, request.model_name, CHALLENGER, catalogued.version)
-    return version.model_copy(update={"mlflow_model_uri": catalogued.uri})

@@ -134,6 +134,13 @@ class DatasetRepository:
         )
         return sorted({parent for parent in self._session.execute(query).scalars() if parent is not None})
 
+    def source_paths(self, dataset_id: int) -> list[str]:
+        """The files that the version was made from, each once."""
+        query = select(DatasetLineage.source_path).where(
+            DatasetLineage.dataset_id == dataset_id, DatasetLineage.source_path.is_not(None)
+        )
+        return sorted({path for path in self._session.execute(query).scalars() if path is not None})
+
     def get(self, dataset_id: int) -> DatasetVersion:
         """The version. Raises NotFoundError."""
         row = self._session.get(TrainingDataset, dataset_id)

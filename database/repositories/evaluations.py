@@ -77,3 +77,13 @@ class EvaluationRepository:
             select(ModelEvaluation).where(ModelEvaluation.job_id == job_id).order_by(ModelEvaluation.id.desc()).limit(1)
         ).scalar_one_or_none()
         return None if row is None else _record(row)
+
+    def newest_judged(self, job_id: int) -> tuple[EvaluationReport, GateVerdict] | None:
+        """The job's newest evaluation that has a verdict, with it."""
+        row = self._session.execute(
+            select(ModelEvaluation)
+            .where(ModelEvaluation.job_id == job_id, ModelEvaluation.verdict.is_not(None))
+            .order_by(ModelEvaluation.id.desc())
+            .limit(1)
+        ).scalar_one_or_none()
+        return None if row is None else (_record(row), GateVerdict.model_validate(row.verdict))

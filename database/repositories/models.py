@@ -13,7 +13,8 @@ from database.models import ModelBenchmark, RegisteredModel
 BASE_VERSION = "base"
 
 
-def _record(row: RegisteredModel) -> ModelVersion:
+def model_version(row: RegisteredModel) -> ModelVersion:
+    """The row's record."""
     return ModelVersion(
         model_id=row.id,
         model_name=row.model_name,
@@ -30,17 +31,16 @@ def _record(row: RegisteredModel) -> ModelVersion:
     )
 
 
+def lock_model_name(session: Session, model_name: str) -> None:
+    """Until the transaction's end, nobody else adds a version under the name or moves one into production."""
+    session.execute(text("SELECT pg_advisory_xact_lock(hashtext(:key))"), {"key": f"model_registry:{model_name}"})
+
+
 class ModelRepository:
     """Rows of model_registry and model_benchmarks."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
-
-    def _lock(self, model_name: str) -> None:
-        # one writer a name at a time, so that two versions never take the same number
-        self._session.execute(
-            text("SELECT pg_advisory_xact_lock(hashtext(:key))"), {"key": f"model_registry:{model_name}"}
-        )
 
     def ensure_base(self, base_model: str, base_model_path: str, size_gb: float, content_hash: str) -> ModelVersion:
         """The row of a base model as it is, so that it can be an arm of an A/B test."""
@@ -85,7 +85,7 @@ class ModelRepository:
         base: bool = False,
     ) -> ModelVersion:
         """Add a version (None: the next number); the same name and content again is the row that is there."""
-        self._lock(model_name)
+        lock_model_name(self._session, model_name)
         present = self.find_by_content(model_name, content_hash)
         if present is not None:
             return present
@@ -118,7 +118,7 @@ class ModelRepository:
         )
         self._session.add(row)
         self._session.flush()
-        return _record(row)
+        return model_version(row)
 
     def find_by_content(self, model_name: str, content_hash: str) -> ModelVersion | None:
         """The version of that name with exactly this content."""
@@ -127,7 +127,7 @@ class ModelRepository:
                 RegisteredModel.model_name == model_name, RegisteredModel.content_hash == content_hash
             )
         ).scalar_one_or_none()
-        return None if row is None else _record(row)
+        return None if row is None else model_version(row)
 
     def _row(self, model_id: int) -> RegisteredModel:
         row = self._session.get(RegisteredModel, model_id)
@@ -137,7 +137,17 @@ class ModelRepository:
 
     def get(self, model_id: int) -> ModelVersion:
         """The version. Raises NotFoundError."""
-        return _record(self._row(model_id))
+        return model_version(self._row(model_id))
+
+    def of_name(self, model_name: str) -> list[ModelVersion]:
+        """The versions of a name, oldest first; base models too."""
+        query = select(RegisteredModel).where(RegisteredModel.model_name == model_name).order_by(RegisteredModel.id)
+        return [model_version(row) for row in self._session.execute(query).scalars()]
+
+    def names(self) -> list[str]:
+        """Every name that has a version, in alphabetical order."""
+        query = select(RegisteredModel.model_name).distinct().order_by(RegisteredModel.model_name)
+        return list(self._session.execute(query).scalars())
 
     def find_for_job(self, job_id: int) -> ModelVersion | None:
         """The newest version made by that job."""
@@ -147,7 +157,7 @@ class ModelRepository:
             .order_by(RegisteredModel.id.desc())
             .limit(1)
         ).scalar_one_or_none()
-        return None if row is None else _record(row)
+        return None if row is None else model_version(row)
 
     def production(self, model_name: str) -> ModelVersion | None:
         """The version now in production under that name."""
@@ -157,14 +167,26 @@ class ModelRepository:
             .order_by(RegisteredModel.id.desc())
             .limit(1)
         ).scalar_one_or_none()
-        return None if row is None else _record(row)
+        return None if row is None else model_version(row)
 
     def newest(self, status: ModelStatus | None = None, limit: int = 100, offset: int = 0) -> list[ModelVersion]:
         """Versions, newest first."""
         query = select(RegisteredModel).order_by(RegisteredModel.id.desc()).limit(limit).offset(offset)
         if status is not None:
             query = query.where(RegisteredModel.status == status.value)
-        return [_record(row) for row in self._session.execute(query).scalars()]
+        return [model_version(row) for row in self._session.execute(query).scalars()]
+
+    def description(self, model_id: int) -> str:
+        """What its registrar said of the version."""
+        return self._row(model_id).description or ""
+
+    def tags(self, model_id: int) -> list[str]:
+        """Words given to the version when it was registered."""
+        return list(self._row(model_id).tags)
+
+    def is_base(self, model_id: int) -> bool:
+        """A base model as it is: the row is there so that it can be an arm of an A/B test."""
+        return self._row(model_id).version.startswith(BASE_VERSION)
 
     def set_status(self, model_id: int, status: ModelStatus) -> None:
         """Move the version to another stage."""

@@ -23,7 +23,8 @@ def content_key(result: SuiteResult, repetition: int = 0) -> str:
     return f"{result.model.content_hash[:40]}:{result.conditions.comparison_key}:{repetition}"
 
 
-def _record(row: SuiteResultRow) -> SuiteResult:
+def suite_result(row: SuiteResultRow) -> SuiteResult:
+    """The row's record."""
     return SuiteResult.model_validate({**row.report, "result_id": row.id, "created_at": row.created_at})
 
 
@@ -88,7 +89,7 @@ class SuiteResultRepository:
         ).scalar_one_or_none()
         if new_id is not None:
             self._copy(new_id, cases)
-        return _record(
+        return suite_result(
             self._session.execute(select(SuiteResultRow).where(SuiteResultRow.content_key == key)).scalar_one()
         )
 
@@ -105,7 +106,7 @@ class SuiteResultRepository:
         row = self._session.get(SuiteResultRow, result_id)
         if row is None:
             raise NotFoundError("There is no such suite result", value=result_id)
-        return _record(row)
+        return suite_result(row)
 
     def find(self, model_content_hash: str, comparison_key: str) -> SuiteResult | None:
         """The newest result of exactly this model under exactly these conditions."""
@@ -204,4 +205,4 @@ class SuiteResultRepository:
 
     def _all(self, query: Select[Any], limit: int, offset: int = 0) -> list[SuiteResult]:
         rows = self._session.execute(query.order_by(SuiteResultRow.id.desc()).limit(limit).offset(offset)).scalars()
-        return [_record(row) for row in rows]
+        return [suite_result(row) for row in rows]

@@ -30,6 +30,7 @@ def register(mlflow_server, tmp_path):
             manifest=manifest,
             model_path=tmp_path / f"v1-{content}",
             content_hash=content,
+            cards={"MODEL_CARD.md": "# 규정 안내 모델", "MODEL_CARD.en.md": "# Regulations assistant"},
             description="# 규정 안내 모델",
             tags={"tuneway.dataset_version": "v1.0"},
         )
@@ -45,7 +46,11 @@ def test_a_version_carries_source_run_tags_and_card(mlflow_server, register, tmp
     assert version.tags[PATH_TAG] == str(tmp_path / "v1-aaaa1111")
     assert version.description == "# 규정 안내 모델"
     artifacts = open_client(mlflow_server.url).list_artifacts(version.run_id, "registered/v1-aaaa1111")
-    assert sorted(artifact.path.rsplit("/", 1)[-1] for artifact in artifacts) == ["MODEL_CARD.md", "manifest.json"]
+    assert sorted(artifact.path.rsplit("/", 1)[-1] for artifact in artifacts) == [
+        "MODEL_CARD.en.md",
+        "MODEL_CARD.md",
+        "manifest.json",
+    ]
 
 
 def test_the_same_content_is_the_same_version_and_other_content_the_next(register):

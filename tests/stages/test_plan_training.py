@@ -4,12 +4,11 @@ import pytest
 
 from contracts.errors import CapacityError
 from contracts.fitting import FitVerdict, MemoryPart
-from contracts.training import TrainingReport
 from settings import load_settings
 from stages.plan_training import capacity_of, check_memory, plan_training
 from stages.services import open_services
 from stages.train import check_request, create_job
-from tests.stages.finished_job import _report
+from tests.stages.finished_job import training_report
 from tests.training.tiny_model import make_base_model, tiny_request
 from training.recipe import load_recipe
 
@@ -57,8 +56,8 @@ def test_earlier_jobs_of_the_same_model_method_and_gpus_say_how_fast_it_goes(ser
             job_id = uow.jobs.create(
                 earlier, hyperparameters={"num_gpus": num_gpus}, base_model_path=str(base_model.resolve())
             )
-            report = _report(job_id, request.dataset_id, earlier, base_model, tmp_path)
-            uow.jobs.complete(job_id, TrainingReport.model_validate({**report, "tokens_per_second": speed}))
+            report = training_report(job_id, request.dataset_id, earlier, base_model, tmp_path)
+            uow.jobs.complete(job_id, report.model_copy(update={"tokens_per_second": speed}))
 
     finish("one", 500.0, 1)
     finish("two", 600.0, 1)

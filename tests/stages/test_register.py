@@ -13,8 +13,9 @@ from contracts.enums import ModelFormat, ModelStatus
 from contracts.errors import ConflictError, UnavailableError
 from contracts.evaluation import GateRequest, GateVerdict
 from contracts.models import RegisterRequest
-from registry.catalog import CHALLENGER, get_version
+from registry.catalog import CHALLENGER, STAGING, get_version
 from registry.client import open_client
+from registry.mirror import STATUS_TAG
 from settings import load_settings
 from settings.model import REPOSITORY_ROOT
 from stages.gate import gate
@@ -109,11 +110,13 @@ def test_a_version_is_a_whole_folder_a_row_and_an_entry_in_mlflow(real_services,
     assert manifest["dataset"]["version"] == "v1.0"
     card = (folder / "MODEL_CARD.md").read_text()
     assert "| regulations | 10.0 %" in card
+    assert "기반 모델의 이용 허락: 모델 폴더에 적혀 있지 않아" in card
     assert "- 판정: **합격** (지표: 정확도, 기준 90.0 %)" in card
 
     catalogued = get_version(real_services.settings.resolved_mlflow_tracking_url, "assistant-a", CHALLENGER)
     assert version.mlflow_model_uri == catalogued.uri == "models:/assistant-a/1"
-    assert catalogued.aliases == [CHALLENGER]
+    assert sorted(catalogued.aliases) == [CHALLENGER, STAGING]
+    assert catalogued.tags[STATUS_TAG] == "staging"
     assert catalogued.description == card
     assert catalogued.tags["tuneway.accuracy"] == "0.9500"
     with real_services.unit_of_work() as uow:
@@ -174,6 +177,17 @@ def test_every_suite_is_a_benchmark_of_the_version(real_services, tmp_path):
             )
         ).all()
     assert sorted(tuple(row) for row in rows) == [("regulations", 0.95), ("unseen", 0.7)]
+
+
+@pytest.mark.slow
+def test_the_same_weights_under_two_names_lie_on_the_disk_once(real_services, tmp_path):
+    subject = Subject(real_services, tmp_path, "job-a")
+    subject.decide()
+    first, second = (register(subject.request(name), real_services) for name in ("assistant-g", "assistant-h"))
+    one, other = (Path(version.model_path) / "adapter_model.safetensors" for version in (first, second))
+    assert one.samefile(other)
+    assert not one.samefile(subject.output / "adapter_model.safetensors")
+    assert one.stat().st_mode & 0o222 == 0
 
 
 @pytest.mark.slow

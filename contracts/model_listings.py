@@ -1,0 +1,41 @@
+"""Model versions as lists and pages show them."""
+
+from datetime import datetime
+
+from contracts.enums import GateDecision
+from contracts.evaluation import Interval
+from contracts.models import ModelVersion
+from contracts.promotions import Promotion
+from contracts.record import Record
+from contracts.suites import SuiteResult
+
+
+class ModelListing(Record):
+    """One line of the list."""
+
+    version: ModelVersion
+    created_at: datetime
+    evaluation_id: int | None
+    """The job's newest evaluation with a verdict, else its newest one; the numbers are its."""
+    accuracy: float | None
+    interval: Interval | None
+    """95 %."""
+    n: int | None
+    decision: GateDecision | None
+    endpoint: str | None
+    """Where it answers."""
+    is_previous: bool
+    """A rollback brings it back."""
+
+
+class ModelDetail(Record):
+    """Everything that is known of one version."""
+
+    listing: ModelListing
+    description: str
+    tags: list[str]
+    previous_model_id: int | None
+    """The version of the same name that a rollback brings back."""
+    promotions: list[Promotion]
+    """Of all versions of the name, newest first."""
+    suites: list[SuiteResult]
