@@ -371,6 +371,29 @@ class SuiteStatus(StrEnum):
     ARCHIVED = "archived"
 
 
+class CaseFault(StrEnum):
+    """Why a row or an edit is no test case that an answer could be scored on."""
+
+    UNREADABLE = "unreadable"
+    NO_QUESTION = "no_question"
+    NO_ACCEPTED_ANSWER = "no_accepted_answer"
+    NO_LETTERS = "no_letters"
+    UNKNOWN_SCORER = "unknown_scorer"
+    UNKNOWN_OPTION = "unknown_option"
+    WRONG_OPTION = "wrong_option"
+    NOT_A_NUMBER = "not_a_number"
+    UNKNOWN_UNIT = "unknown_unit"
+    WRONG_PATTERN = "wrong_pattern"
+    WRONG_CHOICES = "wrong_choices"
+    NOT_A_CHOICE = "not_a_choice"
+    WRONG_THRESHOLD = "wrong_threshold"
+    DUPLICATE_ID = "duplicate_id"
+    DUPLICATE_QUESTION = "duplicate_question"
+    WRONG_FIELD = "wrong_field"
+    UNUSABLE = "unusable"
+    """Whatever else a scorer says of it."""
+
+
 class EvaluatedKind(StrEnum):
     """What stands behind the answers."""
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from contracts.enums import LineageKind, PersonalDataKind, ProtectedAttribute, RemovalReason
+from contracts.enums import CaseFault, LineageKind, PersonalDataKind, ProtectedAttribute, RemovalReason
 
 
 class Wording(NamedTuple):
@@ -156,3 +156,84 @@ GROUPS: Mapping[ProtectedAttribute, Mapping[str, Wording]] = {
     },
 }
 """The groups that the bias report tells apart (data_prep.quality.bias)."""
+
+CASE_FAULTS: Mapping[CaseFault, Wording] = {
+    CaseFault.UNREADABLE: Wording("읽을 수 없는 행입니다", "the row cannot be read"),
+    CaseFault.NO_QUESTION: Wording("질문이 비어 있습니다", "it has no question"),
+    CaseFault.NO_ACCEPTED_ANSWER: Wording("정답이 비어 있습니다", "it has no accepted answer"),
+    CaseFault.NO_LETTERS: Wording("정답에 글자도 숫자도 없습니다", "an accepted answer has no letter and no digit"),
+    CaseFault.UNKNOWN_SCORER: Wording("없는 채점 방식입니다", "the scorer does not exist"),
+    CaseFault.UNKNOWN_OPTION: Wording("이 채점 방식이 쓰지 않는 설정입니다", "the scorer does not know an option"),
+    CaseFault.WRONG_OPTION: Wording("설정 값이 올바르지 않습니다", "an option has a value that cannot be"),
+    CaseFault.NOT_A_NUMBER: Wording("정답이 수 하나가 아닙니다", "an accepted answer is not one number"),
+    CaseFault.UNKNOWN_UNIT: Wording("모르는 단위입니다", "the unit is not known"),
+    CaseFault.WRONG_PATTERN: Wording("정규식이 없거나 읽을 수 없습니다", "the pattern is missing or cannot be read"),
+    CaseFault.WRONG_CHOICES: Wording(
+        "보기는 서로 다르게 2개에서 10개까지 있어야 합니다", "it needs 2 to 10 different choices"
+    ),
+    CaseFault.NOT_A_CHOICE: Wording("정답이 보기 가운데 없습니다", "an accepted answer is none of the choices"),
+    CaseFault.WRONG_THRESHOLD: Wording(
+        "합격 점수는 0보다 크고 1 이하인 수여야 합니다", "the pass score is no number above 0 and up to 1"
+    ),
+    CaseFault.DUPLICATE_ID: Wording("같은 번호의 문항이 이미 있습니다", "another case has its id"),
+    CaseFault.DUPLICATE_QUESTION: Wording("같은 질문이 이미 있습니다", "another case has its question"),
+    CaseFault.WRONG_FIELD: Wording("값이 올바르지 않습니다", "a field has a value that cannot be"),
+    CaseFault.UNUSABLE: Wording("이 채점 방식으로 채점할 수 없습니다", "the scorer cannot score it"),
+}
+
+SCORERS: Mapping[str, Wording] = {
+    "contains": Wording("포함", "contains"),
+    "contains_all": Wording("모두 포함", "contains all"),
+    "exact": Wording("일치", "exact"),
+    "number": Wording("수치", "number"),
+    "multiple_choice": Wording("객관식", "multiple choice"),
+    "regex": Wording("정규식", "pattern"),
+    "token_f1": Wording("형태소 F1", "token F1"),
+    "character_f1": Wording("글자 F1", "character F1"),
+    "rouge_l": Wording("ROUGE-L(순서 일치)", "ROUGE-L"),
+    "rubric": Wording("평가 기준(심사 모델)", "rubric (judge model)"),
+}
+"""Scorers by their names in the registry (evaluation.scorers); one that is not here is shown by its name."""
+
+SCORER_EXPLANATIONS: Mapping[str, Wording] = {
+    "contains": Wording(
+        "답변 안에 정답 가운데 하나가 온전한 낱말이나 수로 들어 있으면 맞습니다. ‘5년’은 ‘15년’에 들어 있지 않습니다.",
+        "Right where one of the accepted answers is in the answer as a whole word or number.",
+    ),
+    "contains_all": Wording(
+        "정답을 모두 말해야 합니다. 점수는 말한 정답의 비율입니다.",
+        "All accepted answers have to be in the answer; the score is the share that is.",
+    ),
+    "exact": Wording(
+        "답변이 정답과 같아야 합니다. 띄어쓰기, 조사, 숫자 표기(삼십 일 = 30일, 1만 5천원 = 15,000원), 날짜 표기(2026.3.1. = 2026년 3월 1일)의 차이는 무시합니다.",
+        "The answer has to be the accepted answer; spacing, particles and the spelling of numbers, units and dates do not count.",
+    ),
+    "number": Wording(
+        "답변의 수가 정답과 허용 오차 안에서 같으면 맞습니다. 같은 종류의 단위는 환산합니다(90분 = 1시간 30분).",
+        "Right where a number of the answer lies within the tolerance; units of one kind are converted.",
+    ),
+    "multiple_choice": Wording(
+        "답변이 고른 보기를 번호(②, 2번, B, 나)나 보기의 글로 읽습니다. 정답에는 보기의 글이나 번호를 씁니다.",
+        "Reads the chosen choice from its number, letter or text.",
+    ),
+    "regex": Wording(
+        "답변에서 정규식(RE2)을 찾으면 맞습니다. 정답 칸은 비워도 됩니다.",
+        "Right where the regular expression (RE2) is found in the answer.",
+    ),
+    "token_f1": Wording(
+        "뜻을 지닌 형태소가 정답과 얼마나 겹치는지 0에서 1까지로 매깁니다. 합격 점수를 함께 정합니다.",
+        "Overlap of meaningful morphemes with the accepted answer, 0 to 1; give a pass score.",
+    ),
+    "character_f1": Wording(
+        "글자가 정답과 얼마나 겹치는지 0에서 1까지로 매깁니다. 합격 점수를 함께 정합니다.",
+        "Overlap of characters with the accepted answer, 0 to 1; give a pass score.",
+    ),
+    "rouge_l": Wording(
+        "형태소가 정답과 같은 순서로 얼마나 이어지는지 0에서 1까지로 매깁니다. 합격 점수를 함께 정합니다.",
+        "Longest common sequence of morphemes, 0 to 1; give a pass score.",
+    ),
+    "rubric": Wording(
+        "심사 모델이 평가 기준에 따라 점수를 매깁니다. 평가할 때 심사 모델의 주소가 필요합니다.",
+        "A judge model scores by the rubric; the evaluation needs its address.",
+    ),
+}

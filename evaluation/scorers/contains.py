@@ -1,5 +1,6 @@
 """The answer says accepted answers as whole words or numbers, whatever stands around them."""
 
+from contracts.enums import CaseFault
 from contracts.evaluation import TestCase
 from evaluation.answer_scoring import contains_answer, is_correct, normalise_answer
 from evaluation.scorers.score import RIGHT, WRONG, Score, unusable
@@ -22,4 +23,4 @@ def check_has_letters(case: TestCase) -> None:
     """Every accepted answer has a letter or a digit; raises InvalidDataError."""
     for accepted in case.accepted_answers:
         if not normalise_answer(accepted):
-            raise unusable(case, "an accepted answer has no letter and no digit", value=repr(accepted))
+            raise unusable(case, CaseFault.NO_LETTERS, value=repr(accepted))

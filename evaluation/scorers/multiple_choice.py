@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
+from contracts.enums import CaseFault
 from contracts.evaluation import TestCase
 from evaluation.answer_scoring import contains_answer
 from evaluation.scorers.exact import is_the_same
@@ -77,15 +78,13 @@ def question_with_choices(case: TestCase) -> str:
 def check_choices(case: TestCase) -> None:
     """Raises InvalidDataError where there are no choices, two are the same, or an accepted answer is none of them."""
     if not 2 <= len(case.choices) <= MOST_CHOICES:
-        raise unusable(case, "it needs choices", value=f"{len(case.choices)}", allowed=f"2 to {MOST_CHOICES} choices")
+        raise unusable(case, CaseFault.WRONG_CHOICES, value=len(case.choices))
     for index, choice in enumerate(case.choices):
         if not choice.strip() or any(is_the_same(choice, other) for other in case.choices[:index]):
-            raise unusable(case, "a choice is empty or stands there twice", value=repr(choice))
+            raise unusable(case, CaseFault.WRONG_CHOICES, value=repr(choice))
     for accepted in case.accepted_answers:
         if index_of(case.choices, accepted) is None:
-            raise unusable(
-                case, "an accepted answer is none of the choices", value=accepted, allowed=" | ".join(case.choices)
-            )
+            raise unusable(case, CaseFault.NOT_A_CHOICE, value=accepted, allowed=" | ".join(case.choices))
 
 
 def _named(choices: Sequence[str], text: str) -> list[int]:

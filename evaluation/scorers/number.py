@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
+from contracts.enums import CaseFault
 from contracts.evaluation import TestCase
 from evaluation.scorers.quantities import Quantity, canonical_unit, folded, in_range, is_denied, quantities, units
 from evaluation.scorers.score import RIGHT, WRONG, Score, unusable
@@ -35,18 +36,18 @@ def check_number(case: TestCase) -> None:
     for name in ("tolerance", "relative_tolerance"):
         value = case.options.get(name, 0)
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
-            raise unusable(case, f"the option {name} is no number of at least 0", value=value, allowed="0, 0.5, 10 ...")
+            raise unusable(case, CaseFault.WRONG_OPTION, value=f"{name} = {value}", allowed="a number of at least 0")
     if case.options.get("which", ANY) not in _WHICH:
-        raise unusable(case, "the option which is unknown", value=case.options["which"], allowed=", ".join(_WHICH))
+        raise unusable(
+            case, CaseFault.WRONG_OPTION, value=f"which = {case.options['which']}", allowed=", ".join(_WHICH)
+        )
     unit = case.options.get("unit")
     if unit is not None and (not isinstance(unit, str) or canonical_unit(unit) is None):
-        raise unusable(case, "the unit is not known", value=unit, allowed=", ".join(units()))
+        raise unusable(case, CaseFault.UNKNOWN_UNIT, value=unit, allowed=", ".join(units()))
     for accepted in case.accepted_answers:
         found = joined(quantities(folded(accepted)))
         if len(found) != 1:
-            raise unusable(
-                case, "an accepted answer is not one number", value=accepted, allowed="15,000원, 3.5%, 30일 ..."
-            )
+            raise unusable(case, CaseFault.NOT_A_NUMBER, value=accepted, allowed="15,000원, 3.5%, 30일 ...")
 
 
 def joined(found: Sequence[Quantity]) -> list[Quantity]:

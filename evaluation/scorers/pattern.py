@@ -4,6 +4,7 @@ import unicodedata
 from functools import lru_cache
 from typing import Any
 
+from contracts.enums import CaseFault
 from contracts.evaluation import TestCase
 from evaluation.scorers.score import RIGHT, WRONG, Score, unusable
 
@@ -21,19 +22,17 @@ def regex(case: TestCase, answer: str) -> Score:
 def check_pattern(case: TestCase) -> None:
     """Raises InvalidDataError for a pattern that is missing or cannot be read, and for options of another kind."""
     if not isinstance(case.options.get("pattern"), str) or not case.options["pattern"]:
-        raise unusable(case, "the option pattern is missing", value=case.options.get("pattern"), allowed="a pattern")
+        raise unusable(case, CaseFault.WRONG_PATTERN, value=case.options.get("pattern"), allowed="a pattern")
     for name in ("whole", "ignore_case"):
         if not isinstance(case.options.get(name, False), bool):
-            raise unusable(
-                case, f"the option {name} is no truth value", value=case.options[name], allowed="true, false"
-            )
+            raise unusable(case, CaseFault.WRONG_OPTION, value=f"{name} = {case.options[name]}", allowed="true, false")
     import re2
 
     try:
         _compiled(case)
     except re2.error as error:
         raise unusable(
-            case, f"the pattern cannot be read ({error})", value=case.options["pattern"], allowed="RE2 syntax"
+            case, CaseFault.WRONG_PATTERN, value=f"{case.options['pattern']} ({error})", allowed="RE2 syntax"
         ) from error
 
 

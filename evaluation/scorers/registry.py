@@ -2,7 +2,7 @@
 
 from difflib import get_close_matches
 
-from contracts.errors import InvalidDataError
+from contracts.enums import CaseFault
 from contracts.evaluation import TestCase
 from evaluation.answer_scoring import final_answer
 from evaluation.scorers.contains import check_has_letters, contains, contains_all
@@ -36,8 +36,9 @@ def scorer_of(case: TestCase) -> Scorer:
     scorer = SCORERS.get(case.scorer)
     if scorer is None:
         close = get_close_matches(case.scorer, SCORERS, n=1)
-        raise InvalidDataError(
-            f"The test case {case.id} names a scorer that does not exist",
+        raise unusable(
+            case,
+            CaseFault.UNKNOWN_SCORER,
             value=case.scorer,
             allowed=", ".join(SCORERS) + (f"; did you mean {close[0]}?" if close else ""),
             next_step="correct the scorer of the case",
@@ -49,11 +50,11 @@ def check_case(case: TestCase) -> None:
     """Raises InvalidDataError for a case that no answer could ever be scored on."""
     scorer = scorer_of(case)
     if scorer.needs_accepted_answers and not case.accepted_answers:
-        raise unusable(case, "it has no accepted answer", allowed="at least one")
+        raise unusable(case, CaseFault.NO_ACCEPTED_ANSWER, allowed="at least one")
     unknown = sorted(set(case.options) - set(scorer.options))
     if unknown:
         raise unusable(
-            case, "it does not know an option", value=", ".join(unknown), allowed=", ".join(scorer.options) or "none"
+            case, CaseFault.UNKNOWN_OPTION, value=", ".join(unknown), allowed=", ".join(scorer.options) or "none"
         )
     scorer.check(case)
 

@@ -3,8 +3,10 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from contracts.enums import CaseFault
 from contracts.errors import InvalidDataError
 from contracts.evaluation import TestCase
+from contracts.words import CASE_FAULTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +50,24 @@ def best(scores: Iterable[Score]) -> Score:
     return max(scores, key=lambda score: score.value, default=WRONG)
 
 
-def unusable(case: TestCase, what: str, *, value: object = None, allowed: str = "") -> InvalidDataError:
-    """The error for a case that its scorer cannot score."""
-    return InvalidDataError(
+class UnusableCaseError(InvalidDataError):
+    """No answer could be scored on the case."""
+
+    code = "unusable_case"
+    fault = CaseFault.UNUSABLE
+
+
+def unusable(
+    case: TestCase, fault: CaseFault | str, *, value: object = None, allowed: str = "", next_step: str = ""
+) -> UnusableCaseError:
+    """The error for a case that its scorer cannot score. A fault without a member is told in English."""
+    what = CASE_FAULTS[fault].english if isinstance(fault, CaseFault) else fault
+    error = UnusableCaseError(
         f"The test case {case.id} cannot be scored by {case.scorer}: {what}",
         value=value,
         allowed=allowed,
-        next_step="correct the case; `tuneway suite template` writes a file that explains each scorer",
+        next_step=next_step or "correct the case; `tuneway suite template` writes a file that explains each scorer",
     )
+    if isinstance(fault, CaseFault):
+        error.fault = fault
+    return error

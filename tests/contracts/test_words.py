@@ -5,8 +5,9 @@ import re
 import pytest
 
 from contracts import words
-from contracts.enums import PersonalDataKind, ProtectedAttribute, RemovalReason
+from contracts.enums import CaseFault, PersonalDataKind, ProtectedAttribute, RemovalReason
 from data_prep.quality.bias import GROUP_PATTERNS
+from evaluation.scorers.registry import SCORERS
 
 KOREAN = re.compile("[가-힣]")
 
@@ -17,6 +18,7 @@ KOREAN = re.compile("[가-힣]")
         (words.REMOVAL_REASONS, RemovalReason),
         (words.PERSONAL_DATA_KINDS, PersonalDataKind),
         (words.PROTECTED_ATTRIBUTES, ProtectedAttribute),
+        (words.CASE_FAULTS, CaseFault),
         *((words.GROUPS[attribute], groups) for attribute, groups in GROUP_PATTERNS.items()),
     ],
 )
@@ -25,3 +27,10 @@ def test_every_member_has_words_in_both_languages(wordings, members):
     for wording in wordings.values():
         assert KOREAN.search(wording.of("ko"))
         assert wording.of("en") and not KOREAN.search(wording.of("en"))
+
+
+def test_every_scorer_that_has_a_name_is_explained():
+    assert set(words.SCORERS) == set(words.SCORER_EXPLANATIONS) >= set(SCORERS)
+    for wording in words.SCORER_EXPLANATIONS.values():
+        assert KOREAN.search(wording.of("ko"))
+        assert not KOREAN.search(wording.of("en"))
