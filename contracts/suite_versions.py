@@ -6,11 +6,10 @@ from datetime import datetime
 
 from pydantic import Field
 
+from contracts.enums import CaseFault
 from contracts.evaluation import TestCase
 from contracts.record import JsonObject, Record
 from contracts.suites import SUITE_NAME_PATTERN, SuiteVersion
-
-MOST_LISTED_PROBLEMS = 20
 
 
 class StoredCase(Record):
@@ -53,9 +52,10 @@ class CaseProblem(Record):
     row: int
     """Line of a text file, or number of a row in Excel, from 1."""
     column: str
-    """Empty where it is the row as a whole."""
-    what: str
+    """Key of the column; empty where it is the row as a whole."""
+    fault: CaseFault
     value: str = ""
+    """What stands there."""
 
 
 class ImportedSuite(Record):
@@ -72,6 +72,8 @@ class ImportedSuite(Record):
     """Cases that the newest version before did not have."""
     removed: int
     changed: int
+    problems: list[CaseProblem] = []
+    """Of a dry run: rows that cannot become cases; an import of such a file is refused."""
     notes: list[str]
     """What a person should know of the reading: a sheet that was passed over, a column that nobody reads."""
 

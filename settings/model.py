@@ -138,6 +138,11 @@ class Settings(BaseSettings):
         return self.data_dir / "inbox" / "auto"
 
     @property
+    def suites_dir(self) -> Path:
+        """Versions of managed test suites as files, written when they are asked for."""
+        return self.data_dir / "suites"
+
+    @property
     def generations_dir(self) -> Path:
         """Samples made from documents; importable."""
         return self.datasets_dir / "generations"
@@ -244,6 +249,7 @@ class Settings(BaseSettings):
             REPOSITORY_ROOT.parent / "shared" / "data",
             self.data_dir / "inbox",
             self.generations_dir,
+            self.suites_dir,
             *self.input_roots,
         ]
 

@@ -31,8 +31,10 @@ def check_pattern(case: TestCase) -> None:
     try:
         _compiled(case)
     except re2.error as error:
+        reason = error.args[0] if error.args else ""
+        reason = reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
         raise unusable(
-            case, CaseFault.WRONG_PATTERN, value=f"{case.options['pattern']} ({error})", allowed="RE2 syntax"
+            case, CaseFault.WRONG_PATTERN, value=f"{case.options['pattern']} ({reason})", allowed="RE2 syntax"
         ) from error
 
 
