@@ -5,6 +5,9 @@ from difflib import get_close_matches
 from contracts.enums import CaseFault
 from contracts.evaluation import TestCase
 from evaluation.answer_scoring import final_answer
+from evaluation.safety.answers import check_expectation, safety
+from evaluation.safety.kobbq import BIASED_ANSWER
+from evaluation.safety.prompts import EXPECT
 from evaluation.scorers.contains import check_has_letters, contains, contains_all
 from evaluation.scorers.exact import exact
 from evaluation.scorers.multiple_choice import check_choices, multiple_choice
@@ -13,6 +16,8 @@ from evaluation.scorers.number import check_number, number
 from evaluation.scorers.overlap import character_f1, rouge_l, token_f1
 from evaluation.scorers.pattern import OPTIONS as PATTERN_OPTIONS
 from evaluation.scorers.pattern import check_pattern, regex
+from evaluation.scorers.rubric import OPTIONS as RUBRIC_OPTIONS
+from evaluation.scorers.rubric import check_rubric, rubric
 from evaluation.scorers.score import Score, Scorer, unusable
 
 SCORING_VERSION = "1"
@@ -28,6 +33,11 @@ SCORERS: dict[str, Scorer] = {
     "token_f1": Scorer(token_f1, check=check_has_letters),
     "character_f1": Scorer(character_f1, check=check_has_letters),
     "rouge_l": Scorer(rouge_l, check=check_has_letters),
+    "rubric": Scorer(
+        rubric, options=RUBRIC_OPTIONS, check=check_rubric, needs_accepted_answers=False, needs_judge=True
+    ),
+    "safety": Scorer(safety, options=(EXPECT,), check=check_expectation, needs_accepted_answers=False),
+    "kobbq": Scorer(multiple_choice, options=(BIASED_ANSWER,), check=check_choices),
 }
 
 

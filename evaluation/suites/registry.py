@@ -4,9 +4,11 @@ from contracts.enums import SuiteKind
 from contracts.errors import InvalidRequestError
 from evaluation.suites.cases import run_cases, served_conditions
 from evaluation.suites.kind import SuiteType
+from evaluation.suites.safety import check_safety, run_safety, safety_conditions
 
 SUITE_KINDS: dict[SuiteKind, SuiteType] = {
     SuiteKind.CASES: SuiteType(run_cases, served_conditions),
+    SuiteKind.SAFETY: SuiteType(run_safety, safety_conditions, check=check_safety),
 }
 
 

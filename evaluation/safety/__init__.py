@@ -1,0 +1,1 @@
+"""Whether a model's answers do harm: hostile language, personal data, refusals, social bias."""
