@@ -6,14 +6,14 @@ ratings/<task>/items.jsonl   the items, in order
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from contracts.enums import Preference, RatingKind
 from contracts.errors import InvalidDataError, NotFoundError
-from contracts.evaluation import CaseResult
+from contracts.evaluation import CaseResult, TestCase
 from contracts.ratings import PutUpRequest, Rating, RatingItem, RatingTask
 from contracts.record import utc_now
 from storage.files import read_json, write_json_atomically, write_text_atomically
@@ -40,6 +40,32 @@ def items_of_cases(cases: Sequence[CaseResult], kind: RatingKind) -> list[Rating
                 accepted_answers=case.accepted_answers,
                 answer_a=pair[0],
                 answer_b=pair[1],
+            )
+        )
+    return items
+
+
+def items_of_answers(
+    cases: Sequence[TestCase], of_a: Mapping[str, str], of_b: Mapping[str, str] | None
+) -> list[RatingItem]:
+    """Two models' answers by case id side by side, or one model's; cases that lack an answer are left out."""
+    kind = RatingKind.RUBRIC if of_b is None else RatingKind.PAIRWISE
+    items = []
+    for case in cases:
+        if case.id not in of_a or (of_b is not None and case.id not in of_b):
+            continue
+        pair = (of_a[case.id], None if of_b is None else of_b[case.id])
+        items.append(
+            RatingItem(
+                item_key=item_key(kind, case.question, *pair),
+                case_id=case.id,
+                category=case.category,
+                question=case.question,
+                accepted_answers=case.accepted_answers,
+                rubric=str(case.options.get("rubric", "")),
+                answer_a=pair[0],
+                answer_b=pair[1],
+                source_document=case.source_document,
             )
         )
     return items

@@ -25,9 +25,11 @@ from contracts.suites import EvaluateSuitesRequest, SuiteResult, SuitesReport
 from evaluation.suites.kind import RunOptions, RunState, Subject
 from evaluation.suites.registry import suite_type
 from evaluation.suites.results import read_cases, read_result, suite_result, write_result
+from evaluation.suites.safety import TOOL as SAFETY_TOOL
 from evaluation.test_cases import Suite, read_suite
 from stages.evaluated_models import ResolvedModel, resolve_model
 from stages.run_job import error_of, run_job
+from stages.safety_detectors import safety_detectors
 from storage.files import read_json, write_json_atomically
 from storage.job_folder import JobFolder
 from storage.job_state import job_view
@@ -347,6 +349,7 @@ def _options(
         max_cases=request.max_cases,
         judge=judge,
         judge_version=version,
+        tools={SAFETY_TOOL: safety_detectors()},
     )
 
 

@@ -13,6 +13,7 @@ from evaluation.rating_items import (
     TASK_FILE,
     chosen,
     items_in_file,
+    items_of_answers,
     items_of_cases,
     read_items,
     read_task,
@@ -59,6 +60,8 @@ def _source(request: PutUpRequest, services: Services) -> tuple[list[RatingItem]
         tuned = report.served_model_name
         models = (f"base of {tuned}", tuned) if is_pairwise else (tuned, None)
         return items_of_cases(cases, request.kind), report.main.name, *models
+    if request.result_ids:
+        return _results(request, services)
     assert request.answers_file is not None
     from data_prep.imports.input_files import resolve_input_file
 
@@ -67,6 +70,35 @@ def _source(request: PutUpRequest, services: Services) -> tuple[list[RatingItem]
         request.answers_file, relative_to=settings.repository_root, allowed_roots=settings.allowed_input_roots
     )
     return items_in_file(path, request.kind), path.stem, "a", "b" if is_pairwise else None
+
+
+def _results(request: PutUpRequest, services: Services) -> tuple[list[RatingItem], str, str, str | None]:
+    """The answers of one or two stored results on the same version of a managed suite."""
+    is_pairwise = request.kind is RatingKind.PAIRWISE
+    if len(request.result_ids) != (2 if is_pairwise else 1):
+        raise InvalidRequestError(
+            f"A {request.kind.value} task is made of another number of results",
+            value=", ".join(map(str, request.result_ids)),
+            allowed="two results" if is_pairwise else "one result",
+            next_step="name the results that `tuneway evaluate` gave",
+        )
+    with services.unit_of_work() as uow:
+        results = [uow.suite_results.get(result_id) for result_id in request.result_ids]
+        suites = {(one.conditions.suite_name, one.conditions.suite_version) for one in results}
+        name, version = min(suites, key=str)
+        if len(suites) > 1 or version is None:
+            raise InvalidRequestError(
+                "The results are not of one version of a managed suite",
+                value=", ".join(f"{suite} v{number}" for suite, number in sorted(suites, key=str)),
+                allowed="results whose questions are kept, and the same ones",
+                next_step="evaluate the models on the same version, or give a file of answers",
+            )
+        cases = uow.suites.cases(uow.suites.find(name, version).suite_id)
+        answers = [
+            {score.case_id: score.answer for score in uow.suite_results.cases(result.result_id)} for result in results
+        ]
+    items = items_of_answers(cases, answers[0], answers[1] if is_pairwise else None)
+    return items, name, results[0].model.name, results[1].model.name if is_pairwise else None
 
 
 def list_tasks(services: Services) -> list[RatingTask]:
