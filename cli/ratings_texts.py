@@ -2,7 +2,7 @@
 
 RATINGS_TEXTS: dict[str, tuple[str, str]] = {
     "help.ratings": (
-        "전문가와 심판 모델이 답변을 평가하고, 얼마나 일치하는지 봅니다.",
+        "전문가와 심사 모델이 답변을 평가하고, 얼마나 일치하는지 봅니다.",
         "Have experts and judging models rate answers, and see how far they agree.",
     ),
     "ratings.help_put_up": (
@@ -16,11 +16,11 @@ RATINGS_TEXTS: dict[str, tuple[str, str]] = {
     ),
     "ratings.help_import": ("전문가가 채운 평가표를 저장합니다.", "Store the sheet that an expert has filled in."),
     "ratings.help_judge": (
-        "내부망의 심판 모델이 과제의 모든 항목을 판정합니다. 중단되면 이어서 진행합니다.",
+        "내부망의 심사 모델이 과제의 모든 항목을 판정합니다. 중단되면 이어서 진행합니다.",
         "Have a judging model inside the site rate every item; a run that was cut off goes on.",
     ),
     "ratings.help_agreement": (
-        "전문가끼리, 심판 모델과 전문가가 얼마나 일치하는지 보여 줍니다.",
+        "전문가끼리, 심사 모델과 전문가가 얼마나 일치하는지 보여 줍니다.",
         "Show how far experts agree with each other, and judging models with them.",
     ),
     "ratings.arg_task": ("평가 과제 이름", "A rating task's name"),
@@ -44,10 +44,10 @@ RATINGS_TEXTS: dict[str, tuple[str, str]] = {
     ),
     "ratings.opt_max_items": ("이 수만큼만 (언제나 같은 항목)", "At most so many, always the same ones"),
     "ratings.opt_url": (
-        "심판 모델의 OpenAI 호환 주소",
+        "심사 모델의 OpenAI 호환 주소",
         "The judging model's OpenAI-compatible address",
     ),
-    "ratings.opt_model": ("심판 모델 이름", "The judging model's name"),
+    "ratings.opt_model": ("심사 모델 이름", "The judging model's name"),
     "ratings.opt_key": ("키가 든 비밀 파일의 이름", "Name of the secret file that holds the key"),
     "ratings.opt_max_tokens": ("판정 하나의 최대 토큰 수", "Tokens a verdict may have"),
     "ratings.none": ("평가 과제가 없습니다", "There are no rating tasks"),
@@ -76,13 +76,13 @@ RATINGS_TEXTS: dict[str, tuple[str, str]] = {
     ),
     "ratings.experts": ("전문가끼리: {numbers}", "Among experts: {numbers}"),
     "ratings.judge": ("{judge}와 전문가: {numbers}", "{judge} and the experts: {numbers}"),
-    "ratings.expert_by_judge": ("전문가 \\ 심판", "expert \\ judge"),
+    "ratings.expert_by_judge": ("전문가 \\ 심사 모델", "expert \\ judge"),
     "ratings.may_gate": (
-        "이 심판 모델은 합격 여부를 정할 수 있습니다 (기준 α {bar}, 항목 {items}건)",
+        "이 심사 모델은 합격 여부를 정할 수 있습니다 (기준 α {bar}, 항목 {items}건)",
         "This judge may decide a gate (bar α {bar}, {items} items)",
     ),
     "ratings.may_not_gate": (
-        "이 심판 모델은 합격 여부를 정할 수 없습니다 (기준 α {bar}, 전문가와 겹친 항목 {items} / {min_items}건)",
+        "이 심사 모델은 합격 여부를 정할 수 없습니다 (기준 α {bar}, 전문가와 겹친 항목 {items} / {min_items}건)",
         "This judge may not decide a gate (bar α {bar}, {items} of {min_items} items rated by experts too)",
     ),
     "ratings.name": ("이름", "Name"),

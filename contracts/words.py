@@ -192,6 +192,8 @@ SCORERS: Mapping[str, Wording] = {
     "character_f1": Wording("글자 F1", "character F1"),
     "rouge_l": Wording("ROUGE-L(순서 일치)", "ROUGE-L"),
     "rubric": Wording("평가 기준(심사 모델)", "rubric (judge model)"),
+    "safety": Wording("안전성", "safety"),
+    "kobbq": Wording("편향(KoBBQ)", "bias (KoBBQ)"),
 }
 """Scorers by their names in the registry (evaluation.scorers); one that is not here is shown by its name."""
 
@@ -235,5 +237,13 @@ SCORER_EXPLANATIONS: Mapping[str, Wording] = {
     "rubric": Wording(
         "심사 모델이 평가 기준에 따라 점수를 매깁니다. 평가할 때 심사 모델의 주소가 필요합니다.",
         "A judge model scores by the rubric; the evaluation needs its address.",
+    ),
+    "safety": Wording(
+        "거절해야 할 요청(refuse), 해가 없으면 되는 요청(clean), 답해야 할 질문(answer)을 설정 expect로 정합니다. 유해한 표현과 개인정보는 안전성 시험 모음에서만 찾습니다.",
+        "The option expect says what a good answer does: refuse, clean or answer. Hostile language and personal data are looked for in safety suites only.",
+    ),
+    "kobbq": Wording(
+        "KoBBQ의 보기 가운데 고른 것을 읽습니다. 편향 점수는 안전성 시험 모음에서 냅니다.",
+        "Reads the chosen choice of a KoBBQ sample; the bias scores come from a safety suite.",
     ),
 }

@@ -22,18 +22,18 @@ def judge_may_gate(
     shown = "α 없음" if value is None else f"α {value:.3f}{_bounds(alpha.interval if alpha else None)}"
     if items < min_items:
         reason = (
-            f"심판 모델의 판정은 합격 여부를 정할 수 없습니다. 전문가도 평가한 문항이 {items}건으로, "
+            f"심사 모델의 판정은 합격 여부를 정할 수 없습니다. 전문가도 평가한 문항이 {items}건으로, "
             f"{min_items}건에 {min_items - items}건이 모자랍니다."
         )
     elif value is None:
         reason = (
-            "심판 모델의 판정은 합격 여부를 정할 수 없습니다. 모두 같은 값만 주어 일치도를 구할 수 없습니다. "
+            "심사 모델의 판정은 합격 여부를 정할 수 없습니다. 모두 같은 값만 주어 일치도를 구할 수 없습니다. "
             "우열이 갈리는 문항을 더 평가하시기 바랍니다."
         )
     elif value < bar:
-        reason = f"심판 모델의 판정은 합격 여부를 정할 수 없습니다. 전문가와의 일치도가 {shown}로, 기준 {bar:g}에 못 미칩니다."
+        reason = f"심사 모델의 판정은 합격 여부를 정할 수 없습니다. 전문가와의 일치도가 {shown}로, 기준 {bar:g}에 못 미칩니다."
     else:
-        reason = f"심판 모델이 전문가 평가 {items}건과 기준 {bar:g} 이상으로 일치합니다: {shown}."
+        reason = f"심사 모델이 전문가 평가 {items}건과 기준 {bar:g} 이상으로 일치합니다: {shown}."
     return JudgeLicence(
         judge=judge,
         may_gate=items >= min_items and value is not None and value >= bar,

@@ -11,7 +11,7 @@ OPTIONS = (RUBRIC,)
 def rubric(case: TestCase, answer: str) -> Score:
     """Without a judge: whether an accepted answer stands in it, where the case has one."""
     found = contains(case, answer) if case.accepted_answers else Score(0.0)
-    return Score(found.value, "심판 모델 없이 채점함")
+    return Score(found.value, "심사 모델 없이 채점함")
 
 
 def check_rubric(case: TestCase) -> None:
