@@ -142,6 +142,12 @@ def sweep(context: typer.Context) -> None:
     _part("cli.sweep").app(context.args, prog_name="tuneway sweep")
 
 
+@app.command(context_settings=Forwarded, help=_help("ab"))
+def ab(context: typer.Context) -> None:
+    """Plan A/B tests and check their statistics."""
+    _part("cli.ab").app(context.args, prog_name="tuneway ab")
+
+
 @app.command(context_settings=Forwarded, help=_help("dataset"))
 def dataset(context: typer.Context) -> None:
     """Bring training data in, clean it, and keep its versions."""

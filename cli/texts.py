@@ -1,5 +1,6 @@
 """Every text the command line shows, in Korean and English."""
 
+from cli.ab_texts import AB_TEXTS
 from cli.dataset_texts import DATASET_TEXTS
 from cli.evaluate_texts import EVALUATE_TEXTS
 from cli.job_texts import JOB_TEXTS
@@ -300,6 +301,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "bench.found_copies": ("찾은 비율", "found"),
     "bench.wrong_copies": ("잘못 지운 비율", "removed wrongly"),
     "part.missing": ("이 설치에는 {name} 명령이 없습니다", "This installation has no command {name}"),
+    **AB_TEXTS,
     **RUN_TEXTS,
     **RATINGS_TEXTS,
     **MODEL_TEXTS,

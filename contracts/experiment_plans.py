@@ -1,0 +1,84 @@
+"""How large an A/B test has to be."""
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from contracts.record import Record
+
+
+class SizeRequest(Record):
+    """What an experiment wants to find, and what it can get."""
+
+    metric: str = "user_rating"
+    effect: float = Field(gt=0)
+    """Smallest difference worth finding, in the metric's unit (response_time_ms: a share, 0.1 for ten per cent)."""
+    share_b: float = Field(default=0.5, gt=0, lt=1)
+    """B's share of the traffic."""
+    power: float = Field(default=0.8, gt=0.5, lt=1)
+    """Chance to find the effect if it is there."""
+    alpha: float = Field(default=0.05, gt=0, lt=0.5)
+    values_per_user: float = Field(default=1, ge=1)
+    """Ratings that one user gives, on average."""
+    icc: float = Field(default=0.3, ge=0, le=1)
+    """How alike the values of one user are: 0 not at all, 1 always the same. Without meaning for one value a user."""
+    count_variation: float = Field(default=0, ge=0, le=10)
+    """Standard deviation of the number of values a user, by its mean."""
+    spread: float | None = Field(default=None, gt=0)
+    """Standard deviation of a value (response_time_ms: of its logarithm); None: that of ordinary ratings."""
+    base_rate: float | None = Field(default=None, gt=0, lt=1)
+    """success_rate: what A reaches."""
+    samples: int | None = Field(default=None, ge=4)
+    """Values of both arms together that the experiment would get, to see what they can show."""
+    values_per_day: float | None = Field(default=None, gt=0)
+    """Values that come in on one day, both arms together."""
+
+    @model_validator(mode="after")
+    def _spread_is_known(self) -> Self:
+        if self.metric == "response_time_ms" and self.spread is None:
+            raise ValueError("response_time_ms needs spread, the standard deviation of its logarithm; for example 0.8")
+        if self.metric == "success_rate" and self.base_rate is None and self.spread is None:
+            raise ValueError("success_rate needs base_rate, the rate of A; for example 0.9")
+        return self
+
+
+class PlanOutlook(Record):
+    """How the hybrid plan behaves at a size: looks at any time, and one final test."""
+
+    planned_users: int
+    power: float
+    """Chance to find the effect."""
+    false_winners: float
+    """Chance of a winner where there is no difference."""
+    expected_users: float
+    """Mean number of users at the decision, if the effect is there."""
+
+
+class SizePlan(Record):
+    """The size that an experiment needs, and what a smaller one can show."""
+
+    request: SizeRequest
+    samples_needed_a: int
+    """Values of A for one classical test at the end."""
+    samples_needed_b: int
+    users_needed_a: int
+    users_needed_b: int
+    samples_needed_with_looks: int
+    """Values of both arms for the same power when the verdict may come at any time."""
+    days_needed: float | None
+    design_effect: float
+    """How many times more values are needed because users give several."""
+    detectable_effect: float | None
+    """What `samples` can find with the wanted power; None without `samples`, and where no effect is large enough."""
+    power_at_samples: float | None
+    """Chance to find the wanted effect with `samples`."""
+    days_at_samples: float | None
+    is_enough: bool | None
+    """`samples` suffice for the wanted effect and power. Where they do not, starting takes a confirmation."""
+    outlook: PlanOutlook | None
+    """At `samples`, else at the size with looks; None below 60 users, where no look counts."""
+
+    @property
+    def samples_needed(self) -> int:
+        """Values of both arms for one classical test at the end."""
+        return self.samples_needed_a + self.samples_needed_b
