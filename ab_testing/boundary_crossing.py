@@ -24,6 +24,7 @@ from contracts.experiment_verdicts import DecisionBasis, DecisionLook, DecisionP
 _LOOKS = 60
 _POINTS = 151
 _OVERSTEP = 0.5826
+_BEYOND = 8.0
 # drifts, in standard errors at the planned size, for which a plan's table is kept
 _DRIFTS = np.linspace(-4.0, 12.0, 321)
 
@@ -134,8 +135,10 @@ def _table(plan: DecisionPlan) -> _Crossings:
 @lru_cache(maxsize=256)
 def _crossings(plan: DecisionPlan, drifts: tuple[float, ...]) -> _Crossings:
     drift = np.array(drifts)[:, None]
-    first = min(0.98, 2 * plan.minimum_users_per_arm / plan.planned_users)
-    shares = np.linspace(first, 1.0, _LOOKS)
+    first = 2 * plan.minimum_users_per_arm
+    looks = max(2, min(_LOOKS, plan.planned_users - first + 1))
+    # a plan so small that its first look is its last gets an empty one before
+    shares = np.linspace(first / plan.planned_users if first < plan.planned_users else 0.5, 1.0, looks)
     users = shares * plan.planned_users
     rho_squared = mixture_variance(plan.continuous_alpha, plan.tuning)
     bounds = two_sided_bound(users, alpha=plan.continuous_alpha, rho_squared=rho_squared) * np.sqrt(shares)
@@ -143,8 +146,10 @@ def _crossings(plan: DecisionPlan, drifts: tuple[float, ...]) -> _Crossings:
     moved = _OVERSTEP * (np.sqrt(steps) - np.sqrt(1 / plan.planned_users))
     # the first look is one look, not many
     bounds[1:] -= np.maximum(moved[1:], 0)
+    if first >= plan.planned_users:
+        bounds[0] = _BEYOND
 
-    above, below = np.empty((len(drifts), _LOOKS)), np.empty((len(drifts), _LOOKS))
+    above, below = np.empty((len(drifts), looks)), np.empty((len(drifts), looks))
     points, density, elapsed = np.zeros(1), np.ones(1), 0.0
     for place, (share, bound, step) in enumerate(zip(shares, bounds, steps, strict=True)):
         # change of measure: under a drift the density is the one without it, times exp(drift s - drift² t / 2)
@@ -153,7 +158,7 @@ def _crossings(plan: DecisionPlan, drifts: tuple[float, ...]) -> _Crossings:
         above[:, place] = (tilted * ndtr((points + drift * step - bound) / scale)).sum(axis=1)
         below[:, place] = (tilted * ndtr((-bound - points - drift * step) / scale)).sum(axis=1)
         grid = np.linspace(-bound, bound, _POINTS)
-        if place < _LOOKS - 1:
+        if place < looks - 1:
             points, density, elapsed = grid, _step(grid, points, density, scale), share
     return _Crossings(shares, above, below, points, density, float(bounds[-1]))
 

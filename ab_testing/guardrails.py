@@ -64,10 +64,10 @@ Guardrail = MeanGuardrail | FailureGuardrail
 
 DEFAULT_GUARDRAILS: tuple[FailureGuardrail, MeanGuardrail, MeanGuardrail] = (
     FailureGuardrail(alpha=0.033),
-    MeanGuardrail(USER_RATING, harm_to_detect=0.5, alpha=0.0125),
+    MeanGuardrail(USER_RATING, harm_to_detect=0.55, alpha=0.0135),
     MeanGuardrail(RESPONSE_TIME, harm_to_detect=math.log(1.25), alpha=0.002),
 )
-"""Together 0.0475: what is left of 0.05 allows for means that are not quite normal yet."""
+"""Together 0.0485: what is left of 0.05 allows for means that are not quite normal yet."""
 
 
 def check_guardrails(guardrails: Sequence[Guardrail], alpha: float = 0.05) -> None:

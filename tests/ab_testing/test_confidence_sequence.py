@@ -84,7 +84,7 @@ def test_looking_often_costs_width(users, alpha):
 @pytest.mark.parametrize("alpha", [0.01, 0.05])
 def test_the_sequence_is_narrowest_where_it_is_tuned(alpha):
     users = np.array([400.0])
-    tunings = np.arange(100, 1600, 25)
+    tunings = range(100, 1600, 25)
     bounds = [two_sided_bound(users, alpha=alpha, rho_squared=mixture_variance(alpha, tuned))[0] for tuned in tunings]
     # the closed form is an approximation of the best rho
     assert abs(tunings[int(np.argmin(bounds))] - 400) <= 50

@@ -14,11 +14,13 @@ from ab_testing.simulation.many_experiments import decide, one_value_a_user
 from ab_testing.simulation.populations import draw_ratings
 from contracts.experiment_verdicts import (
     DecisionBasis,
+    DecisionLook,
     DecisionPlan,
     ExperimentState,
     ExperimentVerdict,
     NotComputableReason,
 )
+from tests.ab_testing.answers import computed, reason
 
 PLAN = DecisionPlan(planned_users=600)
 WITH_MARGIN = DecisionPlan(planned_users=600, margin=0.3)
@@ -28,18 +30,19 @@ def difference(value: float, error: float, users: int) -> Difference:
     return Difference(value, error**2, users - 2.0, users // 2, users - users // 2)
 
 
+def look_once(value: float, error: float, users: int) -> DecisionLook:
+    return computed(look_at(begin(PLAN), difference(value, error, users)).latest)
+
+
 def verdict(value: float, error: float, users: int, plan: DecisionPlan = PLAN) -> ExperimentVerdict:
     return look_at(begin(plan), difference(value, error, users)).verdict
 
 
 def test_a_clear_difference_wins_before_the_planned_size():
-    state = look_at(begin(PLAN), difference(0.6, 0.12, 200))
-    assert state.verdict is ExperimentVerdict.BETTER_B
-    assert state.latest is not None
-    assert state.latest.basis is DecisionBasis.CONTINUOUS
-    assert state.latest.bounds is not None
-    assert state.latest.bounds.lower > 0
-    assert state.latest.bounds.level == 0.99
+    latest = look_once(0.6, 0.12, 200)
+    assert (latest.verdict, latest.basis) == (ExperimentVerdict.BETTER_B, DecisionBasis.CONTINUOUS)
+    assert computed(latest.bounds).lower > 0
+    assert computed(latest.bounds).level == 0.99
     assert verdict(-0.6, 0.12, 200) is ExperimentVerdict.BETTER_A
 
 
@@ -50,17 +53,15 @@ def test_for_response_times_less_is_better():
 
 def test_what_a_t_test_would_call_a_winner_keeps_going():
     # z = 2.5, p = 0.013
-    state = look_at(begin(PLAN), difference(0.3, 0.12, 400))
-    assert state.verdict is ExperimentVerdict.KEEP_GOING
-    assert state.latest is not None
-    assert state.latest.always_valid_p is not None
-    assert state.latest.always_valid_p > 0.05
+    latest = look_once(0.3, 0.12, 400)
+    assert latest.verdict is ExperimentVerdict.KEEP_GOING
+    assert computed(latest.always_valid_p) > 0.05
 
 
 def test_the_final_test_decides_at_the_planned_size():
-    state = look_at(begin(PLAN), difference(0.25, 0.1, 600))
-    assert (state.verdict, state.latest.basis) == (ExperimentVerdict.BETTER_B, DecisionBasis.FINAL)
-    assert state.latest.bounds.level == pytest.approx(0.96)
+    latest = look_once(0.25, 0.1, 600)
+    assert (latest.verdict, latest.basis) == (ExperimentVerdict.BETTER_B, DecisionBasis.FINAL)
+    assert computed(latest.bounds).level == pytest.approx(0.96)
     # the same difference one user earlier is no winner
     assert verdict(0.25, 0.1, 599) is ExperimentVerdict.KEEP_GOING
 
@@ -87,13 +88,11 @@ def test_nothing_is_decided_below_thirty_users_an_arm():
 
 
 def test_it_says_how_many_more_users_it_takes():
-    near = look_at(begin(PLAN), difference(0.4, 0.12, 300)).latest
-    hopeless = look_at(begin(PLAN), difference(0.0, 0.12, 300)).latest
-    assert near.more_users_needed is not None
-    assert 1 <= near.more_users_needed < 100
-    assert hopeless.more_users_needed == 300
+    more = computed(look_once(0.4, 0.12, 300).more_users_needed)
+    assert 1 <= more < 100
+    assert look_once(0.0, 0.12, 300).more_users_needed == 300
     # with so many more, at the same difference and spread, it is decided
-    users = 300 + near.more_users_needed
+    users = 300 + more
     assert verdict(0.4, 0.12 * (300 / users) ** 0.5, users) is ExperimentVerdict.BETTER_B
 
 
@@ -101,12 +100,12 @@ def test_no_data_and_no_spread_decide_nothing():
     nobody = UnitMoments.of_users(np.ones(0), np.ones(0))
     state = look(begin(PLAN), nobody, nobody)
     assert state.verdict is ExperimentVerdict.KEEP_GOING
-    assert state.latest.not_computable.reason is NotComputableReason.TOO_FEW_USERS
-    assert state.latest.more_users_needed == 600
+    assert reason(computed(state.latest).not_computable) is NotComputableReason.TOO_FEW_USERS
+    assert computed(state.latest).more_users_needed == 600
     same = UnitMoments.of_users(np.ones(300), np.full(300, 4.0))
     ended = look(begin(PLAN), same, same)
     assert ended.verdict is ExperimentVerdict.INCONCLUSIVE
-    assert ended.latest.not_computable.reason is NotComputableReason.NO_SPREAD
+    assert reason(computed(ended.latest).not_computable) is NotComputableReason.NO_SPREAD
 
 
 looks = st.lists(st.tuples(st.integers(2, 400), st.floats(-2, 2), st.floats(0.01, 2)), min_size=1, max_size=30)
@@ -159,15 +158,17 @@ def test_many_experiments_at_once_end_as_each_by_itself(effect):
         state = begin(plan)
         for users in range(60, 201):
             size_a, size_b = (users + 1) // 2, users // 2
-            arms = (
-                UnitMoments.of_users(np.ones(size), values[place, :size]) for size, values in ((size_a, a), (size_b, b))
+            state = look(
+                state,
+                UnitMoments.of_users(np.ones(size_a), a[place, :size_a]),
+                UnitMoments.of_users(np.ones(size_b), b[place, :size_b]),
             )
-            state = look(state, *arms)
-        assert state.latest.users_a + state.latest.users_b == many.users[place]
+        latest = computed(state.latest)
+        assert latest.users_a + latest.users_b == many.users[place]
         assert (state.verdict is ExperimentVerdict.BETTER_B) == many.better_b[place]
         assert (state.verdict is ExperimentVerdict.BETTER_A) == many.better_a[place]
         assert (state.verdict is ExperimentVerdict.NO_RELEVANT_DIFFERENCE) == many.no_relevant_difference[place]
-        assert state.latest.difference == pytest.approx(many.difference[place], abs=1e-12)
+        assert latest.difference == pytest.approx(many.difference[place], abs=1e-12)
 
 
 def test_one_look_by_itself_knows_no_history():
