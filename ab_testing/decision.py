@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 from scipy import stats
 
 from ab_testing.comparison import Difference, compare
@@ -85,16 +84,25 @@ def final_bounds(difference: Difference, alpha: float) -> Bounds:
 def more_users_needed(plan: DecisionPlan, difference: Difference) -> int:
     """Users of both arms still needed, about, if difference and spread stay as they are; at most up to the plan."""
     left = _up_to_plan(plan, difference)
-    sizes = np.unique(np.geomspace(difference.users, max(difference.users + left, difference.users), 200))
     rho_squared = mixture_variance(plan.continuous_alpha, plan.tuning)
-    halves = two_sided_bound(sizes, alpha=plan.continuous_alpha, rho_squared=rho_squared)
-    halves = halves * difference.standard_error * np.sqrt(difference.users / sizes)
-    decided = halves < abs(difference.value)
-    if plan.margin is not None:
-        decided |= halves < plan.margin - abs(difference.value)
-    if not decided.any():
+    size = abs(difference.value)
+
+    def decides(users: int) -> bool:
+        bound = two_sided_bound(float(users), alpha=plan.continuous_alpha, rho_squared=rho_squared)
+        half = float(bound) * math.sqrt(difference.variance * difference.users / users)
+        return half < size or (plan.margin is not None and half < plan.margin - size)
+
+    # the interval only gets narrower with users
+    open_, decided = difference.users, difference.users + left
+    if not decides(decided):
         return left
-    return min(left, max(1, math.ceil(float(sizes[decided.argmax()]) - difference.users)))
+    while decided - open_ > 1:
+        middle = (open_ + decided) // 2
+        if decides(middle):
+            decided = middle
+        else:
+            open_ = middle
+    return decided - difference.users
 
 
 def _verdict(bounds: Bounds, margin: float | None, metric: Metric) -> ExperimentVerdict:
