@@ -75,6 +75,25 @@ def show(model: Model, as_json: AsJson = False) -> None:
             _show_detail(detail, screen)
 
 
+@app.command(help=_help("help_compare"))
+def compare(
+    models: Annotated[list[str], typer.Argument(metavar="MODEL MODEL...", help=_help("arg_models"))],
+    cases: Annotated[int, typer.Option(min=0, help=_help("opt_cases"))] = 10,
+    rows: Annotated[bool, typer.Option("--rows/--no-rows", help=_help("opt_rows"))] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Two or more versions side by side."""
+    from cli.model_comparison import show_comparison
+    from stages.compare_models import compare_models
+
+    with told(as_json) as (screen, services):
+        comparison = compare_models(models, services, shown=cases, with_rows=rows)
+        if as_json:
+            print_json(comparison.model_dump(mode="json"))
+        else:
+            show_comparison(comparison, screen)
+
+
 @app.command(help=_help("help_promote"))
 def promote(
     model: Model,

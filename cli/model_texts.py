@@ -161,6 +161,34 @@ MODEL_TEXTS: dict[str, tuple[str, str]] = {
         "폴더 {folders:,}개, 파일 {objects:,}개, 끝나지 않은 것 {unfinished:,}개를 지우게 됩니다({size})",
         "Would remove {folders:,} folders, {objects:,} files and {unfinished:,} unfinished ones ({size})",
     ),
+    "compare.title": ("{reference} 와 {other}", "{reference} and {other}"),
+    "compare.no_suites": (
+        "둘 다 평가한 모음이 없습니다. tuneway evaluate로 같은 모음에서 평가하십시오",
+        "There is no suite that both were evaluated on. Evaluate both on one with tuneway evaluate",
+    ),
+    "compare.not_comparable": (
+        "{suite}: 조건이 달라 비교할 수 없음",
+        "{suite}: not comparable, the conditions differ",
+    ),
+    "compare.only": ("{model}만 평가한 모음: {suites}", "Only {model} was evaluated on: {suites}"),
+    "compare.score": ("{value} (95 % {lower}~{upper}, n {n:,})", "{value} (95 % {lower} to {upper}, n {n:,})"),
+    "compare.counts": (
+        "공통 문항 {cases:,}개: 새로 맞힘 {won:,}, 새로 틀림 {lost:,}, 답만 바뀜 {reworded:,} (맥니마 정확 검정 {p})",
+        "{cases:,} cases of both: {won:,} won, {lost:,} lost, {reworded:,} only reworded (exact McNemar test, {p})",
+    ),
+    "compare.won": ("맞힘", "won"),
+    "compare.lost": ("틀림", "lost"),
+    "compare.configuration": ("설정", "Configuration"),
+    "compare.same_data": ("같은 데이터: {dataset}", "The same data: {dataset}"),
+    "compare.other_data": (
+        "다른 데이터: {reference}, {other} (행 비교 없음: {why})",
+        "Other data: {reference}, {other} (rows not compared: {why})",
+    ),
+    "compare.data_rows": (
+        "데이터 {reference}에서 {other}로: 추가 {added:,}행, 삭제 {removed:,}행, 변경 {changed:,}행",
+        "Data from {reference} to {other}: {added:,} rows added, {removed:,} removed, {changed:,} changed",
+    ),
+    "model.opt_rows": ("데이터셋의 행까지 비교합니다", "Compare the datasets' rows too"),
     "lineage.arg_thing": (
         "model:3, 이름@버전, dataset:5, job:7, document:경로나 SHA-256, evaluation:4, experiment:2",
         "model:3, NAME@VERSION, dataset:5, job:7, document:PATH or SHA-256, evaluation:4, experiment:2",

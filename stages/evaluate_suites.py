@@ -28,6 +28,7 @@ from evaluation.suites.results import read_cases, read_result, suite_result, wri
 from evaluation.suites.safety import TOOL as SAFETY_TOOL
 from evaluation.test_cases import Suite, read_suite
 from stages.evaluated_models import ResolvedModel, resolve_model
+from stages.model_catalogue import refresh_card
 from stages.run_job import error_of, run_job
 from stages.safety_detectors import safety_detectors
 from storage.files import read_json, write_json_atomically
@@ -177,6 +178,8 @@ def collect(job_key: str, services: Services) -> SuitesReport:
             record_benchmark(stored, uow)
     ordered = [results[name] for name in plan.order]
     log_results([results[planned.name] for planned in plan.suites], services)
+    if plan.suites and plan.subject.model.model_id is not None:
+        refresh_card(plan.subject.model.model_id, services)
     return SuitesReport(
         model=plan.subject.model,
         results=ordered,

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from contracts.enums import EvaluatedKind, JobStatus, ModelStatus
+from contracts.enums import EvaluatedKind, JobStatus
 from contracts.errors import ConflictError, InvalidRequestError, NotFoundError
 from contracts.record import Record
 from contracts.suites import EvaluatedModel
 from evaluation.test_cases import most_common_system_prompt
+from stages.models import ID_PREFIX, find_model
 from storage.files import sha256_of_file
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 JOB_PREFIX = "job:"
 FORMS = "NAME, NAME@VERSION, NAME@production, job:17, a model's folder, or http://host:port#served-name"
-MOST_VERSIONS = 100_000
 NOT_OF_THE_MODEL = frozenset({"manifest.json", "trainer_state.json", "training_args.json"})
 """Files of a folder that say where a model came from: a registered copy has others than the job's output."""
 
@@ -154,32 +154,16 @@ def _registered(given: str, services: Services) -> ResolvedModel:
 
     name, _, reference = given.partition("@")
     with services.unit_of_work() as uow:
-        versions = [version for version in uow.models.newest(limit=MOST_VERSIONS) if version.model_name == name]
-    if not versions:
-        try:
-            folder = find_base_model(given, services.settings.allowed_model_roots)
-        except InvalidRequestError as error:
-            raise NotFoundError(
-                "There is no model of this name", value=given, allowed=FORMS, next_step="see `tuneway model list`"
-            ) from error
-        return resolved_folder(folder, services, name=given)
-    return resolved_version(_chosen(given, versions, reference), services)
-
-
-def _chosen(given: str, versions: list[ModelVersion], reference: str) -> ModelVersion:
-    """Of a name's versions, newest first, the one after the @; without one that in production, else the newest."""
-    wanted = {"champion": ModelStatus.PRODUCTION.value}.get(reference, reference.removeprefix("v"))
-    if not reference:
-        return next((version for version in versions if version.status is ModelStatus.PRODUCTION), versions[0])
-    for version in versions:
-        if wanted in {version.version, version.status.value}:
-            return version
-    raise NotFoundError(
-        "The model has no such version",
-        value=given,
-        allowed=", ".join(version.version for version in versions),
-        next_step="see `tuneway model list`",
-    )
+        is_registered = bool(uow.models.of_name(name))
+    if is_registered or reference or given.startswith(ID_PREFIX):
+        return resolved_version(find_model(given, services), services)
+    try:
+        folder = find_base_model(given, services.settings.allowed_model_roots)
+    except InvalidRequestError as error:
+        raise NotFoundError(
+            "There is no model of this name", value=given, allowed=FORMS, next_step="see `tuneway model list`"
+        ) from error
+    return resolved_folder(folder, services, name=given)
 
 
 def resolved_version(version: ModelVersion, services: Services) -> ResolvedModel:

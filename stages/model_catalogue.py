@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import text
 
 from contracts.enums import CataloguePart, ModelStatus
+from contracts.errors import UnavailableError
 from contracts.record import JsonObject
 from registry.catalog import (
     CHALLENGER,
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
     from contracts.registry import CatalogueDifference
     from database.unit_of_work import UnitOfWork
     from stages.services import Services
+
+log = logging.getLogger(__name__)
 
 
 def mirror(
@@ -70,6 +74,23 @@ def mirror(
                 replace_cards(url, run_id, Path(version.model_path), cards[version.model_id])
         make_equal(url, wanted)
     return before
+
+
+def refresh_card(model_id: int, services: Services) -> None:
+    """The version's card in MLflow, with the evaluations of now. Without MLflow it stays as it is until `repair`."""
+    with services.unit_of_work() as uow:
+        version = uow.models.get(model_id)
+    if version.finetuning_job_id is None:
+        return
+    try:
+        mirror(version.model_name, services, with_cards_of=[model_id])
+    except UnavailableError as error:
+        log.warning(
+            "MLflow lacks the newest card of %s %s, `tuneway model repair` adds it: %s",
+            version.model_name,
+            version.version,
+            error,
+        )
 
 
 def compare_catalogues(model_name: str, services: Services) -> list[CatalogueDifference]:

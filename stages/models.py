@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 ID_PREFIX = "model:"
 PREVIOUS = "previous"
+_OTHER_WORDS = {"champion": ModelStatus.PRODUCTION.value, "challenger": ModelStatus.STAGING.value}
+"""How MLflow's users say it."""
 FORMS = "NAME, NAME@VERSION, NAME@production, NAME@staging, NAME@previous or model:ID"
 
 
@@ -83,6 +85,7 @@ def _find(given: str, uow: UnitOfWork) -> ModelVersion:
 
 def _chosen(versions: list[ModelVersion], reference: str, uow: UnitOfWork) -> ModelVersion | None:
     """The one that the part after the @ names; without one that in production, else the newest."""
+    reference = _OTHER_WORDS.get(reference, reference)
     if reference == PREVIOUS:
         before = uow.promotions.previous(versions[0].model_name)
         return next((version for version in versions if version.model_id == before), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from contracts.enums import ModelStatus
@@ -61,7 +62,9 @@ def promote(request: PromoteRequest, services: Services) -> PromotionOutcome:
                 {**promotion.model_dump(mode="json"), "verdict": decision},
             )
     return PromotionOutcome(
-        promotion=promotion, happened_now=happened, mlflow_error=_shown_in_mlflow(version.model_name, services)
+        promotion=promotion,
+        happened_now=happened,
+        mlflow_error=_shown_in_mlflow(version.model_name, services, [request.model_id]),
     )
 
 
@@ -140,10 +143,10 @@ def _require_promotable(request: PromoteRequest, version: ModelVersion, decision
         )
 
 
-def _shown_in_mlflow(model_name: str, services: Services) -> str | None:
+def _shown_in_mlflow(model_name: str, services: Services, with_cards_of: Sequence[int] = ()) -> str | None:
     """Make MLflow show what PostgreSQL has. The promotion stands, also while MLflow is away."""
     try:
-        mirror(model_name, services)
+        mirror(model_name, services, with_cards_of=with_cards_of)
     except UnavailableError as error:
         return str(error)
     return None

@@ -75,7 +75,7 @@ def add_result(
         model=EvaluatedModel(
             kind=EvaluatedKind.MODEL_VERSION,
             name=f"model {model_id}",
-            content_hash=f"{model_id:064x}",
+            content_hash=f"{model_id:08x}".ljust(64, "f"),
             model_id=model_id,
         ),
         conditions=under or conditions(),

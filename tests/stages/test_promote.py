@@ -178,7 +178,7 @@ def test_a_promotion_killed_between_postgresql_and_mlflow_is_repaired(real_servi
     code = (
         "import os, signal, sys\nimport stages.promote\nfrom contracts.promotions import PromoteRequest\n"
         "from stages.services import open_services\n"
-        "stages.promote.mirror = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "stages.promote.mirror = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)\n"
         "stages.promote.promote(PromoteRequest.model_validate_json(sys.argv[1]), open_services())"
     )
     ended = subprocess.run(
