@@ -91,3 +91,12 @@ def test_what_watching_costs_is_counted_in_every_thread_that_watches():
 
     assert {"progress", "run-follower"} <= set(result["threads_cpu_seconds"])
     assert result["step_cpu_ms"] > result["tracking_cpu_ms_per_step"] > 0
+
+
+@pytest.mark.slow
+def test_the_registry_is_filled_and_every_question_is_answered():
+    result, row = run_tiny("registry")
+
+    assert (result["case_scores"], result["listed"], result["compared_cases"]) == (800, 8, 300)
+    assert row.startswith("| list of all versions | ")
+    assert len(result["milliseconds"]) == 7
