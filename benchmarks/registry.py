@@ -15,6 +15,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from statistics import median
@@ -24,7 +25,7 @@ import psycopg
 from psycopg import sql
 
 import stages.promote
-from benchmarks.measuring import own_folder, own_settings, parser, report
+from benchmarks.measuring import cpu_seconds, own_folder, own_settings, parser, report
 from contracts.enums import ModelStatus
 from contracts.promotions import PromoteRequest, RollbackRequest
 from contracts.record import JsonObject
@@ -45,8 +46,8 @@ TINY = {"versions": 8, "suites": 2, "cases": 800}
 
 
 @contextmanager
-def own_postgres() -> Iterator[str]:
-    """A PostgreSQL that is gone afterwards; the URL of a migrated database."""
+def own_postgres() -> Iterator[tuple[str, int]]:
+    """A PostgreSQL that is gone afterwards: the URL of a migrated database, and the server's process."""
     import socket
 
     with socket.socket() as probe:
@@ -63,7 +64,7 @@ def own_postgres() -> Iterator[str]:
             server.wait_until_ready()
             server.create_database("tuneway")
             upgrade(server.url("tuneway"))
-            yield server.url("tuneway")
+            yield server.url("tuneway"), process.pid
         finally:
             process.send_signal(2)
             process.wait(timeout=60)
@@ -271,29 +272,41 @@ def _case(result_id: int, case: int, chance: random.Random) -> JsonObject:
     }
 
 
-def seconds(call: Callable[[], object]) -> list[float]:
-    """Of each of some calls, after one that is not counted."""
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Some calls of one kind."""
+
+    seconds: list[float]
+    cpu_seconds: float
+    """CPU time of a call, this process and PostgreSQL together: what a busy machine does not change."""
+
+
+def measure(call: Callable[[], object], postgres: int) -> Measured:
+    """Some calls, after one that is not counted."""
     call()
     taken = []
+    cpu = time.process_time() + cpu_seconds(postgres)
     for _ in range(REPEATS):
         start = time.perf_counter()
         call()
         taken.append(time.perf_counter() - start)
-    return taken
+    return Measured(taken, (time.process_time() + cpu_seconds(postgres) - cpu) / REPEATS)
 
 
-def promotions(services: Services) -> list[float]:
+def promotions(services: Services, postgres: int) -> Measured:
     """Promotion and rollback in PostgreSQL, turn by turn; MLflow's part is left out."""
     stages.promote.__dict__["mirror"] = lambda *_, **__: []
     in_staging = [item.version for item in list_models(services, name="assistant-1", status=ModelStatus.STAGING)]
     taken = []
+    cpu = time.process_time() + cpu_seconds(postgres)
     for version in in_staging[:2]:
         start = time.perf_counter()
         stages.promote.promote(PromoteRequest(model_id=version.model_id, actor="kim", reason="measured"), services)
         taken.append(time.perf_counter() - start)
     start = time.perf_counter()
     stages.promote.roll_back(RollbackRequest(model_name="assistant-1", actor="kim", reason="measured"), services)
-    return [*taken, time.perf_counter() - start]
+    taken.append(time.perf_counter() - start)
+    return Measured(taken, (time.process_time() + cpu_seconds(postgres) - cpu) / len(taken))
 
 
 def main() -> None:
@@ -305,7 +318,7 @@ def main() -> None:
     options = arguments.parse_args()
     if options.tiny:
         options.versions, options.suites, options.cases = TINY["versions"], TINY["suites"], TINY["cases"]
-    with own_folder(), own_postgres() as url:
+    with own_folder(), own_postgres() as (url, postgres):
         services = open_services(own_settings(database_url=url))
         start = time.perf_counter()
         fill(url, options.versions, options.suites, options.cases)
@@ -322,8 +335,8 @@ def main() -> None:
             "lineage of a version": lambda: trace("model:2", services),
             "lineage of a document": lambda: trace("document:00001.hwp", services),
         }
-        measured: dict[str, list[float]] = {name: seconds(call) for name, call in calls.items()}
-        measured["promotion or rollback"] = promotions(services)
+        measured = {name: measure(call, postgres) for name, call in calls.items()}
+        measured["promotion or rollback"] = promotions(services, postgres)
         listed = len(list_models(services))
         compared = compare_models(["model:1", "model:2"], services, with_rows=False).pairs[0]
         cases = sum(suite.counts.cases for suite in compared.suites if suite.counts is not None)
@@ -336,11 +349,21 @@ def main() -> None:
             "compared_cases": cases,
             "filled_seconds": round(filled, 1),
             "milliseconds": {
-                name: {"median": round(median(taken) * 1000, 1), "worst": round(max(taken) * 1000, 1)}
+                name: {
+                    "median": round(median(taken.seconds) * 1000, 1),
+                    "worst": round(max(taken.seconds) * 1000, 1),
+                    "cpu": round(taken.cpu_seconds * 1000, 1),
+                }
                 for name, taken in measured.items()
             },
         },
-        [[name, f"{median(taken) * 1000:.0f} ms", f"{max(taken) * 1000:.0f} ms"] for name, taken in measured.items()],
+        [
+            [
+                name,
+                *(f"{value * 1000:.0f} ms" for value in (median(taken.seconds), max(taken.seconds), taken.cpu_seconds)),
+            ]
+            for name, taken in measured.items()
+        ],
     )
 
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from contracts.jobs import FinetuningJob
     from contracts.models import ModelVersion
     from contracts.suites import SuiteResult
+    from database.repositories.model_results import PairedCases
     from database.unit_of_work import UnitOfWork
     from stages.services import Services
 
@@ -69,7 +70,7 @@ def _pair(
     results = [uow.model_results.newest(version.model_id, version.finetuning_job_id) for version in (reference, other)]
     of_reference, of_other = ({result.conditions.suite_name for result in found} for found in results)
     evaluations = [None if job is None else _newest_evaluation(job.job_id, uow) for job in jobs]
-    suites = [_on_suite(name, results[0], results[1], uow, shown) for name in sorted(of_reference & of_other)]
+    suites = _on_suites(results[0], results[1], uow, shown)
     if evaluations[0] is not None and evaluations[1] is not None:
         suites += _by_evaluations(evaluations[0], evaluations[1], uow, shown)
     return ModelPair(
@@ -96,39 +97,54 @@ def _newest_evaluation(job_id: int, uow: UnitOfWork) -> EvaluationReport | None:
     return judged[0] if judged is not None else uow.evaluations.latest_for_job(job_id)
 
 
-def _on_suite(
-    name: str, reference: list[SuiteResult], other: list[SuiteResult], uow: UnitOfWork, shown: int
-) -> SuiteComparison:
+def _on_suites(
+    reference: list[SuiteResult], other: list[SuiteResult], uow: UnitOfWork, shown: int
+) -> list[SuiteComparison]:
     """The newest results under the same conditions; where there are none, what the newest ones differ in."""
-    first = {result.conditions.comparison_key: result for result in reference if result.conditions.suite_name == name}
-    second = {result.conditions.comparison_key: result for result in other if result.conditions.suite_name == name}
-    shared = max(
-        first.keys() & second.keys(), key=lambda key: first[key].result_id + second[key].result_id, default=None
+    names = {result.conditions.suite_name for result in reference} & {result.conditions.suite_name for result in other}
+    chosen = {name: _newest_pair(name, reference, other) for name in sorted(names)}
+    with_cases = {
+        one.result_id: two.result_id
+        for one, two in chosen.values()
+        if _key(one) == _key(two) and one.kind is not SuiteKind.PERPLEXITY
+    }
+    cases = uow.model_results.paired(with_cases, shown)
+    return [_on_suite(name, one, two, cases.get(one.result_id)) for name, (one, two) in chosen.items()]
+
+
+def _key(result: SuiteResult) -> str:
+    return result.conditions.comparison_key
+
+
+def _newest_pair(name: str, reference: list[SuiteResult], other: list[SuiteResult]) -> tuple[SuiteResult, SuiteResult]:
+    first, second = (
+        {_key(result): result for result in found if result.conditions.suite_name == name}
+        for found in (reference, other)
     )
-    if shared is None:
-        newest = [max(found.values(), key=lambda result: result.result_id).conditions for found in (first, second)]
-        differing = _differences(newest[0].model_dump(mode="json"), newest[1].model_dump(mode="json"))
-        return SuiteComparison(suite=name, source="suite", differing=list(differing))
-    one, two = first[shared], second[shared]
+    pairs = [(first[key], second[key]) for key in first.keys() & second.keys()]
+    if pairs:
+        return max(pairs, key=lambda pair: pair[0].result_id + pair[1].result_id)
+    one, two = (max(found.values(), key=lambda result: result.result_id) for found in (first, second))
+    return one, two
+
+
+def _on_suite(name: str, one: SuiteResult, two: SuiteResult, cases: PairedCases | None) -> SuiteComparison:
+    if _key(one) != _key(two):
+        before, after = (result.conditions.model_dump(mode="json") for result in (one, two))
+        return SuiteComparison(suite=name, source="suite", differing=list(_differences(before, after)))
     compared = SuiteComparison(suite=name, source="suite", differing=[], scores=_paired_scores(one.scores, two.scores))
-    if one.kind is SuiteKind.PERPLEXITY:
+    if cases is None:
         return compared
-    cases = uow.model_results.paired(one.result_id, two.result_id)
+    won, lost = cases.counts.get((False, True), 0), cases.counts.get((True, False), 0)
     counts = PairedCounts(
-        both_right=cases.both_right,
-        won=len(cases.won),
-        lost=len(cases.lost),
-        both_wrong=cases.both_wrong,
+        both_right=cases.counts.get((True, True), 0),
+        won=won,
+        lost=lost,
+        both_wrong=cases.counts.get((False, False), 0),
         reworded=cases.reworded,
-        mcnemar_p=mcnemar_exact(len(cases.won), len(cases.lost)),
+        mcnemar_p=mcnemar_exact(won, lost),
     )
-    return compared.model_copy(
-        update={
-            "counts": counts,
-            "won": _changes(one.result_id, two.result_id, cases.won[:shown], uow),
-            "lost": _changes(one.result_id, two.result_id, cases.lost[:shown], uow),
-        }
-    )
+    return compared.model_copy(update={"counts": counts, "won": cases.won, "lost": cases.lost})
 
 
 def _paired_scores(reference: list[ScoreEstimate], other: list[ScoreEstimate]) -> list[PairedScore]:
@@ -137,22 +153,6 @@ def _paired_scores(reference: list[ScoreEstimate], other: list[ScoreEstimate]) -
         PairedScore(name=score.name, reference=score, other=by_name[score.name])
         for score in reference
         if score.name in by_name
-    ]
-
-
-def _changes(first_id: int, second_id: int, case_ids: list[str], uow: UnitOfWork) -> list[CaseChange]:
-    before, after = (
-        {case.case_id: case for case in uow.suite_results.cases_named(result_id, case_ids)}
-        for result_id in (first_id, second_id)
-    )
-    return [
-        CaseChange(
-            case_id=case_id,
-            category=before[case_id].category,
-            reference_answer=before[case_id].answer,
-            other_answer=after[case_id].answer,
-        )
-        for case_id in case_ids
     ]
 
 

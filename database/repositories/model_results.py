@@ -1,28 +1,30 @@
 """What model versions scored on suites, as cards and comparisons read it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import and_, case, func, literal, or_, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session, aliased
 
+from contracts.model_comparison import CaseChange
 from contracts.suites import SuiteResult
 from database.models import CaseScoreRow, SuiteResultRow
 from database.repositories.suite_results import suite_result
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PairedCases:
     """Cases that two models answered."""
 
-    both_right: int
-    both_wrong: int
-    reworded: int
+    counts: dict[tuple[bool, bool], int] = field(default_factory=dict)
+    """By whether the first and the second had them right."""
+    reworded: int = 0
     """Another answer, and as right or wrong as before."""
-    won: list[str]
-    """Cases that the second had right alone."""
-    lost: list[str]
-    """Cases that the first had right alone."""
+    won: list[CaseChange] = field(default_factory=list)
+    """The first of those that the second had right alone."""
+    lost: list[CaseChange] = field(default_factory=list)
+    """The first of those that the first had right alone."""
 
 
 class ModelResultRepository:
@@ -45,38 +47,48 @@ class ModelResultRepository:
         rows = sorted(self._session.execute(query).scalars(), key=lambda row: (row.suite_name, -row.id))
         return [suite_result(row) for row in rows]
 
-    def paired(self, first_id: int, second_id: int) -> PairedCases:
-        """The cases of both results: how many were right with both, one or none, and which with one alone."""
+    def paired(self, pairs: Mapping[int, int], shown: int) -> dict[int, PairedCases]:
+        """The cases of both results of each pair, by the first one's id: two queries, however many pairs there are."""
         first, second = aliased(CaseScoreRow), aliased(CaseScoreRow)
-        both = and_(second.case_id == first.case_id, second.result_id == second_id)
-        reworded = and_(
-            first.correct == second.correct,
-            first.body["answer"].astext.is_distinct_from(second.body["answer"].astext),
+        partner = case(pairs, value=first.result_id) if pairs else literal(0)
+        both = and_(second.case_id == first.case_id, second.result_id == partner)
+        reworded = first.body["answer"].astext.is_distinct_from(second.body["answer"].astext)
+        counted = (
+            select(first.result_id, first.correct, second.correct, func.count(), func.count().filter(reworded))
+            .join(second, both)
+            .where(first.result_id.in_(pairs))
+            .group_by(first.result_id, first.correct, second.correct)
+        )
+        found = {result_id: PairedCases() for result_id in pairs}
+        for result_id, one, other, count, changed in self._session.execute(counted):
+            cases = found[result_id]
+            cases.counts[(one, other)] = count
+            if one == other:
+                cases.reworded += changed
+        place = func.row_number().over(partition_by=(first.result_id, second.correct), order_by=first.case_id)
+        discordant = (
+            select(
+                first.result_id,
+                first.case_id,
+                first.category,
+                first.body["answer"].astext.label("before"),
+                second.body["answer"].astext.label("after"),
+                second.correct.label("is_won"),
+                place.label("place"),
+            )
+            .join(second, both)
+            .where(first.result_id.in_(pairs), first.correct != second.correct)
+            .subquery()
         )
         query = (
-            select(first.correct, second.correct, func.count(), func.count().filter(reworded))
-            .join(second, both)
-            .where(first.result_id == first_id)
-            .group_by(first.correct, second.correct)
+            select(discordant).where(discordant.c.place <= shown).order_by(discordant.c.result_id, discordant.c.place)
         )
-        counts, changed_answers = {}, 0
-        for one, other, count, changed in self._session.execute(query):
-            counts[(one, other)] = count
-            changed_answers += changed
-        discordant = (
-            select(first.case_id, second.correct)
-            .join(second, both)
-            .where(first.result_id == first_id, first.correct != second.correct)
-            .order_by(first.case_id)
-        )
-        won: list[str] = []
-        lost: list[str] = []
-        for case_id, other in self._session.execute(discordant):
-            (won if other else lost).append(case_id)
-        return PairedCases(
-            both_right=counts.get((True, True), 0),
-            both_wrong=counts.get((False, False), 0),
-            reworded=changed_answers,
-            won=won,
-            lost=lost,
-        )
+        for row in self._session.execute(query):
+            change = CaseChange(
+                case_id=row.case_id,
+                category=row.category,
+                reference_answer=row.before or "",
+                other_answer=row.after or "",
+            )
+            (found[row.result_id].won if row.is_won else found[row.result_id].lost).append(change)
+        return found
