@@ -106,6 +106,8 @@ class RunManifest(Record):
     base_model: str
     base_model_sha256: str
     """Over weights, configuration and tokenizer."""
+    teacher_sha256: str | None = None
+    """The same of the model that a distillation learns from; None of other runs."""
     recipe_name: str
     recipe: JsonObject
     """Every number, as planned."""

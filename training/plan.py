@@ -16,6 +16,8 @@ class TrainingPlan(Record):
     """Folder with train.parquet and validation.parquet."""
     base_model: str
     base_model_path: str
+    teacher_path: str | None = None
+    """With the objective distill: folder of the model that is learnt from; None otherwise."""
     recipe_name: str
     recipe: Recipe
     """With the request's numbers in it."""

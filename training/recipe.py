@@ -25,10 +25,19 @@ class Recipe(Record):
 
     description: str
     method: Method
-    objective: Literal["sft", "dpo"] = "sft"
-    """sft: learn the assistant's answers. dpo: learn to prefer one answer to another (Rafailov et al., 2023)."""
+    objective: Literal["sft", "dpo", "distill"] = "sft"
+    """sft: learn the assistant's answers. dpo: learn to prefer one answer to another (Rafailov et al., 2023). distill:
+    learn what a larger model holds likely at each place of the answers (Hinton et al., 2015); `compress_model` only."""
     dpo_beta: float = Field(default=0.1, gt=0, le=10)
     """With dpo: how dearly leaving the base model's answers costs; less moves further."""
+    distill_temperature: float = Field(default=2.0, gt=0, le=20)
+    """With distill: both models' scores are divided by it. Above 1 the teacher's second and third choices weigh more,
+    which is what the labels do not say; 1 compares the probabilities as they are."""
+    distill_teacher_weight: float = Field(default=0.8, ge=0, le=1)
+    """With distill: the teacher's share in the loss; the labels have the rest, which corrects a teacher that errs."""
+    distill_divergence: float = Field(default=0.0, ge=0, le=1)
+    """With distill: 0 is KL(teacher, student), which keeps everything that the teacher holds possible; 1 the reverse,
+    which keeps its first choice and may forget the others; between them a Jensen-Shannon divergence."""
     precision: Literal["auto", "float32", "bfloat16", "mixed"] = "auto"
     """auto: bfloat16 on a GPU, float32 on a CPU. mixed: weights in float32, computed with in bfloat16 on a GPU; what
     full fine-tuning wants, whose small steps bfloat16 weights would round away."""
@@ -96,6 +105,18 @@ class Recipe(Record):
     def _pairs_are_not_packed(self) -> Self:
         if self.packing and self.objective == "dpo":
             raise ValueError("packing is for the objective sft: pairs are not packed")
+        return self
+
+    @model_validator(mode="after")
+    def _distillation_sees_all_scores(self) -> Self:
+        if self.objective != "distill":
+            return self
+        if self.method is not Method.FULL:
+            raise ValueError(f"the objective distill makes a whole model: method full, not {self.method}")
+        if self.liger:
+            raise ValueError("the objective distill compares scores, which Liger's loss does not make: liger false")
+        if self.sharding != "none" or self.num_gpus > 1:
+            raise ValueError("the objective distill keeps student and teacher on one GPU: sharding none, num_gpus 1")
         return self
 
     @model_validator(mode="after")

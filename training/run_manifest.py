@@ -34,7 +34,7 @@ LIBRARIES = (
 )  # fmt: skip
 """Those that numbers of a run pass through."""
 INPUTS = (
-    "dataset_files", "tokenized_sha256", "base_model_sha256", "recipe", "seed", "num_gpus",
+    "dataset_files", "tokenized_sha256", "base_model_sha256", "teacher_sha256", "recipe", "seed", "num_gpus",
 )  # fmt: skip
 ENVIRONMENT = (
     "code_revision", "code_changed", "code_sha256", "libraries", "python", "hardware",
@@ -47,6 +47,7 @@ log = logging.getLogger("training")
 def make_manifest(plan: TrainingPlan, train_rows: Any, validation_rows: Any) -> RunManifest:
     """The manifest of a run that begins now, in this process, with these rows."""
     revision, changed = code_revision()
+    cache = None if plan.cache_dir is None else Path(plan.cache_dir)
     return RunManifest(
         job_id=plan.job_id,
         job_name=plan.job_name,
@@ -55,9 +56,8 @@ def make_manifest(plan: TrainingPlan, train_rows: Any, validation_rows: Any) -> 
         dataset_files=dataset_files(Path(plan.dataset_path)),
         tokenized_sha256=rows_sha256(train_rows, validation_rows),
         base_model=plan.base_model,
-        base_model_sha256=base_model_sha256(
-            Path(plan.base_model_path), None if plan.cache_dir is None else Path(plan.cache_dir)
-        ),
+        base_model_sha256=base_model_sha256(Path(plan.base_model_path), cache),
+        teacher_sha256=None if plan.teacher_path is None else base_model_sha256(Path(plan.teacher_path), cache),
         recipe_name=plan.recipe_name,
         recipe=plan.recipe.model_dump(mode="json"),
         seed=plan.seed,

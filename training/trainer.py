@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from training.checkpoints import STAGING
+from training.distillation import distillation_arguments, distilling_trainer
 from training.guard import GuardedSteps
 from training.loading import check_liger, dtype_of
 from training.longest_batch import LongestBatchFirst
@@ -39,8 +41,7 @@ def make_trainer(
 
     recipe = plan.recipe
     method = training_method(recipe.method)
-    make = _preference_trainer if recipe.objective == "dpo" else _supervised_trainer
-    trainer = make(
+    trainer = _maker(plan)(
         args=arguments,
         model=model,
         train_dataset=train_rows,
@@ -66,6 +67,8 @@ def make_arguments(plan: TrainingPlan, folder: JobFolder, *, validates: bool) ->
     common = _arguments(plan, folder, validates=validates)
     if recipe.objective == "dpo":
         return DPOConfig(**common, beta=recipe.dpo_beta, max_length=recipe.max_seq_length)
+    if recipe.objective == "distill":
+        return distillation_arguments(recipe, common)
     return SFTConfig(**common, dataset_kwargs={"skip_prepare_dataset": True}, max_length=None)
 
 
@@ -117,6 +120,17 @@ def _arguments(plan: TrainingPlan, folder: JobFolder, *, validates: bool) -> dic
         "log_level": "warning",
         "logging_nan_inf_filter": False,  # the guard stops the run; the filter would look at every micro-batch
     }
+
+
+def _maker(plan: TrainingPlan) -> Any:
+    """What makes the trainer of the plan's objective."""
+    match plan.recipe.objective:
+        case "dpo":
+            return _preference_trainer
+        case "distill":
+            return partial(distilling_trainer, plan)
+        case _:
+            return _supervised_trainer
 
 
 def _supervised_trainer(**given: Any) -> Any:

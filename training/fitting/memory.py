@@ -31,6 +31,10 @@ LOSS_TOKENS, LOSS_WORDS = 4096, 32_768
 WHOLE_LOGITS_COPIES = 3
 """Without tiles, the backward pass of the loss holds log-probabilities, their gradient and the logits' gradient."""
 
+DISTILLED_COPIES, SLICE_COPIES, SLICE_TOKENS = 5, 8, 1024
+"""Both models' scores, those of learnt tokens at most twice again, and a gradient; of a slice, what the divergence and its
+backward pass hold (training/distillation.py). Added up by hand, not measured."""
+
 GPU_OVERHEAD_BYTES = 900_000_000
 """CUDA's context, cuBLAS workspaces and kernels: 0.6 to 0.9 GB on cards of the H100 class."""
 COLLECTIVE_BYTES = 1_000_000_000
@@ -70,6 +74,8 @@ class TrainingSetup:
     dora: bool = False
     answers: int = 1
     """Two where each sample is a pair of answers to compare (dpo)."""
+    distills: bool = False
+    """A teacher's scores are compared with the student's, over the whole vocabulary. Its weights are not counted here."""
 
     @property
     def tokens(self) -> int:
@@ -290,8 +296,12 @@ def _last_activations(model: Architecture, setup: TrainingSetup) -> int:
 def _logits(model: Architecture, setup: TrainingSetup) -> int:
     """Scores over the vocabulary and the loss.
 
-    On a GPU in tiles, with float32 gradients of hidden states and of a trained head; on a CPU whole, in float32.
+    On a GPU in tiles, with float32 gradients of hidden states and of a trained head; on a CPU whole, in float32. A
+    distillation has both models' scores whole, and compares them in slices.
     """
+    if setup.distills:
+        whole = DISTILLED_COPIES * setup.compute_bytes * setup.tokens
+        return (whole + SLICE_COPIES * FLOAT32 * min(setup.tokens, SLICE_TOKENS)) * model.vocabulary
     if not setup.on_gpu:
         return WHOLE_LOGITS_COPIES * FLOAT32 * setup.tokens * model.vocabulary
     compute = setup.compute_bytes

@@ -34,6 +34,7 @@ def setup_of(recipe: Recipe, *, num_gpus: int, on_gpu: bool, longest_tokens: int
         masked=recipe.packing or recipe.batch_size > 1 or recipe.objective == "dpo",
         dora=recipe.use_dora,
         answers=2 if recipe.objective == "dpo" else 1,
+        distills=recipe.objective == "distill",
     )
 
 
