@@ -14,6 +14,7 @@ from typing import Any
 
 from contracts.record import utc_now
 from settings import Settings, load_settings
+from storage.processes import process_tree, resident_bytes
 
 REPOSITORY_ROOT = Path(__file__).resolve().parent.parent
 DEMO_BASE = REPOSITORY_ROOT / "var" / "models" / "base" / "demo-base"
@@ -69,22 +70,6 @@ def demo_questions() -> list[str]:
     return [str(json.loads(line)["question"]) for line in lines]
 
 
-def children(pid: int) -> list[int]:
-    """Processes that `pid` started and that live."""
-    found: list[int] = []
-    for path in Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
-            found += map(int, path.read_text(encoding="ascii").split())
-        except OSError:
-            continue  # the thread has ended meanwhile
-    return found
-
-
-def process_tree(pid: int) -> list[int]:
-    """The process and all below it."""
-    return [pid, *(below for child in children(pid) for below in process_tree(child))]
-
-
 def cpu_seconds(pid: int) -> float:
     """CPU time that the process tree has used so far."""
     ticks = 0
@@ -97,12 +82,9 @@ def cpu_seconds(pid: int) -> float:
 
 def pss_mib(pid: int) -> float:
     """Memory of the process tree; pages that several processes share are divided among them."""
-    total = 0
-    for member in process_tree(pid):
-        for line in Path(f"/proc/{member}/smaps_rollup").read_text(encoding="ascii").splitlines():
-            if line.startswith("Pss:"):
-                total += int(line.split()[1])
-    return total / KIB_PER_MIB
+    size = resident_bytes(process_tree(pid))
+    assert size is not None, "its processes live"
+    return size / 1024**2
 
 
 def peak_mib() -> float:

@@ -18,13 +18,11 @@ from typing import Any
 from benchmarks.load import MAX_TOKENS, Load, ask_for
 from benchmarks.measuring import (
     base_model,
-    children,
     demo_questions,
     middle,
     own_folder,
     own_settings,
     parser,
-    process_tree,
     pss_mib,
     report,
 )
@@ -32,6 +30,7 @@ from deployment import client
 from deployment.ephemeral import running_server
 from deployment.specification import ServerSpec
 from settings import load_settings
+from storage.processes import children, process_tree
 
 SERVED_NAME = "benchmark-base"
 COMPARED_ANSWERS = 20

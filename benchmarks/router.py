@@ -26,7 +26,6 @@ from benchmarks.load import Load, ask_for
 from benchmarks.measuring import (
     REPOSITORY_ROOT,
     base_model,
-    children,
     cpu_seconds,
     demo_questions,
     middle,
@@ -44,6 +43,7 @@ from deployment.ephemeral import free_port, running_server
 from deployment.specification import ServerSpec
 from settings import Settings
 from stages.services import Services, open_services
+from storage.processes import children
 from tests.serving_api.running import add_model, make_secrets, start_experiment
 
 HOST = "127.0.0.1"

@@ -307,6 +307,8 @@ class CompressionMethod(StrEnum):
     """The smallest weights set to zero."""
     NEURONS = "neurons"
     """Whole neurons of the feed-forward layers taken out."""
+    DISTILL = "distill"
+    """A smaller model that is trained to give the parent's scores."""
 
     @property
     def quantizes(self) -> bool:

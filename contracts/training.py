@@ -6,6 +6,7 @@ from pydantic import Field
 
 from contracts.enums import CompressionMethod, Method
 from contracts.record import JsonObject, Record
+from contracts.speed import SpeedComparison
 
 NAME_PATTERN = r"^[a-zA-Z0-9][a-zA-Z0-9._-]{0,126}$"
 BASE_MODEL_PATTERN = r"^[A-Za-z0-9._/-]{1,255}$"
@@ -80,15 +81,25 @@ class CompressionFacts(Record):
     parent_bytes: int
     """Weights of the parent, its adapter merged."""
     compressed_bytes: int
-    relative_error: float
-    """Frobenius norm of what changed in the compressed layers, over that of their weights."""
-    zero_share: float
-    """Weights of the compressed layers that are zero."""
+    relative_error: float | None = None
+    """Frobenius norm of what changed in the compressed layers, over that of their weights; None of a student, whose
+    weights are others."""
+    zero_share: float | None = None
+    """Weights of the compressed layers that are zero; None of a student."""
     parent_loss: float | None
     """Loss on the validation rows (else the calibration rows) before."""
     compressed_loss: float | None
     """The same after."""
     calibration_rows: int
+    student: str | None = None
+    """With distill: the base model that learnt, or how many of the parent's layers."""
+    divergence_before: float | None = None
+    """With distill: KL(parent, student) a token of the validation rows' answers, in nats, before the training."""
+    divergence_after: float | None = None
+    speed: SpeedComparison | None = None
+    """Tokens a second before and after; None where it was not measured."""
+    speed_missing: str = ""
+    """Why it was not."""
 
 
 class RunManifest(Record):

@@ -86,6 +86,8 @@ class VllmServer(ModelServer):
         }
         if spec.gpu_ids:
             environment["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, spec.gpu_ids))
+            if spec.card_share is not None:
+                arguments += ["--gpu-memory-utilization", f"{spec.card_share:.3f}"]
             if len(spec.gpu_ids) > 1:
                 arguments += ["--tensor-parallel-size", str(len(spec.gpu_ids))]
         else:

@@ -67,7 +67,7 @@ def running_server(
             )
         client.warm_up(base_url, spec.model_names)
         log.info("%s serves %s after %.1f s", server.backend.value, names, time.monotonic() - started)
-        yield ServerEndpoint(base_url=base_url, model_names=spec.model_names, backend=server.backend)
+        yield ServerEndpoint(base_url=base_url, model_names=spec.model_names, backend=server.backend, pid=process.pid)
     finally:
         stop_process_group(process)
 

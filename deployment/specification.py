@@ -38,6 +38,8 @@ class ServerSpec(Record):
     adapters: list[LoraAdapter] = []
     gpu_ids: list[int] = []
     """Cards for this server; none on a machine without any."""
+    card_share: float | None = Field(default=None, gt=0, lt=1)
+    """Of the cards' memory, that the server may take; None leaves it to the server: vLLM takes nine tenths."""
     max_model_length: int | None = Field(default=None, ge=16)
     """Tokens of prompt and answer together; None takes the model's own, at most 4,096."""
 
@@ -68,6 +70,8 @@ class ServerEndpoint(Record):
     """OpenAI base URL: ends in /v1."""
     model_names: list[str]
     backend: ServerBackend
+    pid: int | None = None
+    """Of the server's first process, where the caller has started it."""
 
 
 def lora_adapter(name: str, path: Path) -> LoraAdapter:

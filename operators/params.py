@@ -28,6 +28,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     ),
     "압축": (
         "job_name", "parent_job_id", "compression", "group_size", "sparsity", "two_of_four", "calibration_rows",
+        "student", "student_layers", "temperature", "teacher_weight", "speed_seconds",
     ),
     "모델": ("base_model", "method", "recipe", "model_name", "model_id", "job_id"),
     "학습": (

@@ -18,7 +18,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from contracts.enums import JobKind, JobState
+from contracts.enums import CompressionMethod, JobKind, JobState
 from contracts.errors import (
     InvalidDataError,
     JobFailedError,
@@ -166,7 +166,8 @@ def _watch(
     """Wait for the job, beating; the exit code and, if the launcher ended it, why."""
     last_beat, ending = 0.0, None
     left_before = _progress(folder)
-    watchdog = Watchdog(load_settings().hang_seconds, time.monotonic()) if submission.kind is JobKind.TRAIN else None
+    trains = submission.kind is JobKind.TRAIN or submission.request.get("compression") == CompressionMethod.DISTILL
+    watchdog = Watchdog(load_settings().hang_seconds, time.monotonic()) if trains else None
     grace = float(os.environ.get(STOP_GRACE_VARIABLE, STOP_GRACE_SECONDS))
     while True:
         try:

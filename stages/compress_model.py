@@ -8,25 +8,47 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from contracts.compression import CompressRequest
-from contracts.enums import JobKind, JobState, JobStatus, Method
-from contracts.errors import ConflictError, InvalidRequestError, NotFoundError, UnavailableError
+from contracts.compression import DISTILL_NUMBERS, CompressRequest
+from contracts.enums import CompressionMethod, JobKind, JobState, JobStatus, Method, ServerBackend
+from contracts.errors import (
+    CapacityError,
+    ConflictError,
+    InvalidRequestError,
+    JobFailedError,
+    NotFoundError,
+    UnavailableError,
+)
 from contracts.jobs import JobSubmission
 from contracts.record import Record
-from contracts.training import TrainingReport, TrainRequest
+from contracts.training import CompressionFacts, Hyperparameters, TrainingReport, TrainRequest
+from deployment.backends import choose_server
+from stages.evaluate import gpu_ids
+from stages.plan_training import BYTES_PER_GB, capacity_of, retention
 from stages.run_job import error_of, run_job
+from stages.train import tracker_of
 from storage.files import read_json, write_json_atomically
 from storage.job_folder import JobFolder
 from storage.job_state import job_view, read_submission
+from training.plan import TrainingPlan
 
 if TYPE_CHECKING:
+    from contracts.datasets import DatasetVersion
+    from contracts.record import JsonObject
     from stages.services import Services
+    from training.recipe import Recipe
 
 PARENT_FOLDER = "parent"
 """In the job's folder: the parent's adapter merged into its base model."""
+STUDENT_FOLDER = "student"
+"""In the job's folder: the parent's own layers that a student begins with."""
+
+QUESTIONS = 64
+"""Of the training rows, that parent and compressed model are asked when their speed is measured."""
 
 log = logging.getLogger("compression")
 
@@ -39,6 +61,8 @@ class _Plan(Record):
     parent: TrainingReport
     parent_path: str
     dataset_path: str
+    student: TrainingPlan | None = None
+    """With distill: how the student is trained."""
 
 
 def compress_model(request: CompressRequest, services: Services) -> TrainingReport:
@@ -55,19 +79,21 @@ def check_request(request: CompressRequest, services: Services) -> None:
 
 def create_job(request: CompressRequest, services: Services) -> JobSubmission:
     """The job's row, folder and plan; the same request again gives the same job."""
-    parent, dataset_path = _checked(request, services)
-    numbers = {**request.model_dump(mode="json"), "recipe": request.compression.value}
+    checked = _checked(request, services)
+    parent, dataset = checked.parent, checked.dataset
+    numbers = _numbers(request)
     row = TrainRequest(
         job_name=request.job_name,
         dataset_id=parent.dataset_id,
         base_model=parent.job_name,
         method=Method.FULL,
-        recipe=request.compression.value,
+        recipe=str(numbers["recipe"]),
         seed=request.seed,
     )
     with services.unit_of_work() as uow:
         job_id = uow.jobs.create(row, hyperparameters=numbers, base_model_path=parent.output_path)
-        if uow.jobs.get(job_id).hyperparameters != numbers:
+        present = {**_defaults(), **uow.jobs.get(job_id).hyperparameters}
+        if present != numbers:
             raise ConflictError(
                 "A job of this name exists with another request",
                 value=request.job_name,
@@ -80,15 +106,19 @@ def create_job(request: CompressRequest, services: Services) -> JobSubmission:
             checkpoint_dir=str(folder.checkpoints),
             logs_path=str(folder.root),
         )
-    is_model = (Path(parent.output_path) / "config.json").exists()
-    plan = _Plan(
-        job_id=job_id,
-        job_name=request.job_name,
-        parent=parent,
-        parent_path=parent.output_path if is_model else str(folder.root / PARENT_FOLDER),
-        dataset_path=dataset_path,
-    )
-    write_json_atomically(folder.plan, plan.model_dump(mode="json"))
+    if not folder.plan.exists():
+        parent_path = parent.output_path if checked.parent_is_whole else str(folder.root / PARENT_FOLDER)
+        plan = _Plan(
+            job_id=job_id,
+            job_name=request.job_name,
+            parent=parent,
+            parent_path=parent_path,
+            dataset_path=dataset.file_path,
+            student=None
+            if checked.recipe is None
+            else _student_plan(request, job_id, folder, checked, parent_path, services),
+        )
+        write_json_atomically(folder.plan, plan.model_dump(mode="json"))
     return JobSubmission(
         job_key=job_key(job_id),
         kind=JobKind.COMPRESS,
@@ -98,24 +128,52 @@ def create_job(request: CompressRequest, services: Services) -> JobSubmission:
 
 
 def work(request: Record, job_folder: JobFolder, services: Services) -> TrainingReport:
-    """Inside the job's process: merge, compress, measure. Needs no database; killed, it begins anew."""
-    from transformers import AutoTokenizer
+    """Inside the job's process: merge, compress, measure. Needs no database.
 
-    from training.compression.compressing import calibration_rows, compress, merge_adapter
+    Killed, it begins anew; a student goes on from its last checkpoint.
+    """
     from training.loading import make_deterministic
-    from training.metrics import ProgressWriter, perplexity, resident_mb
-    from training.safetensors_files import sha256_of_weights
+    from training.metrics import ProgressWriter
 
-    del services
     assert isinstance(request, CompressRequest)
-    began = time.monotonic()
     plan = _plan(job_folder)
     parent = Path(plan.parent_path)
     make_deterministic(request.seed)
-    with ProgressWriter(job_folder, "starting") as progress:
-        if str(parent) != plan.parent.output_path:
+    if str(parent) != plan.parent.output_path:
+        from training.compression.compressing import merge_adapter
+
+        with ProgressWriter(job_folder, "starting") as progress:
             progress.update(message="merging the adapter")
             merge_adapter(Path(plan.parent.base_model_path), Path(plan.parent.output_path), parent)
+    if plan.student is None:
+        report = _compressed(request, plan, job_folder)
+    else:
+        report = _distilled(request, plan, plan.student, job_folder, services)
+    report = _with_speed(report, request, plan, job_folder, services)
+    facts = report.compression
+    assert facts is not None, "both ways measure it"
+    log.info(
+        "%s: %.0f MB became %.0f MB, loss %s before and %s after",
+        request.compression.value,
+        facts.parent_bytes / 1e6,
+        facts.compressed_bytes / 1e6,
+        facts.parent_loss,
+        facts.compressed_loss,
+    )
+    return report
+
+
+def _compressed(request: CompressRequest, plan: _Plan, job_folder: JobFolder) -> TrainingReport:
+    """The parent's own weights, made fewer or shorter."""
+    from transformers import AutoTokenizer
+
+    from training.compression.compressing import calibration_rows, compress
+    from training.metrics import ProgressWriter, perplexity, resident_mb
+    from training.safetensors_files import sha256_of_weights
+
+    began = time.monotonic()
+    parent = Path(plan.parent_path)
+    with ProgressWriter(job_folder, "starting") as progress:
         rows = calibration_rows(
             Path(plan.dataset_path), AutoTokenizer.from_pretrained(parent, local_files_only=True), request
         )
@@ -127,15 +185,6 @@ def work(request: Record, job_folder: JobFolder, services: Services) -> Training
             lambda stage, step, total: progress.update(stage=stage, step=step, total_steps=total, beats=step),
         )
         progress.update(stage="saving")
-    log.info(
-        "%s: %.0f MB became %.0f MB, relative error %.4f, loss %s before and %s after",
-        request.compression.value,
-        facts.parent_bytes / 1e6,
-        facts.compressed_bytes / 1e6,
-        facts.relative_error,
-        facts.parent_loss,
-        facts.compressed_loss,
-    )
     return TrainingReport(
         job_id=plan.job_id,
         job_name=plan.job_name,
@@ -163,6 +212,84 @@ def work(request: Record, job_folder: JobFolder, services: Services) -> Training
     )
 
 
+def _distilled(
+    request: CompressRequest, plan: _Plan, student: TrainingPlan, job_folder: JobFolder, services: Services
+) -> TrainingReport:
+    """A student, trained like any other model, and how near it came to its parent."""
+    from transformers import AutoTokenizer
+
+    from training.compression.compressing import calibration_rows
+    from training.compression.distilling import distillation_facts
+    from training.compression.layers import keep_layers
+    from training.finetuning import finetune
+    from training.metrics import ProgressWriter, perplexity
+
+    parent, beginning = Path(plan.parent_path), Path(student.base_model_path)
+    if request.student_layers is not None:
+        keep_layers(parent, beginning, request.student_layers)
+    report = finetune(student, job_folder, tracker_of(student, job_folder, services.settings))
+    with ProgressWriter(job_folder, "evaluating") as progress:
+        progress.update(message="comparing the student with its parent")
+        rows = calibration_rows(
+            Path(plan.dataset_path), AutoTokenizer.from_pretrained(parent, local_files_only=True), request
+        )
+        facts = distillation_facts(parent, beginning, job_folder.output, rows, request, student.base_model)
+    # to the stages after it the parent is the base, as with every compression: it is what the student is judged against
+    return report.model_copy(
+        update={
+            "base_model": plan.parent.job_name,
+            "base_model_path": str(parent),
+            "perplexity": perplexity(facts.compressed_loss),
+            "compression": facts,
+        }
+    )
+
+
+def _with_speed(
+    report: TrainingReport, request: CompressRequest, plan: _Plan, job_folder: JobFolder, services: Services
+) -> TrainingReport:
+    """The report with tokens a second before and after. A server that does not come up loses the figures, not the model."""
+    import gc
+
+    import torch
+
+    from deployment.generation_speed import compare_speed
+    from deployment.specification import ServerSpec
+    from training.conversations import read_conversations
+    from training.metrics import ProgressWriter
+
+    gc.collect()
+    torch.cuda.empty_cache()  # the servers want the card's memory that this process has done with
+    facts = report.compression
+    assert facts is not None, "both ways measure it"
+    if not request.speed_seconds:
+        return report.model_copy(update={"compression": facts.model_copy(update={"speed_missing": "not asked for"})})
+    rows = read_conversations(Path(plan.dataset_path) / "train.parquet")[:QUESTIONS]
+    questions = [next(turn["content"] for turn in row if turn["role"] == "user") for row in rows]
+    cards = gpu_ids(1)
+    parent, small = (
+        ServerSpec(model_path=path, served_model_name=name, gpu_ids=cards)
+        for name, path in (("parent", plan.parent_path), ("compressed", report.output_path))
+    )
+    with ProgressWriter(job_folder, "measuring") as progress:
+        progress.update(message="asking parent and compressed model in turns")
+        try:
+            speed = compare_speed(
+                parent,
+                small,
+                questions,
+                services.settings,
+                job_folder.root,
+                seconds=request.speed_seconds,
+                on_progress=lambda done, total: progress.update(step=done, total_steps=total, beats=done),
+            )
+            found: dict[str, object] = {"speed": speed, "speed_missing": ""}
+        except (JobFailedError, UnavailableError) as error:
+            log.warning("no tokens a second: %s", error)
+            found = {"speed_missing": error.sentence()}
+    return report.model_copy(update={"compression": facts.model_copy(update=found)})
+
+
 def collect(job_key: str, services: Services) -> TrainingReport:
     """After the job: its row and its run. Safe to repeat. Raises the job's own error where it has no result."""
     folder = JobFolder(services.settings.jobs_dir / job_key)
@@ -179,8 +306,10 @@ def collect(job_key: str, services: Services) -> TrainingReport:
                 job_id, JobStatus.STOPPED if view.state is JobState.STOPPED else JobStatus.FAILED, error.as_record()
             )
         raise error
-    report = _tracked(TrainingReport.model_validate(record), services)
+    report = _tracked(TrainingReport.model_validate(record), folder, services)
     with services.unit_of_work() as uow:
+        for checkpoint in report.checkpoints:
+            uow.jobs.record_checkpoint(job_id, checkpoint)
         uow.jobs.complete(job_id, report)
     return report
 
@@ -190,8 +319,22 @@ def job_key(job_id: int) -> str:
     return f"compress-{job_id}"
 
 
-def _checked(request: CompressRequest, services: Services) -> tuple[TrainingReport, str]:
-    """The parent and the folder of its dataset version."""
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """What a request that can be carried out is about."""
+
+    parent: TrainingReport
+    dataset: DatasetVersion
+    parent_is_whole: bool
+    """Not an adapter."""
+    recipe: Recipe | None
+    """With distill, resolved."""
+    student: Path | None
+    """With distill, where the student is a base model."""
+
+
+def _checked(request: CompressRequest, services: Services) -> _Checked:
+    """Raises InvalidRequestError, ConflictError, NotFoundError or CapacityError."""
     from training.compression.compressing import check_model
 
     with services.unit_of_work() as uow:
@@ -210,20 +353,139 @@ def _checked(request: CompressRequest, services: Services) -> tuple[TrainingRepo
             value=f"job {job.job_id}: {job.report.compression.method.value}",
             next_step=f"compress its parent, job {job.report.compression.parent_job_id}, in another way",
         )
-    if request.compression.quantizes and not services.settings.vllm_python.is_file():
+    if request.compression.quantizes and choose_server(services.settings).backend is not ServerBackend.VLLM:
         raise InvalidRequestError(
-            "Only vLLM serves a model in fewer bits, and it is not installed: the model could not be judged",
+            "Only vLLM serves a model in fewer bits, and another server is installed or chosen: it could not be judged",
             value=request.compression.value,
-            allowed="wanda, magnitude or neurons without vLLM",
-            next_step="install it with `make setup`, or choose another compression",
+            allowed="wanda, magnitude, neurons or distill without vLLM",
+            next_step="install it with `make setup` and leave TUNEWAY_MODEL_SERVER_BACKEND at auto, or choose another "
+            "compression",
         )
     output = Path(job.report.output_path)
-    model = output if (output / "config.json").exists() else Path(job.report.base_model_path)
+    is_whole = (output / "config.json").exists()
+    model = output if is_whole else Path(job.report.base_model_path)
     for folder in (output, model):
         if not folder.is_dir():
             raise NotFoundError("A folder of the parent is gone", value=folder, next_step="restore it, or train again")
     check_model(model, request)
-    return job.report, dataset.file_path
+    found = _Checked(parent=job.report, dataset=dataset, parent_is_whole=is_whole, recipe=None, student=None)
+    return (
+        found
+        if request.compression is not CompressionMethod.DISTILL
+        else _with_student(request, found, model, services)
+    )
+
+
+def _with_student(request: CompressRequest, found: _Checked, parent: Path, services: Services) -> _Checked:
+    """What a distillation needs beside the parent; it reads as its parent does, and both fit."""
+    from training.base_model import check_architecture, find_base_model
+    from training.compression.distilling import check_layers, check_student
+    from training.fitting.disk import check_disk
+    from training.recipe import resolve_recipe
+
+    settings = services.settings
+    overrides = Hyperparameters(
+        **{name: getattr(request, name) for name in DISTILL_NUMBERS if name in Hyperparameters.model_fields}
+    )
+    recipe = resolve_recipe(request.recipe, overrides, Method.FULL, settings.recipes_dir)
+    if recipe.objective != "distill":
+        raise InvalidRequestError(
+            "The recipe does not distill",
+            value=f"{request.recipe} has the objective {recipe.objective}",
+            allowed="a recipe with the objective distill, for example demo-distill or qwen3-0.6b-distill",
+            next_step="choose one, or write your own: `extends: demo-distill`",
+        )
+    own = {"distill_temperature": request.temperature, "distill_teacher_weight": request.teacher_weight}
+    recipe = recipe.model_copy(update={name: value for name, value in own.items() if value is not None})
+    student = None
+    if request.student_layers is not None:
+        check_layers(parent, request.student_layers)
+    else:
+        assert request.student is not None, "the request's own check"
+        student = find_base_model(request.student, settings.allowed_model_roots)
+        check_architecture(student)
+        check_student(parent, student, Path(found.dataset.file_path))
+    settings.jobs_dir.mkdir(parents=True, exist_ok=True)
+    check_disk(settings.jobs_dir, student or parent, recipe, retention(settings))
+    _check_memory(recipe, parent, student or parent, services)
+    return replace(found, recipe=recipe, student=student)
+
+
+def _check_memory(recipe: Recipe, parent: Path, student: Path, services: Services) -> None:
+    """Student and teacher fit on one device; a model that cannot be estimated passes. Raises CapacityError."""
+    from training.fitting.architecture import read_architecture
+    from training.fitting.memory import BFLOAT16, FLOAT32, estimate_memory
+    from training.fitting.setup import setup_of
+
+    small, large, capacity = read_architecture(student), read_architecture(parent), capacity_of(services.settings, 1)
+    if small is None or large is None or capacity.size_bytes is None:
+        return
+    needed = estimate_memory(small, setup_of(recipe, num_gpus=1, on_gpu=capacity.on_gpu)).total_bytes
+    teacher = large.parameters * (BFLOAT16 if capacity.on_gpu else FLOAT32)
+    if needed + teacher > capacity.size_bytes:
+        raise CapacityError(
+            "Student and teacher do not fit into memory together",
+            value=f"about {needed / BYTES_PER_GB:.1f} GB to train the student beside {teacher / BYTES_PER_GB:.1f} GB",
+            allowed=f"{capacity.size_bytes / BYTES_PER_GB:.1f} GB ({capacity.source})",
+            next_step="choose a smaller student, a smaller batch_size, or a recipe with a shorter max_seq_length",
+        )
+
+
+def _numbers(request: CompressRequest) -> JsonObject:
+    """What the job's row holds of its request."""
+    recipe = request.recipe if request.compression is CompressionMethod.DISTILL else request.compression.value
+    return {**request.model_dump(mode="json"), "recipe": recipe}
+
+
+def _defaults() -> JsonObject:
+    """What a row that was written before a field of the request existed meant by leaving it out."""
+    return {
+        name: field.get_default(call_default_factory=True)
+        for name, field in CompressRequest.model_fields.items()
+        if not field.is_required() and not isinstance(field.default, StrEnum)
+    }
+
+
+def _student_plan(
+    request: CompressRequest, job_id: int, folder: JobFolder, checked: _Checked, parent_path: str, services: Services
+) -> TrainingPlan:
+    """How the student is trained."""
+    from registry.tracking import JOB_TAG
+    from training.run_manifest import code_revision
+
+    settings, dataset = services.settings, checked.dataset
+    assert checked.recipe is not None, "a distillation has one"
+    name = request.student or f"{checked.parent.job_name}, {request.student_layers} layers"
+    return TrainingPlan(
+        job_id=job_id,
+        job_name=request.job_name,
+        dataset_id=dataset.dataset_id,
+        dataset_path=dataset.file_path,
+        base_model=name,
+        base_model_path=str(checked.student or folder.root / STUDENT_FOLDER),
+        teacher_path=parent_path,
+        recipe_name=request.recipe,
+        recipe=checked.recipe,
+        num_gpus=1,
+        seed=request.seed,
+        keep_checkpoints=settings.checkpoint_keep,
+        keep_best_checkpoints=settings.checkpoint_keep_best,
+        cache_dir=str(settings.cache_dir),
+        tags={
+            JOB_TAG: request.job_name,
+            "tuneway.job_id": str(job_id),
+            "tuneway.dataset_version": f"{dataset.name} {dataset.version}",
+            "tuneway.dataset_hash": dataset.content_hash,
+            "tuneway.base_model": name,
+            "tuneway.recipe": request.recipe,
+            "tuneway.code_revision": code_revision()[0],
+            **_tags(request.compression, request.parent_job_id),
+        },
+    )
+
+
+def _tags(method: CompressionMethod, parent_job_id: int) -> dict[str, str]:
+    return {"tuneway.compression": method.value, "tuneway.parent_job_id": str(parent_job_id)}
 
 
 def _plan(folder: JobFolder) -> _Plan:
@@ -233,28 +495,41 @@ def _plan(folder: JobFolder) -> _Plan:
     return _Plan.model_validate(plan)
 
 
-def _tracked(report: TrainingReport, services: Services) -> TrainingReport:
+def _tracked(report: TrainingReport, folder: JobFolder, services: Services) -> TrainingReport:
     """The report with its run in MLflow, which holds the compression's numbers. MLflow away changes nothing."""
-    from registry.tracking import EXPERIMENT_NAME, JOB_TAG, ensure_run, finish_run, log_run_results
+    from registry.tracking import (
+        EXPERIMENT_NAME,
+        JOB_TAG,
+        ensure_run,
+        finish_run,
+        log_run_results,
+        send_missing_metrics,
+    )
 
     facts = report.compression
     assert facts is not None, "work measures it"
     url = services.settings.resolved_mlflow_tracking_url
-    numbers = facts.model_dump(exclude={"method", "parent_job_id"}, exclude_none=True)
+    remembered = report.mlflow_run_id or (read_json(folder.tracking) or {}).get("run_id")
+    tags = {JOB_TAG: report.job_name, **_tags(facts.method, facts.parent_job_id)}
     try:
         run_id = ensure_run(
-            url,
-            EXPERIMENT_NAME,
-            report.job_name,
-            {
-                JOB_TAG: report.job_name,
-                "tuneway.compression": facts.method.value,
-                "tuneway.parent_job_id": str(facts.parent_job_id),
-            },
+            url, EXPERIMENT_NAME, report.job_name, tags, run_id=None if remembered is None else str(remembered)
         )
-        log_run_results(url, run_id, metrics={f"compression.{name}": float(value) for name, value in numbers.items()})
+        send_missing_metrics(url, run_id, folder.metrics)
+        log_run_results(url, run_id, metrics=compression_metrics(facts))
         finish_run(url, run_id)
     except UnavailableError as error:
         log.warning("MLflow lacks this compression, collect the job again to send it: %s", error)
         return report
     return report.model_copy(update={"mlflow_run_id": run_id})
+
+
+def compression_metrics(facts: CompressionFacts) -> dict[str, float]:
+    """The facts' numbers under MLflow's metric names."""
+    plain = facts.model_dump(exclude={"method", "parent_job_id", "student", "speed", "speed_missing"})
+    found = {f"compression.{name}": float(value) for name, value in plain.items() if value is not None}
+    if facts.speed is not None:
+        for load in facts.speed.loads:
+            numbers = load.model_dump(exclude={"concurrency"})
+            found |= {f"compression.{name}.users_{load.concurrency}": value for name, value in numbers.items()}
+    return found

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from contracts.datasets import DatasetVersion
     from contracts.pipeline import FinetuneRequest
     from contracts.record import Record
+    from registry.tracking import MlflowTracker
     from settings import Settings
     from stages.services import Services
     from training.plan import TrainingPlan
@@ -64,6 +65,13 @@ def check_request(request: FinetuneRequest | TrainRequest, services: Services) -
 
     settings = services.settings
     recipe = resolve_recipe(request.recipe, _hyperparameters(request), request.method, settings.recipes_dir)
+    if recipe.objective == "distill":
+        raise InvalidRequestError(
+            "A recipe with the objective distill wants a finished model to learn from",
+            value=request.recipe,
+            allowed="recipes with the objective sft or dpo",
+            next_step="start compress_model with compression distill, or choose another recipe",
+        )
     model = find_base_model(request.base_model, settings.allowed_model_roots)
     if recipe.sharding != "none" and (request.num_gpus < 2 or not real_gpus()):
         raise InvalidRequestError(
@@ -181,21 +189,26 @@ def create_job(
 
 def work(request: Record, job_folder: JobFolder, services: Services) -> TrainingReport:
     """Inside the job's process: train as planned. Needs no database."""
-    from registry.tracking import EXPERIMENT_NAME, MlflowTracker
     from training.finetuning import finetune
 
     assert isinstance(request, TrainRequest)
     plan = _plan(job_folder)
+    return finetune(plan, job_folder, tracker_of(plan, job_folder, services.settings))
+
+
+def tracker_of(plan: TrainingPlan, job_folder: JobFolder, settings: Settings) -> MlflowTracker:
+    """The run of the plan's job in MLflow, the one that an earlier attempt began where there is one."""
+    from registry.tracking import EXPERIMENT_NAME, MlflowTracker
+
     remembered = (read_json(job_folder.tracking) or {}).get("run_id")
-    tracker = MlflowTracker(
-        services.settings.resolved_mlflow_tracking_url,
+    return MlflowTracker(
+        settings.resolved_mlflow_tracking_url,
         EXPERIMENT_NAME,
         plan.job_name,
         plan.tags,
         str(remembered) if remembered else None,
         start_seconds=TRACKING_START_SECONDS,
     )
-    return finetune(plan, job_folder, tracker)
 
 
 def collect(job_key: str, services: Services) -> TrainingReport:

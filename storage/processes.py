@@ -92,3 +92,31 @@ def die_with_parent() -> None:
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it ended before the kernel knew
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def children(pid: int) -> list[int]:
+    """Processes that `pid` started and that live."""
+    found: list[int] = []
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            found += map(int, path.read_text(encoding="ascii").split())
+        except OSError:
+            continue  # the thread has ended meanwhile
+    return found
+
+
+def process_tree(pid: int) -> list[int]:
+    """The process and all below it."""
+    return [pid, *(below for child in children(pid) for below in process_tree(child))]
+
+
+def resident_bytes(pids: list[int]) -> int | None:
+    """Main memory of the processes, pages that several share divided among them; None where one of them has ended."""
+    total = 0
+    for pid in pids:
+        try:
+            lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
+        except OSError:
+            return None
+        total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    return total * 1024

@@ -191,5 +191,5 @@ def test_a_request_that_contradicts_itself_is_refused(changes):
 
 
 def test_every_method_is_tried_here():
-    tried = {"int8", "fp8", "gptq", "awq", "wanda", "magnitude", "neurons"}
+    tried = {"int8", "fp8", "gptq", "awq", "wanda", "magnitude", "neurons", "distill"}
     assert tried == {method.value for method in CompressionMethod}
