@@ -62,6 +62,7 @@ class Interval(Record):
     lower: float
     upper: float
     method: str = "wilson"
+    """wilson of a share, tango of the difference of two that were asked the same."""
 
 
 class Accuracy(Record):
@@ -103,6 +104,23 @@ class SuiteReport(Record):
     """Cases not asked, by reason."""
 
 
+class AccuracyLost(Record):
+    """What a compression costs on one suite: parent less compressed, over the same questions."""
+
+    suite: str
+    suite_sha256: str
+    parent: Accuracy
+    compressed: Accuracy
+    lost: float
+    """Accuracy of the parent less that of the compressed model: below zero where it gained."""
+    interval: Interval
+    """Of `lost`."""
+    newly_wrong: int
+    newly_right: int
+    mcnemar_p: float
+    """Exact and two-sided: how often as large a difference arises where there is none."""
+
+
 class EvaluationReport(Record):
     """All suites of one evaluation; one row of model_evaluations."""
 
@@ -116,6 +134,8 @@ class EvaluationReport(Record):
     """Answers that differed when the same question was asked twice at temperature 0, out of `repeated_answers`."""
     repeated_answers: int
     seconds: float
+    parent_job_id: int | None = None
+    """Of a compressed model: the job whose model was asked as the "base", from which it was made; None of others."""
 
 
 class GateRequest(Record):

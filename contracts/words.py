@@ -3,7 +3,14 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from contracts.enums import CaseFault, LineageKind, PersonalDataKind, ProtectedAttribute, RemovalReason
+from contracts.enums import (
+    CaseFault,
+    CompressionMethod,
+    LineageKind,
+    PersonalDataKind,
+    ProtectedAttribute,
+    RemovalReason,
+)
 
 
 class Wording(NamedTuple):
@@ -47,6 +54,25 @@ LINEAGE_KINDS: Mapping[LineageKind, Wording] = {
     LineageKind.DEPLOYMENT: Wording("배포", "deployment"),
     LineageKind.EXPERIMENT: Wording("A/B 테스트", "A/B test"),
     LineageKind.VERDICT: Wording("A/B 판정", "A/B verdict"),
+}
+
+COMPRESSION_METHODS: Mapping[CompressionMethod, Wording] = {
+    CompressionMethod.INT8: Wording(
+        "INT8(가중치와 활성값 8비트 정수)", "INT8 (weights and activations in 8-bit integers)"
+    ),
+    CompressionMethod.FP8: Wording(
+        "FP8(가중치와 활성값 8비트 부동소수점)", "FP8 (weights and activations in 8-bit floating point)"
+    ),
+    CompressionMethod.GPTQ: Wording("GPTQ(가중치 4비트)", "GPTQ (weights in 4 bits)"),
+    CompressionMethod.AWQ: Wording("AWQ(가중치 4비트)", "AWQ (weights in 4 bits)"),
+    CompressionMethod.WANDA: Wording(
+        "Wanda(활성값에 비해 작은 가중치 제거)", "Wanda (weights small beside their activations removed)"
+    ),
+    CompressionMethod.MAGNITUDE: Wording("크기가 작은 가중치 제거", "the smallest weights removed"),
+    CompressionMethod.NEURONS: Wording("피드포워드 뉴런 제거", "feed-forward neurons removed"),
+    CompressionMethod.DISTILL: Wording(
+        "증류(작은 학생 모델이 원본을 따라 배움)", "distillation (a student learns from it)"
+    ),
 }
 
 PERSONAL_DATA_KINDS: Mapping[PersonalDataKind, Wording] = {

@@ -1,16 +1,16 @@
 """Make a finished job's model smaller, ask it and its parent the same questions, and register what the size costs.
 
-    validate_request ─▶ compress ─▶ collect_compression ─▶ evaluate ─▶ collect_evaluation ─▶ gate
+    validate_request ─▶ compress ─▶ collect_compression ─▶ evaluate ─▶ collect_evaluation ─▶ report_cost ─▶ gate
 
     gate ─┬─▶ register ─────────┬─▶ finish_run
           └─▶ report_below_bar ─┘
 
-In the reports of this run the "base model" is the parent, and the "tuned model" the compressed one.
+`report_cost`는 원본과 압축한 모델의 정확도, 잃은 정확도, 크기와 생성 속도의 비를 한국어와 영어로 남깁니다.
 
 **실패하면**
 
 - `validate_request`: 원본 작업이나 압축 방식이 잘못되었습니다. 로그의 한 문장이 고칠 값을 알려 줍니다.
-- `compress`: 로그 끝에 작업의 오류가 있습니다. Clear 하면 처음부터 다시 압축합니다.
+- `compress`: 로그 끝에 작업의 오류가 있습니다. Clear 하면 처음부터 다시 압축합니다. 증류는 마지막 체크포인트에서 이어집니다.
 - `evaluate`: 비트를 줄인 모델은 vLLM만 제공할 수 있습니다. `tuneway doctor`로 vLLM을 확인하십시오.
 """
 
@@ -22,7 +22,7 @@ from operators import preflight, requests
 from operators.assets import MODEL_VERSIONS
 from operators.defaults import TASK_DEFAULTS
 from operators.finish_run import FinishRunOperator
-from operators.gate_operator import GateOperator, ReportVerdictOperator
+from operators.gate_operator import GateOperator, ReportCompressionOperator, ReportVerdictOperator
 from operators.params import form_params
 from operators.runner_job_operator import CollectOperator, RunnerJobOperator
 from operators.stage_operator import StageOperator
@@ -43,7 +43,7 @@ def compress_model() -> None:
     validate_request = ValidateRequestOperator(
         task_id="validate_request",
         request=CompressModelRequest,
-        checks=[preflight.suites_exist, preflight.compression_is_possible],
+        checks=[preflight.suites_exist, preflight.compression_is_possible, preflight.parents_suite_is_asked],
     )
     compress = RunnerJobOperator(
         task_id="compress", stage=StageName.COMPRESS_MODEL, request=requests.compress, num_gpus=1
@@ -55,6 +55,7 @@ def compress_model() -> None:
         task_id="evaluate", stage=StageName.EVALUATE, request=requests.evaluate_compressed, num_gpus=1
     )
     collect_evaluation = CollectOperator(task_id="collect_evaluation", stage=StageName.EVALUATE, job_tasks=["evaluate"])
+    report_cost = ReportCompressionOperator(task_id="report_cost")
     gate = GateOperator(
         task_id="gate",
         stage=StageName.GATE,
@@ -68,7 +69,7 @@ def compress_model() -> None:
     )
     finish_run = FinishRunOperator(task_id="finish_run")
 
-    chain(validate_request, compress, collect_compression, evaluate, collect_evaluation, gate)
+    chain(validate_request, compress, collect_compression, evaluate, collect_evaluation, report_cost, gate)
     gate >> Label("합격") >> register
     gate >> Label("불합격 또는 판정 보류") >> report_below_bar
     [register, report_below_bar] >> finish_run

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from contracts.evaluation import Accuracy, CaseResult, SuiteReport, TestCase
+from contracts.evaluation import Accuracy, AccuracyLost, CaseResult, SuiteReport, TestCase
 from evaluation.answer_scoring import is_correct
-from evaluation.statistics import mcnemar_exact, wilson_interval
+from evaluation.statistics import mcnemar_exact, paired_difference_interval, wilson_interval
 
 
 def score_cases(
@@ -39,6 +39,21 @@ def accuracy_of(outcomes: Sequence[tuple[str, bool]]) -> Accuracy:
         accuracy=correct / len(outcomes) if outcomes else 0.0,
         interval=wilson_interval(correct, len(outcomes)),
         by_category=by_category,
+    )
+
+
+def accuracy_lost(suite: SuiteReport) -> AccuracyLost:
+    """What a compression costs, from its comparison with its parent, which stands as the base there."""
+    return AccuracyLost(
+        suite=suite.name,
+        suite_sha256=suite.sha256,
+        parent=suite.base,
+        compressed=suite.tuned,
+        lost=suite.base.accuracy - suite.tuned.accuracy,
+        interval=paired_difference_interval(suite.tuned.n, suite.lost, suite.won),
+        newly_wrong=suite.lost,
+        newly_right=suite.won,
+        mcnemar_p=suite.mcnemar_p,
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from contracts.enums import GateDecision, Metric
 from contracts.evaluation import Accuracy, EvaluationReport, GateRequest, GateVerdict, SuiteReport
+from evaluation.comparison import accuracy_lost
 from evaluation.statistics import (
     cases_to_decide,
     lower_bound,
@@ -85,6 +86,15 @@ def _decide_by_lower_bound(tuned: Accuracy, bar: float) -> tuple[GateDecision, l
     return GateDecision.UNDECIDED, reasons
 
 
+def _comparison_with_parent(main: SuiteReport) -> Iterator[str]:
+    cost = accuracy_lost(main)
+    yield (
+        f"원본 모델의 정확도는 {_with_interval(main.base)}이고, 압축으로 잃은 정확도는 {cost.lost * 100:.1f} %p"
+        f"(95 % 신뢰구간 {cost.interval.lower * 100:.1f}~{cost.interval.upper * 100:.1f} %p)입니다. 새로 틀린 문항은 "
+        f"{main.lost}개, 새로 맞힌 문항은 {main.won}개입니다(맥니마 정확 검정, {_p_value(main.mcnemar_p)})."
+    )
+
+
 def _comparison_with_base(main: SuiteReport) -> Iterator[str]:
     yield (
         f"기반 모델의 정확도는 {_with_interval(main.base)}입니다. 학습으로 새로 맞힌 문항은 {main.won}개, "
@@ -103,7 +113,11 @@ def _warnings(report: EvaluationReport) -> Iterator[str]:
             yield (
                 f"경고: 추가 문항 ‘{extra.name}’의 정확도가 {percent(extra.base.accuracy)}에서 "
                 f"{percent(extra.tuned.accuracy)}로 {loss * 100:.1f} %p 낮아졌습니다({extra.lost}문항을 새로 틀림). "
-                "기존 지식을 잊었을 수 있으니 기존 자료를 섞어 다시 학습하는 방안을 검토하시기 바랍니다."
+                + (
+                    "기존 지식을 잊었을 수 있으니 기존 자료를 섞어 다시 학습하는 방안을 검토하시기 바랍니다."
+                    if report.parent_job_id is None
+                    else "압축을 덜 하거나 다른 방식을 검토하시기 바랍니다."
+                )
             )
     if report.unstable_answers:
         yield (
@@ -133,7 +147,7 @@ def decide_gate(report: EvaluationReport, request: GateRequest) -> GateVerdict:
             f"시험 문항 {tuned.n}개 가운데 {tuned.correct}개를 맞혀 정확도는 {_with_interval(tuned)}이며, "
             f"단측 95 % 신뢰 하한은 {percent(lower_bound(tuned.correct, tuned.n), 2)}입니다.",
             *grounds,
-            *_comparison_with_base(report.main),
+            *(_comparison_with_base if report.parent_job_id is None else _comparison_with_parent)(report.main),
             *_warnings(report),
         ],
     )

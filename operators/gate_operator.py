@@ -9,9 +9,11 @@ from airflow.sdk import BaseOperator
 
 from contracts.enums import GateDecision, Metric
 from contracts.evaluation import EvaluationReport, GateVerdict
+from contracts.training import TrainingReport
 from operators.failures import airflow_failures
 from operators.run_records import RunRecords
 from operators.stage_operator import StageOperator
+from stages.compression_report import cost_lines
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -63,6 +65,24 @@ class ReportVerdictOperator(BaseOperator):
         return {"report": list(lines)}
 
 
+class ReportCompressionOperator(BaseOperator):
+    """Writes down what a compression did and what it costs, in Korean and in English, whatever the gate says."""
+
+    ui_color = "#e6f4ea"
+
+    def execute(self, context: Context) -> JsonObject:
+        """The report's lines in both languages, also in the task log."""
+        with airflow_failures():
+            run = RunRecords.of(context)
+            facts = run.record("collect_compression", TrainingReport).compression
+            assert facts is not None, "the report of a compression"
+            evaluation = run.record("collect_evaluation", EvaluationReport)
+            lines = {language: cost_lines(facts, evaluation, language) for language in ("ko", "en")}
+        for line in (*lines["ko"], *lines["en"]):
+            self.log.info("%s", line)
+        return {"report": list(lines["ko"]), "report_en": list(lines["en"])}
+
+
 def verdict_report(verdict: GateVerdict, evaluation: EvaluationReport) -> list[str]:
     """The report's lines, in Korean."""
     conclusion = {
@@ -77,14 +97,18 @@ def verdict_report(verdict: GateVerdict, evaluation: EvaluationReport) -> list[s
         f"판정 대상: 정확도 {_percent(verdict.accuracy)} ({_interval(verdict.interval)}, 문항 {verdict.n}개)",
         *(f"사유: {reason}" for reason in verdict.reasons),
     ]
+    is_compression = evaluation.parent_job_id is not None
+    before, after = ("원본 모델", "압축한 모델") if is_compression else ("기반 모델", "튜닝 모델")
     for suite in (evaluation.main, *evaluation.extras):
-        lines.append(f"{suite.name}: 기반 모델 {_accuracy(suite.base)}, 튜닝 모델 {_accuracy(suite.tuned)}")
+        lines.append(f"{suite.name}: {before} {_accuracy(suite.base)}, {after} {_accuracy(suite.tuned)}")
     weakest = sorted(evaluation.main.tuned.by_category.items(), key=lambda item: item[1])[:3]
     if weakest:
         lines.append("정확도가 낮은 분류: " + ", ".join(f"{name} {_percent(value)}" for name, value in weakest))
     if verdict.decision is not GateDecision.PASS:
         lines.append(
-            "다음 단계: 정확도가 낮은 분류의 학습 자료를 보강하거나, 에폭 수와 LoRA 랭크를 늘려 다시 실행하시기 바랍니다."
+            "다음 단계: 비트 수가 더 많은 방식이나 더 작은 제거 비율로, 또는 더 큰 학생 모델로 다시 압축하시기 바랍니다."
+            if is_compression
+            else "다음 단계: 정확도가 낮은 분류의 학습 자료를 보강하거나, 에폭 수와 LoRA 랭크를 늘려 다시 실행하시기 바랍니다."
         )
     return lines
 

@@ -79,6 +79,13 @@ def compression_is_possible(request: CompressModelRequest, services: Services) -
     check_request(request, services)
 
 
+def parents_suite_is_asked(request: CompressModelRequest, services: Services) -> None:
+    """The suites hold the one by which the parent was judged: only on it is the loss one that can be registered."""
+    from stages.compress_model import check_suites
+
+    check_suites(request, services)
+
+
 def job_is_complete(request: EvaluateModelRequest, services: Services) -> None:
     """The job to be judged has its weights."""
     with services.unit_of_work() as uow:

@@ -1,6 +1,6 @@
 """The words of the model card, in Korean and English."""
 
-from contracts.enums import CompressionMethod, GateDecision, Method, Metric
+from contracts.enums import GateDecision, Method, Metric
 
 TEXTS: dict[str, tuple[str, str]] = {
     "data": ("데이터", "Data"),
@@ -36,19 +36,6 @@ TEXTS: dict[str, tuple[str, str]] = {
         "{seconds:,.0f} s, at most {memory:,.0f} MB of memory",
     ),
     "compression": ("압축", "Compression"),
-    "compressed_from": (
-        "방식: {method}, 원본은 파인튜닝 작업 {job}번의 모델",
-        "Method: {method}, made of the model of fine-tuning job {job}",
-    ),
-    "compressed_size": (
-        "크기: {before:,.1f} MB에서 {after:,.1f} MB로({share})",
-        "Size: from {before:,.1f} MB to {after:,.1f} MB ({share})",
-    ),
-    "compressed_price": (
-        "대가: 정확도 {before}에서 {after}로. 새로 맞힌 문항 {won}개, 새로 틀린 문항 {lost}개(맥니마 검정 p = {p:.3f})",
-        "Price: accuracy from {before} to {after}. {won} cases won, {lost} lost (McNemar test, p = {p:.3f})",
-    ),
-    "compressed_loss": ("손실: {before:.4f}에서 {after:.4f}로", "Loss: from {before:.4f} to {after:.4f}"),
     "evaluation": ("평가", "Evaluation"),
     "how_measured": (
         "괄호 안은 95 % 신뢰구간(윌슨)과 문항 수입니다. 서비스와 같은 방식으로 물어 얻은 답을 채점했습니다.",
@@ -136,24 +123,6 @@ METHODS: dict[Method, tuple[str, str]] = {
         "QLoRA (an adapter, over a base model read in 4 bits)",
     ),
     Method.FULL: ("전체 미세조정(모든 가중치 학습)", "full fine-tuning (all weights are trained)"),
-}
-COMPRESSIONS: dict[CompressionMethod, tuple[str, str]] = {
-    CompressionMethod.INT8: (
-        "INT8(가중치와 활성값 8비트 정수)",
-        "INT8 (weights and activations as 8-bit integers)",
-    ),
-    CompressionMethod.FP8: (
-        "FP8(가중치와 활성값 8비트 부동소수점)",
-        "FP8 (weights and activations in 8-bit floating point)",
-    ),
-    CompressionMethod.GPTQ: ("GPTQ(가중치 4비트)", "GPTQ (weights in 4 bits)"),
-    CompressionMethod.AWQ: ("AWQ(가중치 4비트)", "AWQ (weights in 4 bits)"),
-    CompressionMethod.WANDA: (
-        "Wanda(활성값에 비해 작은 가중치 제거)",
-        "Wanda (weights small beside their activations removed)",
-    ),
-    CompressionMethod.MAGNITUDE: ("크기가 작은 가중치 제거", "small weights removed"),
-    CompressionMethod.NEURONS: ("피드포워드 뉴런 제거", "neurons of the feed-forward layers removed"),
 }
 DECISIONS: dict[GateDecision, tuple[str, str]] = {
     GateDecision.PASS: ("합격", "pass"),

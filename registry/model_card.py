@@ -1,14 +1,15 @@
 """The model card: what a model version is, how good it is and what it must not be used for, in Korean or English."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from contracts.datasets import DatasetVersion
 from contracts.enums import ModelFormat, SuiteKind
 from contracts.evaluation import Accuracy, EvaluationReport, GateVerdict, SuiteReport
 from contracts.suites import ScoreEstimate, SuiteResult
-from contracts.training import CompressionFacts, TrainingReport
-from registry.card_texts import COMPRESSIONS, DECISIONS, METHODS, METRICS, card_text, of_language
+from contracts.training import TrainingReport
+from registry.card_texts import DECISIONS, METHODS, METRICS, card_text, of_language
 
 LISTED_DOCUMENTS = 5
 SHARES = {"accuracy", "refusal_rate", "toxicity_rate", "pass_rate"}
@@ -35,6 +36,8 @@ class CardContent:
     suites: list[SuiteResult]
     """The newest of each suite."""
     base_licence: str | None
+    compression: Mapping[str, list[str]] = MappingProxyType({})
+    """By language, what a compressed model costs; nothing of others."""
 
 
 def write_model_card(content: CardContent, language: str = "ko") -> str:
@@ -48,9 +51,7 @@ def write_model_card(content: CardContent, language: str = "ko") -> str:
         [content.description, ""] if content.description else [],
         [*heading("data"), *_points(_data(content, language)), ""],
         [*heading("training"), *_points(_training(content, language)), ""],
-        [*heading("compression"), *_points(_compression(content, language)), ""]
-        if content.training.compression is not None
-        else [],
+        [*heading("compression"), *_points(iter(content.compression[language])), ""] if content.compression else [],
         [*heading("evaluation"), *_evaluation(content, language), ""],
         [*heading("suites"), *_suites(content, language), ""] if _judging(content) else [],
         [*heading("safety"), *_safety(content, language), ""],
@@ -106,34 +107,6 @@ def _training(content: CardContent, language: str) -> Iterator[str]:
         loss = card_text("eval_loss", language, loss=loss, eval_loss=training.eval_loss)
     yield card_text("steps", language, steps=training.steps, epochs=training.epochs, loss=loss)
     yield card_text("cost", language, seconds=training.duration_seconds, memory=training.peak_memory_mb)
-
-
-def _compression(content: CardContent, language: str) -> Iterator[str]:
-    facts = content.training.compression
-    assert isinstance(facts, CompressionFacts)
-    yield card_text(
-        "compressed_from", language, method=of_language(COMPRESSIONS[facts.method], language), job=facts.parent_job_id
-    )
-    yield card_text(
-        "compressed_size",
-        language,
-        before=facts.parent_bytes / 1e6,
-        after=facts.compressed_bytes / 1e6,
-        share=_percent(facts.compressed_bytes / facts.parent_bytes),
-    )
-    if content.evaluation is not None:
-        main = content.evaluation.main
-        yield card_text(
-            "compressed_price",
-            language,
-            before=_cell(main.base, language),
-            after=_cell(main.tuned, language),
-            won=main.won,
-            lost=main.lost,
-            p=main.mcnemar_p,
-        )
-    if facts.parent_loss is not None and facts.compressed_loss is not None:
-        yield card_text("compressed_loss", language, before=facts.parent_loss, after=facts.compressed_loss)
 
 
 def _cell(accuracy: Accuracy, language: str) -> str:

@@ -23,11 +23,13 @@ from contracts.errors import (
     NotFoundError,
     UnavailableError,
 )
+from contracts.evaluation import EvaluateRequest
 from contracts.jobs import JobSubmission
 from contracts.record import Record
 from contracts.training import CompressionFacts, Hyperparameters, TrainingReport, TrainRequest
 from deployment.backends import choose_server
-from stages.evaluate import gpu_ids
+from stages.compression_report import require_parents_suite
+from stages.evaluate import gpu_ids, suites_of
 from stages.plan_training import BYTES_PER_GB, capacity_of, retention
 from stages.run_job import error_of, run_job
 from stages.train import tracker_of
@@ -37,6 +39,7 @@ from storage.job_state import job_view, read_submission
 from training.plan import TrainingPlan
 
 if TYPE_CHECKING:
+    from contracts.compression import CompressModelRequest
     from contracts.datasets import DatasetVersion
     from contracts.record import JsonObject
     from stages.services import Services
@@ -75,6 +78,18 @@ def compress_model(request: CompressRequest, services: Services) -> TrainingRepo
 def check_request(request: CompressRequest, services: Services) -> None:
     """What can be known to be wrong before a job is made. Raises InvalidRequestError, ConflictError or NotFoundError."""
     _checked(request, services)
+
+
+def check_suites(request: CompressModelRequest, services: Services) -> None:
+    """The parent's own suite is among those that will be asked. Raises ConflictError, before a GPU is taken.
+
+    A parent that was never evaluated passes: its accuracy is then measured with the compressed model's.
+    """
+    with services.unit_of_work() as uow:
+        job = uow.jobs.get(request.parent_job_id)
+    asked = EvaluateRequest(job_id=job.job_id, test_suite=request.test_suite, extra_suites=request.extra_suites)
+    suites = suites_of(asked, job.dataset_id, services)
+    require_parents_suite(job.job_id, {suite.sha256: suite.name for suite in suites}, services)
 
 
 def create_job(request: CompressRequest, services: Services) -> JobSubmission:

@@ -125,6 +125,7 @@ def work(request: EvaluateRequest, job_folder: JobFolder, services: Services) ->
             unstable_answers=sum(answer.is_unstable for answer in answers),
             repeated_answers=sum(answer.repeated_text is not None for answer in answers),
             seconds=time.monotonic() - started,
+            parent_job_id=None if report.compression is None else report.compression.parent_job_id,
         )
         _keep_answers(job_folder.output / ANSWERS_FILE, suites, results)
         draw_comparison(evaluation, job_folder.output / PICTURE_FILE)
@@ -268,6 +269,13 @@ def _suites(request: EvaluateRequest, dataset: DatasetVersion, services: Service
     else:
         yield from_file(request.test_suite)
     yield from map(from_file, request.extra_suites)
+
+
+def suites_of(request: EvaluateRequest, dataset_id: int, services: Services) -> list[Suite]:
+    """The suites that the evaluation would ask, read whole. Raises as `_suites` does."""
+    with services.unit_of_work() as uow:
+        dataset = uow.datasets.get(dataset_id)
+    return list(_suites(request, dataset, services))
 
 
 def _require_different_names(suites: list[Suite]) -> None:

@@ -7,10 +7,13 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from contracts.errors import ConflictError
+from stages.compression_report import compression_lines, cost_lines
 from registry.model_card import CardContent, write_model_card
 
 if TYPE_CHECKING:
+    from contracts.evaluation import EvaluationReport
     from contracts.models import ModelVersion
+    from contracts.training import CompressionFacts
     from database.unit_of_work import UnitOfWork
     from stages.services import Services
 
@@ -50,7 +53,17 @@ def card_content(version: ModelVersion, uow: UnitOfWork) -> CardContent:
         verdict=None if judged is None else judged[1],
         suites=[newest[name] for name in sorted(newest)],
         base_licence=base_licence(Path(version.base_model_path)),
+        compression={} if job.report.compression is None else _compression(job.report.compression, shown),
     )
+
+
+def _compression(facts: CompressionFacts, evaluation: EvaluationReport | None) -> dict[str, list[str]]:
+    return {
+        language: compression_lines(facts, language)
+        if evaluation is None
+        else cost_lines(facts, evaluation, language)
+        for language in ("ko", "en")
+    }
 
 
 def write_card(version: ModelVersion, language: str, services: Services) -> str:

@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from contracts.enums import CataloguePart, ModelStatus
 from contracts.errors import UnavailableError
+from contracts.evaluation import AccuracyLost
 from contracts.record import JsonObject
 from registry.catalog import (
     CHALLENGER,
@@ -161,10 +162,25 @@ def _tags(version: ModelVersion, manifest: JsonObject, uow: UnitOfWork) -> dict[
     if compression:
         tags["tuneway.compression"] = str(compression["method"])
         tags["tuneway.parent_job_id"] = str(compression["parent_job_id"])
+        tags["tuneway.parent_version"] = str(compression.get("parent_version") or "")
+        tags |= _cost_tags(compression)
     given = uow.models.tags(version.model_id)
     if given:
         tags["tuneway.tags"] = json.dumps(given, ensure_ascii=False)
     return tags
+
+
+def _cost_tags(compression: JsonObject) -> dict[str, str]:
+    """What the compression costs on its main suite; none of versions from before costs were kept."""
+    costs = compression.get("costs")
+    if not isinstance(costs, list) or not costs:
+        return {}
+    main = AccuracyLost.model_validate(costs[0])
+    return {
+        "tuneway.accuracy_lost": f"{main.lost:.4f}",
+        "tuneway.accuracy_lost_interval": f"{main.interval.lower:.4f} to {main.interval.upper:.4f}",
+        "tuneway.accuracy_lost_suite": f"{main.suite} ({main.suite_sha256[:12]})",
+    }
 
 
 def _part(manifest: JsonObject, name: str) -> JsonObject:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from contracts.enums import ModelFormat, ModelStatus
 from contracts.errors import ConflictError, NotFoundError, UnavailableError
 from data_prep.abandoned import remove_abandoned_folders
+from evaluation.comparison import accuracy_lost
 from registry.model_files import MANIFEST_FILE, ModelStore
+from stages.compression_report import require_parents_suite
 from stages.model_cards import KOREAN_CARD as CARD_FILE
 from stages.model_cards import card_content, write_cards
 from stages.model_catalogue import mirror
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from contracts.evaluation import EvaluationReport
     from contracts.models import ModelVersion, RegisterRequest
     from contracts.record import JsonObject
-    from contracts.training import TrainingReport
+    from contracts.training import CompressionFacts, TrainingReport
     from stages.services import Services
 
 BYTES_PER_GB = 1_000_000_000
@@ -38,6 +40,7 @@ def register(request: RegisterRequest, services: Services) -> ModelVersion:
     files = _files(output)
     content_hash = _content_hash(files, training)
     manifest = _manifest(request, files, content_hash, training, evaluation, dataset)
+    manifest["compression"] = _compression(training, evaluation, services)
     store = ModelStore(services.settings.models_dir)
     with store.writing():
         with services.unit_of_work() as uow:
@@ -135,7 +138,24 @@ def _passed(request: RegisterRequest, services: Services) -> tuple[TrainingRepor
             allowed=f"accuracy_bar of at most {verdict.accuracy_bar:g}",
             next_step=f"run the gate stage with accuracy_bar {request.accuracy_bar:g}",
         )
+    if job.report.compression is not None:
+        _require_comparison(job.report.compression, evaluation, services)
     return job.report, evaluation, dataset
+
+
+def _require_comparison(facts: CompressionFacts, evaluation: EvaluationReport, services: Services) -> None:
+    """A compression's cost is known on the suite by which its parent was judged. Raises ConflictError."""
+    main = evaluation.main
+    if evaluation.parent_job_id != facts.parent_job_id or not main.tuned.n or main.base.n != main.tuned.n:
+        raise ConflictError(
+            "A compressed model is registered only with what it costs, and it was not compared with its parent",
+            value=f"evaluation {evaluation.evaluation_id}",
+            allowed=f"an evaluation that asked job {facts.parent_job_id}'s model the same questions",
+            next_step=f"evaluate job {evaluation.job_id} again: the parent is asked beside it",
+        )
+    require_parents_suite(
+        facts.parent_job_id, {suite.sha256: suite.name for suite in (main, *evaluation.extras)}, services
+    )
 
 
 def _files(output: Path) -> dict[str, tuple[str, int]]:
@@ -189,12 +209,25 @@ def _manifest(
             "content_hash": dataset.content_hash,
         },
         "job": {"job_id": training.job_id, "job_name": training.job_name, "mlflow_run_id": training.mlflow_run_id},
-        "compression": None if training.compression is None else training.compression.model_dump(mode="json"),
         "verdict": {
             "evaluation_id": evaluation.evaluation_id,
             "accuracy": evaluation.main.tuned.accuracy,
             "test_cases": evaluation.main.tuned.n,
         },
+    }
+
+
+def _compression(training: TrainingReport, evaluation: EvaluationReport, services: Services) -> JsonObject | None:
+    """What the version's manifest says of a compression: what was done, of which version, and what it costs."""
+    facts = training.compression
+    if facts is None:
+        return None
+    with services.unit_of_work() as uow:
+        parent = uow.models.find_for_job(facts.parent_job_id)
+    return {
+        **facts.model_dump(mode="json"),
+        "parent_version": None if parent is None else f"{parent.model_name} {parent.version}",
+        "costs": [accuracy_lost(suite).model_dump(mode="json") for suite in (evaluation.main, *evaluation.extras)],
     }
 
 

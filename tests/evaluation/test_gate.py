@@ -93,3 +93,16 @@ def test_a_warning_does_not_change_the_decision():
 
 def test_unstable_answers_are_a_warning():
     assert "40번 중 2번" in _reasons(unstable=2)
+
+
+def test_a_compressed_model_is_compared_with_its_parent_and_not_scolded_for_not_being_better():
+    compressed = report(base=190, tuned=186, extras=[suite("unseen", 50, 40, 30)]).model_copy(
+        update={"parent_job_id": 3}
+    )
+    text = "\n".join(decide_gate(compressed, GateRequest(evaluation_id=3, accuracy_bar=0.9)).reasons)
+    assert "원본 모델의 정확도는 95.0 %" in text
+    assert "압축으로 잃은 정확도는 2.0 %p" in text
+    assert "새로 틀린 문항은 14개, 새로 맞힌 문항은 10개" in text
+    assert "압축을 덜 하거나 다른 방식을 검토" in text
+    assert "기반 모델" not in text
+    assert "학습한 모델" not in text

@@ -5,6 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from scipy.optimize import brentq, minimize_scalar
 from scipy.stats import binomtest
 
 from evaluation.statistics import (
@@ -12,6 +13,7 @@ from evaluation.statistics import (
     lower_bound,
     mcnemar_exact,
     needed_correct,
+    paired_difference_interval,
     probability_of_passing,
     upper_bound,
     wilson_interval,
@@ -112,3 +114,46 @@ def test_the_number_of_cases_to_decide_is_the_smallest_that_decides():
 
 def test_a_share_on_the_bar_can_never_be_decided():
     assert cases_to_decide(180, 200, 0.90) is None
+
+
+def score_by_likelihood(n: int, lost: int, won: int, difference: float) -> float:
+    """Tango's statistic with its nuisance share found by maximising the likelihood, not by his formula."""
+
+    def minus_log_likelihood(share: float) -> float:
+        parts = ((lost, share + difference), (won, share), (n - lost - won, 1 - 2 * share - difference))
+        return -sum(count * math.log(max(part, 1e-300)) for count, part in parts if count)
+
+    bounds = (max(0.0, -difference), (1 - difference) / 2)
+    share = minimize_scalar(minus_log_likelihood, bounds=bounds, method="bounded", options={"xatol": 1e-13}).x
+    return float((lost - won - n * difference) / math.sqrt(n * (2 * share + difference * (1 - difference))))
+
+
+@pytest.mark.parametrize(("n", "lost", "won"), [(50, 12, 2), (200, 9, 3), (200, 1, 1), (40, 5, 5)])
+def test_the_interval_of_a_paired_difference_is_where_the_score_test_does_not_reject(n, lost, won):
+    found = paired_difference_interval(n, lost, won)
+    observed = (lost - won) / n
+    lower = brentq(lambda difference: score_by_likelihood(n, lost, won, difference) - 1.959963984540054, -0.9, observed)
+    upper = brentq(lambda difference: score_by_likelihood(n, lost, won, difference) + 1.959963984540054, observed, 0.9)
+    assert (found.lower, found.upper) == pytest.approx((lower, upper), abs=1e-5)
+    mirrored = paired_difference_interval(n, won, lost)
+    assert (mirrored.lower, mirrored.upper) == pytest.approx((-found.upper, -found.lower), abs=1e-12)
+
+
+def test_where_no_answer_differs_the_difference_is_small_and_not_nothing():
+    interval = paired_difference_interval(200, 0, 0)
+    # Tango's closed form without discordant pairs: z^2 / (n + z^2)
+    assert interval.upper == pytest.approx(1.959963984540054**2 / (200 + 1.959963984540054**2), abs=1e-9)
+    assert interval.lower == -interval.upper
+    assert (paired_difference_interval(0, 0, 0).lower, paired_difference_interval(0, 0, 0).upper) == (-1.0, 1.0)
+    assert paired_difference_interval(5, 5, 0).upper == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(("lost", "won"), [(0.06, 0.03), (0.03, 0.0), (0.12, 0.12)])
+def test_the_interval_of_a_paired_difference_covers_the_truth_as_often_as_it_says(lost, won):
+    """4,000 evaluations of 200 questions; 95 % less three standard errors of the simulation, and half a point of it."""
+    rng = np.random.default_rng(5)
+    counts = rng.multinomial(200, [lost, won, 1 - lost - won], size=4000)
+    intervals = {pair: paired_difference_interval(200, *pair) for pair in {(int(a), int(b)) for a, b, _ in counts}}
+    covered = [intervals[int(a), int(b)] for a, b, _ in counts]
+    share = np.mean([interval.lower <= lost - won <= interval.upper for interval in covered])
+    assert share > 0.95 - 3 * math.sqrt(0.95 * 0.05 / 4000) - 0.005

@@ -8,7 +8,13 @@ import pytest
 
 from contracts.enums import GateDecision, Metric, ServerBackend, StageName
 from contracts.evaluation import Accuracy, EvaluationReport, GateRequest, GateVerdict, Interval, SuiteReport
-from operators.gate_operator import GateOperator, ReportVerdictOperator, verdict_report
+from operators.gate_operator import (
+    GateOperator,
+    ReportCompressionOperator,
+    ReportVerdictOperator,
+    verdict_report,
+)
+from tests.stages.compression import compression_report
 
 
 def accuracy(correct, n, **by_category):
@@ -94,3 +100,24 @@ def test_the_verdict_is_left_although_branching_ends_the_task(
         gate.execute(context)
     assert list(skip.value.tasks) == [(skipped, -1)]
     assert task_instance.pushed["return_value"] == verdict(decision).model_dump(mode="json")
+
+
+def test_a_verdict_on_a_compressed_model_names_its_parent():
+    text = "\n".join(verdict_report(verdict(GateDecision.FAIL), EVALUATION.model_copy(update={"parent_job_id": 4})))
+    assert "원본 모델 20.0% (20/100" in text
+    assert "압축한 모델 64.0% (64/100" in text
+    assert "다시 압축하시기 바랍니다" in text
+    assert "기반 모델" not in text
+
+
+def test_the_cost_of_a_compression_is_told_in_both_languages(context, task_instance):
+    task_instance.left = {
+        "collect_compression": compression_report().model_dump(mode="json"),
+        "collect_evaluation": EVALUATION.model_copy(update={"parent_job_id": 4}).model_dump(mode="json"),
+    }
+    left = ReportCompressionOperator(task_id="report_cost").execute(context)
+    korean, english = left["report"], left["report_en"]
+    assert isinstance(korean, list)
+    assert isinstance(english, list)
+    assert "방식: INT8(가중치와 활성값 8비트 정수), 원본은 작업 4번의 모델" in korean
+    assert "Method: INT8 (weights and activations in 8-bit integers), made of the model of job 4" in english

@@ -51,7 +51,7 @@ def finished_job(
     """Add dataset version and job; its output folder is the one given."""
     folder = services.settings.datasets_dir / "versions" / job_name
     talks = test_talks or [("보존 기간은 얼마인가요?", "5년입니다.")]
-    for split in ("train", "test"):
+    for split in ("train", "validation", "test"):
         write_split(folder / f"{split}.parquet", talks)
     with services.unit_of_work() as uow:
         dataset = uow.datasets.add(
