@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from cli.screen import Screen
+    from contracts.enums import CompressionMethod
     from contracts.jobs import JobDetail, JobListing, JobView
 
 STATE_COLOURS = {
@@ -57,7 +58,12 @@ def list_all(
         settings = services.settings
         listings = list_jobs(settings, {JobState.QUEUED, JobState.RUNNING} if running else None)
         if as_json:
-            print_json([{"name": job.name, **job.view.model_dump(mode="json")} for job in listings])
+            print_json(
+                [
+                    {"name": job.name, "compression": job.compression, **job.view.model_dump(mode="json")}
+                    for job in listings
+                ]
+            )
         elif listings:
             _show_list(listings, screen)
         else:
@@ -172,7 +178,7 @@ def _until_ended(exit_file: Path) -> Callable[[], bool]:
 
 
 def _show_list(listings: list[JobListing], screen: Screen) -> None:
-    table = _table(screen, "key", "name", "state", "attempt", "step", "loss", "speed", "eta", "started")
+    table = _table(screen, "key", "name", "kind", "state", "attempt", "step", "loss", "speed", "eta", "started")
     for job in listings:
         view = job.view
         told = _progress(view, screen)
@@ -181,6 +187,7 @@ def _show_list(listings: list[JobListing], screen: Screen) -> None:
         table.add_row(
             view.job_key,
             job.name,
+            _kind(view, job.compression, screen),
             _state(view, screen),
             str(view.attempt),
             *(told.get(name, "") for name in ("step", "loss", "speed", "eta")),
@@ -199,7 +206,7 @@ def _show_detail(detail: JobDetail, screen: Screen) -> None:
     rows = {
         "key": view.job_key,
         "name": escape(detail.name),
-        "kind": view.kind.value,
+        "kind": _kind(view, None if detail.compression is None else detail.compression.method, screen),
         "state": _state(view, screen),
         "place": _place(view, screen),
         "attempt": str(view.attempt),
@@ -222,6 +229,11 @@ def _show_detail(detail: JobDetail, screen: Screen) -> None:
         screen.warn(
             "job.restarted", at=str(restart.get("at"))[:19], what=restart.get("what"), value=restart.get("value") or ""
         )
+    if detail.compression is not None:
+        from stages.compression_report import compression_lines
+
+        for line in compression_lines(detail.compression, screen.language):
+            screen.out.print(escape(line))
     if detail.checkpoints:
         checkpoints = _table(screen, "checkpoint", "step", "loss", "eval_loss", "size")
         for saved in detail.checkpoints:
@@ -238,6 +250,12 @@ def _show_detail(detail: JobDetail, screen: Screen) -> None:
         screen.say("job.set_aside", names=", ".join(detail.set_aside))
     if view.error is not None:
         screen.show_error(error_from_record(view.error))
+
+
+def _kind(view: JobView, compression: CompressionMethod | None, screen: Screen) -> str:
+    """What the job does; of a compression also how."""
+    kind = screen.text(f"job.kind_{view.kind.value}")
+    return kind if compression is None else f"{kind} ({compression.value})"
 
 
 def _place(view: JobView, screen: Screen) -> str:

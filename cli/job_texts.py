@@ -30,6 +30,9 @@ JOB_TEXTS: dict[str, tuple[str, str]] = {
     "job.key": ("키", "Key"),
     "job.name": ("이름", "Name"),
     "job.kind": ("종류", "Kind"),
+    "job.kind_train": ("학습", "training"),
+    "job.kind_evaluate": ("평가", "evaluation"),
+    "job.kind_compress": ("압축", "compression"),
     "job.state": ("상태", "State"),
     "job.place": ("대기 순서", "Place"),
     "job.place_value": (

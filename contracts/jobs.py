@@ -4,9 +4,9 @@ from datetime import datetime
 
 from pydantic import Field
 
-from contracts.enums import JobKind, JobState, JobStatus, Method, Priority, WaitReason
+from contracts.enums import CompressionMethod, JobKind, JobState, JobStatus, Method, Priority, WaitReason
 from contracts.record import JsonObject, Record
-from contracts.training import CheckpointRecord, JobProgress, TrainingReport
+from contracts.training import CheckpointRecord, CompressionFacts, JobProgress, TrainingReport
 
 JOB_KEY_PATTERN = r"^[a-z0-9][a-z0-9-]{0,62}$"
 CHECKPOINT_PATTERN = r"^checkpoint-\d{1,12}$"
@@ -98,12 +98,20 @@ class FinetuningJob(Record):
     error: JsonObject | None
     report: TrainingReport | None
 
+    @property
+    def compression(self) -> CompressionMethod | None:
+        """How it makes a finished model smaller; None of a job that trains one."""
+        method = self.hyperparameters.get("compression")
+        return None if method is None else CompressionMethod(str(method))
+
 
 class JobListing(Record):
     """One line of the list of jobs."""
 
     name: str
     """The name its request gave it; empty for kinds of jobs without names."""
+    compression: CompressionMethod | None = None
+    """How the job makes a model smaller; None of other kinds."""
     view: JobView
 
 
@@ -120,3 +128,5 @@ class JobDetail(Record):
     restarts: list[JsonObject]
     """When and why the launcher started the newest attempt's process again: `at` and the parts of an error."""
     has_result: bool
+    compression: CompressionFacts | None = None
+    """What a finished compression did."""

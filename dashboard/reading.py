@@ -420,7 +420,7 @@ def overview(services: Services) -> Overview:
 def _training_work(services: Services, job: FinetuningJob) -> RunningWork:
     return RunningWork(
         key=job.job_name,
-        kind=JobKind.TRAIN,
+        kind=JobKind.TRAIN if job.compression is None else JobKind.COMPRESS,
         job=job,
         progress=job.progress,
         started_at=job.start_time,

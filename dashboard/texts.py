@@ -8,7 +8,7 @@ from enum import StrEnum
 from functools import cache
 from pathlib import Path
 
-from contracts.words import PERSONAL_DATA_KINDS, PROTECTED_ATTRIBUTES, REMOVAL_REASONS
+from contracts.words import COMPRESSION_METHODS, PERSONAL_DATA_KINDS, PROTECTED_ATTRIBUTES, REMOVAL_REASONS
 
 LOCALES = Path(__file__).with_name("locales")
 
@@ -37,7 +37,7 @@ def table(language: Language) -> dict[str, str]:
     own = {f"{section}.{key}": text for section, texts in sections.items() for key, text in texts.items()}
     shared = {
         f"{section_of(type(member))}.{member.value}": wording.of(language.value)
-        for wordings in (REMOVAL_REASONS, PERSONAL_DATA_KINDS, PROTECTED_ATTRIBUTES)
+        for wordings in (REMOVAL_REASONS, PERSONAL_DATA_KINDS, PROTECTED_ATTRIBUTES, COMPRESSION_METHODS)
         for member, wording in wordings.items()
     }
     return own | shared

@@ -162,7 +162,7 @@ def plan_job(services: ServicesParameter, request: PlanRequest) -> FitPlan:
 def _job_folder(services: Services, job_id: int) -> JobFolder:
     with services.unit_of_work() as uow:
         uow.jobs.get(job_id)
-    return find_job(f"train-{job_id}", services.settings)
+    return find_job(str(job_id), services.settings)
 
 
 @router.get("/models")

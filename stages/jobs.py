@@ -6,6 +6,7 @@ import difflib
 import time
 from typing import TYPE_CHECKING
 
+from contracts.enums import CompressionMethod, JobKind
 from contracts.errors import (
     CapacityError,
     ConflictError,
@@ -17,6 +18,7 @@ from contracts.errors import (
 )
 from contracts.jobs import JobDetail, JobListing
 from contracts.record import utc_now
+from contracts.training import CompressionFacts, TrainingReport
 from stages.runner_client import RunnerClient
 from storage.files import read_json, write_text_atomically
 from storage.job_folder import JobFolder
@@ -36,7 +38,9 @@ POLL_SECONDS = 0.2
 
 def list_jobs(settings: Settings, states: set[JobState] | None = None) -> list[JobListing]:
     """Every job, the newest submission first; as the runner sees them where it answers."""
-    listings = [JobListing(name=_name(folder), view=view) for folder, view in _views(settings)]
+    listings = [
+        JobListing(name=_name(folder), compression=_compression(folder), view=view) for folder, view in _views(settings)
+    ]
     listings.sort(
         key=lambda job: (job.view.started_at is None, str(job.view.started_at), job.view.job_key), reverse=True
     )
@@ -47,7 +51,7 @@ def find_job(given: str, settings: Settings) -> JobFolder:
     """The job of that key (`train-17`), number (`17`) or name. Raises NotFoundError naming the nearest one."""
     folders = job_folders(settings.jobs_dir)
     by_key = {folder.root.name: folder for folder in folders}
-    for key in (given, f"train-{given}"):
+    for key in (given, f"train-{given}", f"compress-{given}"):
         if key in by_key:
             return by_key[key]
     by_name = {name: folder for folder in folders if (name := _name(folder))}
@@ -78,6 +82,7 @@ def describe_job(folder: JobFolder, settings: Settings) -> JobDetail:
         set_aside=sorted(str(path.relative_to(aside)) for path in aside.glob("*/checkpoint-*")),
         restarts=[restart for restart in restarts if isinstance(restart, dict)],
         has_result=folder.result.exists(),
+        compression=_compression_facts(folder),
     )
 
 
@@ -167,6 +172,22 @@ def _view(folder: JobFolder, settings: Settings) -> JobView:
         return RunnerClient(settings).view(folder.root.name)
     except (UnavailableError, NotFoundError):
         return job_view(folder)
+
+
+def _compression(folder: JobFolder) -> CompressionMethod | None:
+    try:
+        submission = read_submission(folder)
+    except TunewayError:
+        return None
+    return CompressionMethod(str(submission.request["compression"])) if submission.kind is JobKind.COMPRESS else None
+
+
+def _compression_facts(folder: JobFolder) -> CompressionFacts | None:
+    """What the job's result says of a compression; None while it has none."""
+    record = read_json(folder.result)
+    if _compression(folder) is None or record is None:
+        return None
+    return TrainingReport.model_validate(record).compression
 
 
 def _name(folder: JobFolder) -> str:

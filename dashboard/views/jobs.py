@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from contracts.enums import JobStatus
+from contracts.enums import CompressionMethod, JobStatus
 from dashboard import charts, parts, reading
 from dashboard.formats import NOTHING, duration, gigabytes, loss, moment, number, percent, small
 from dashboard.links import choose, link
+from stages.compression_report import compression_lines
 
 if TYPE_CHECKING:
     from contracts.jobs import FinetuningJob
@@ -72,12 +73,19 @@ def _line(job: FinetuningJob, words: Words) -> dict[str, str]:
         words("jobs.job"): job.job_name,
         words("jobs.state"): words.of(job.status),
         words("jobs.progress"): percent(1.0 if job.status is JobStatus.COMPLETED else share, 0),
-        words("jobs.method"): words.named("method", job.method),
+        words("jobs.method"): _method(job, words),
         words("jobs.base_model"): job.base_model,
         words("jobs.loss"): loss(last),
         words("jobs.started"): moment(job.start_time, words.language),
         words("jobs.took"): _took(job, words),
     }
+
+
+def _method(job: FinetuningJob, words: Words) -> str:
+    """How the job trains; of a compression, that it is one, and how it makes the model smaller."""
+    if job.compression is None:
+        return words.named("method", job.method)
+    return words("jobs.compression", method=words.of(job.compression))
 
 
 def _took(job: FinetuningJob, words: Words) -> str:
@@ -107,12 +115,12 @@ def _story(story: JobStory, services: Services, words: Words) -> None:
                 reading.mlflow_run_page(services, job.mlflow_run_id),
                 icon=":material/open_in_new:",
             )
-    st.subheader(words("jobs.curve"))
-    if story.curve is None:
-        parts.missing(words("jobs.curve_missing" if job.status in LIVE else "jobs.curve_none"))
-    else:
-        parts.chart(charts.loss_chart(story.curve, words), f"loss-{job.job_id}", words("jobs.curve"))
-        st.caption(words("chart.source", source=words(f"chart.source_{story.curve.source.value}")))
+    if job.report is not None and job.report.compression is not None:
+        st.subheader(words("jobs.compression_title"))
+        for line in compression_lines(job.report.compression, words.language):
+            st.text(line)
+    if story.curve is not None or job.compression in {None, CompressionMethod.DISTILL}:
+        _curve(story, words)
     left, right = st.columns([2, 3], gap="large")
     with left:
         st.subheader(words("jobs.hyperparameters"))
@@ -136,10 +144,19 @@ def _story(story: JobStory, services: Services, words: Words) -> None:
             parts.html(parts.rows(header, lines, numeric=(1, 2)))
 
 
+def _curve(story: JobStory, words: Words) -> None:
+    st.subheader(words("jobs.curve"))
+    if story.curve is None:
+        parts.missing(words("jobs.curve_missing" if story.job.status in LIVE else "jobs.curve_none"))
+    else:
+        parts.chart(charts.loss_chart(story.curve, words), f"loss-{story.job.job_id}", words("jobs.curve"))
+        st.caption(words("chart.source", source=words(f"chart.source_{story.curve.source.value}")))
+
+
 def _figures(story: JobStory, words: Words) -> list[tuple[str, str]]:
     job, report = story.job, story.job.report
     found = [
-        (words("jobs.method"), words.named("method", job.method)),
+        (words("jobs.method"), _method(job, words)),
         (words("jobs.base_model"), job.base_model),
         (words("jobs.dataset"), f"{story.dataset.name} {story.dataset.version}"),
         (words("jobs.devices"), job.gpu_ids or NOTHING),

@@ -9,7 +9,7 @@ from contracts.jobs import JobView, QueuePlace
 from settings import load_settings
 from tests.cli.command_line import tuneway
 from tests.conftest import free_port
-from tests.stages.test_jobs import make_job, save
+from tests.stages.test_jobs import make_compression, make_job, save
 
 
 @pytest.fixture
@@ -36,6 +36,20 @@ def test_the_list_and_one_job_are_shown_for_people_and_for_programs(installation
     assert "checkpoint-25" in korean.stdout
     detail = json.loads(tuneway("job", "show", "tolls-2026-11", "--json", **variables).stdout)
     assert [saved["name"] for saved in detail["checkpoints"]] == ["checkpoint-25"]
+
+
+def test_a_compression_is_no_training(installation):
+    _, variables = installation
+    make_compression(load_settings(), 18)
+    korean = {**variables, "LANGUAGE": "ko"}
+    listed = tuneway("job", "list", **korean).stdout
+    assert "압축 (int8)" in listed
+    assert "학습" in listed
+    shown = tuneway("job", "show", "18", **korean).stdout
+    assert "1.50배" in shown
+    assert "크기: 2.0 MB에서 1.1 MB로" in shown
+    detail = json.loads(tuneway("job", "show", "18", "--json", **variables).stdout)
+    assert detail["compression"]["speed"]["loads"][0]["ratio"] == 1.5
 
 
 def test_logs_ends_by_itself_where_the_attempt_has_ended(installation):

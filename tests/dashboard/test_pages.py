@@ -1,12 +1,17 @@
 """Every page, in both languages, over a real database."""
 
+from pathlib import Path
+
 import pytest
 
-from contracts.enums import JobStatus
+from contracts.enums import JobStatus, Method
+from contracts.training import TrainRequest
 from dashboard import reading
 from tests.conftest import free_port
 from tests.dashboard.conftest import PAGES, open_page, text_of
 from tests.dashboard.story import COMPLETE_RUN, FAILED_JOB, FINISHED_JOB, REFUSED_RUN, RUNNING_JOB, Story
+from tests.stages.compression import compression_report
+from tests.stages.finished_job import finished_job
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quiet_services")]
 
@@ -134,6 +139,32 @@ def test_a_finished_job_shows_its_report_settings_and_log(story: Story):
                      "lora_rank 8", "learning_rate 0.005", "checkpoint-280 280 2.6 MB", "Last 3 lines"):  # fmt: skip
         assert expected in text
     assert app.code[0].value == "학습을 시작합니다\nstep 280/280 loss 0.0812\nsaved output"
+
+
+@pytest.mark.parametrize(
+    ("language", "column", "method", "told"),
+    [
+        ("ko", "방식", "압축: INT8(가중치와 활성값 8비트 정수)", "초당 100.0토큰에서 150.0토큰으로, 1.50배"),
+        ("en", "Method", "compression: INT8 (weights and activations in 8-bit integers)", "x 1.50"),
+    ],
+)
+def test_a_compression_is_no_training_and_says_what_it_did(services, language, column, method, told):
+    parent = finished_job(services, base_model=Path("/base"), output=services.settings.data_dir)
+    with services.unit_of_work() as uow:
+        job_id = uow.jobs.create(
+            TrainRequest(
+                job_name="small", dataset_id=parent.dataset_id, base_model="regulations-1", method=Method.FULL
+            ),
+            hyperparameters={"compression": "int8"},
+            base_model_path="/parent",
+        )
+        uow.jobs.complete(job_id, compression_report(job_id=job_id, dataset_id=parent.dataset_id))
+    app = open_page("jobs", language, job=job_id)
+    assert next(iter(app.dataframe[0].value[column])) == method
+    text = text_of(app)
+    assert told in text
+    assert "손실 곡선" not in text
+    assert "Loss curve" not in text
 
 
 def test_jobs_can_be_narrowed_to_a_state(story):

@@ -115,8 +115,10 @@ def test_what_cannot_be_compressed_is_refused_before_a_job_is_made(alone, tiny_m
         create_job(request_for(done.job_id, "int8", job_name="eight"), open_services(load_settings()))
 
 
-def test_a_student_is_distilled_judged_against_its_parent_and_measured(alone, tiny_model):
-    """Of the parent's own first layer, served by the embedded server."""
+def test_a_student_is_distilled_judged_against_its_parent_and_measured(alone, tiny_model, monkeypatch):
+    """Of one of the parent's own layers, served by the embedded server."""
+    monkeypatch.setenv("TUNEWAY_MODEL_SERVER_BACKEND", "embedded")
+    alone = open_services(load_settings())
     parent = finished_job(alone, base_model=tiny_model, output=tiny_model, method=Method.FULL)
     request = request_for(parent.job_id, "distill", student_layers=1, num_epochs=2, temperature=1.5, speed_seconds=0.1)
     report = compress_model(request, alone)
@@ -191,5 +193,5 @@ def test_a_request_names_its_student_once_and_only_to_distill(compression, chang
 def larger_than(folder):
     """Add layers to the model's configuration; its weights play no part."""
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    config["num_hidden_layers"] = 40
+    config["num_hidden_layers"], config["layer_types"] = 40, ["full_attention"] * 40
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")

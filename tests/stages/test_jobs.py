@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from contracts.enums import JobState
+from contracts.enums import CompressionMethod, JobState
 from contracts.errors import ConflictError, InvalidRequestError, NotFoundError, UnavailableError
 from contracts.jobs import JobSubmission
 from contracts.record import utc_now
@@ -14,6 +14,7 @@ from storage.files import write_json_atomically
 from storage.job_folder import JobFolder
 from storage.processes import identity_of
 from tests.conftest import free_port
+from tests.stages.compression import FACTS, compression_report
 from training.checkpoints import CheckpointManifest, commit_checkpoint
 
 
@@ -61,6 +62,30 @@ def test_the_list_can_be_limited_to_what_still_runs(settings):
     make_job(settings, 2, "second")
     assert {job.name for job in list_jobs(settings)} == {"first", "second"}
     assert [job.name for job in list_jobs(settings, {JobState.QUEUED})] == ["second"]
+
+
+def make_compression(settings, number=3):
+    """A compression that has ended with its result."""
+    folder = JobFolder(settings.jobs_dir / f"compress-{number}")
+    submission = JobSubmission(
+        job_key=folder.root.name, kind="compress", request={"job_name": "small", "compression": "int8"}
+    )
+    write_json_atomically(folder.submission, submission.model_dump(mode="json"))
+    end = {"state": "succeeded", "exit_code": 0, "finished_at": utc_now().isoformat(), "error": None}
+    write_json_atomically(folder.attempt(1).exit, end)
+    write_json_atomically(folder.result, compression_report().model_dump(mode="json"))
+    return folder
+
+
+def test_a_compression_is_listed_with_its_method_and_described_with_what_it_did(settings):
+    make_job(settings, 17)
+    make_compression(settings, 18)
+    assert {job.view.job_key: job.compression for job in list_jobs(settings)} == {
+        "train-17": None,
+        "compress-18": CompressionMethod.INT8,
+    }
+    assert describe_job(find_job("18", settings), settings).compression == FACTS
+    assert describe_job(find_job("17", settings), settings).compression is None
 
 
 def test_a_description_tells_checkpoints_and_automatic_restarts(settings):
