@@ -14,6 +14,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from statistics import median
@@ -73,8 +74,8 @@ def compare_speed(
             for name in names if number % 2 == 0 else reversed(names):
                 endpoint = servers.endpoint(name)
                 for users in concurrencies:
-                    rate = asyncio.run(_tokens_per_second(endpoint.base_url, name, questions, users, seconds))
-                    rates[users][name].append(rate)
+                    written = asyncio.run(ask_for(endpoint.base_url, name, questions, users, seconds))
+                    rates[users][name].append(written.tokens_per_second)
                 done += 1
                 on_progress(done, total)
     return SpeedComparison(
@@ -101,23 +102,37 @@ def _load(users: int, parent: list[float], compressed: list[float]) -> SpeedAtLo
     )
 
 
-async def _tokens_per_second(url: str, model: str, questions: Sequence[str], users: int, seconds: float) -> float:
-    """Tokens of whole answers over the time from the first question to the last answer."""
-    tokens, numbers = 0, count()
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a model wrote for some users, from the first question to the last answer."""
+
+    tokens: int
+    seconds: float
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Of all users together."""
+        return self.tokens / self.seconds
+
+
+async def ask_for(url: str, model: str, questions: Sequence[str], users: int, seconds: float) -> Written:
+    """Each of the users asks, and asks again when the answer is whole, until the time is over; at least once."""
+    numbers, counts = count(), [0] * users
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
     connector = aiohttp.TCPConnector(limit=users)
     async with aiohttp.ClientSession(timeout=timeout, connector=connector, trust_env=False) as session:
         began = time.perf_counter()
 
-        async def user() -> None:
-            nonlocal tokens
+        async def user(place: int) -> None:
             while True:
-                tokens += await _answer(session, url, model, questions[next(numbers) % len(questions)])
+                question = questions[next(numbers) % len(questions)]
+                written = await _answer(session, url, model, question)
+                counts[place] += written  # not in one line: others write while this one waits
                 if time.perf_counter() - began >= seconds:
                     return
 
-        await asyncio.gather(*(user() for _ in range(users)))
-        return tokens / (time.perf_counter() - began)
+        await asyncio.gather(*(user(place) for place in range(users)))
+        return Written(sum(counts), time.perf_counter() - began)
 
 
 async def _answer(session: aiohttp.ClientSession, url: str, model: str, question: str) -> int:
@@ -129,6 +144,7 @@ async def _answer(session: aiohttp.ClientSession, url: str, model: str, question
         "max_tokens": ANSWER_TOKENS,
         "ignore_eos": True,
     }
+    content: Any = None
     try:
         async with session.post(f"{url}/chat/completions", json=body) as response:
             content = await response.json(content_type=None)
@@ -136,7 +152,7 @@ async def _answer(session: aiohttp.ClientSession, url: str, model: str, question
     except (aiohttp.ClientError, TimeoutError, ValueError, LookupError, TypeError) as error:
         raise JobFailedError(
             "A model server did not answer while its speed was measured",
-            value=f"{model}: {type(error).__name__} {error}",
+            value=f"{model}: {type(error).__name__} {error}, {str(content)[:300]}",
             next_step="look at the server's log in the job's folder",
         ) from error
 

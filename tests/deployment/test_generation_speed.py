@@ -1,8 +1,11 @@
 """Tokens a second of two models, asked in turns on real servers."""
 
+import asyncio
+
 import pytest
 
-from deployment.generation_speed import ANSWER_TOKENS, ROUNDS, ROUNDS_APART, _shares, compare_speed
+from deployment.ephemeral import running_server
+from deployment.generation_speed import ANSWER_TOKENS, ROUNDS, ROUNDS_APART, _shares, ask_for, compare_speed
 from deployment.specification import ServerSpec
 from tests.model_fixtures import settings_for
 from tests.tiny_model import TEXTS, make_tiny_model
@@ -54,6 +57,16 @@ def test_the_smaller_model_writes_more_tokens_a_second_in_every_round(models, tm
     assert found.compressed_memory_mb is not None
     assert found.parent_memory_mb > found.compressed_memory_mb > 10
     assert seen[-1] == (2 * ROUNDS, 2 * ROUNDS)
+
+
+@pytest.mark.slow
+def test_every_token_of_every_user_counts(models, tmp_path):
+    _, small = specs(models)
+    with running_server(small, settings_for("embedded"), tmp_path / "server.log") as endpoint:
+        alone = asyncio.run(ask_for(endpoint.base_url, "compressed", TEXTS, 1, 0))
+        eight = asyncio.run(ask_for(endpoint.base_url, "compressed", TEXTS, 8, 0))
+    assert (alone.tokens, eight.tokens) == (ANSWER_TOKENS, 8 * ANSWER_TOKENS)
+    assert eight.tokens_per_second == eight.tokens / eight.seconds
 
 
 @pytest.mark.slow

@@ -71,8 +71,10 @@ def make_compression(settings, number=3):
         job_key=folder.root.name, kind="compress", request={"job_name": "small", "compression": "int8"}
     )
     write_json_atomically(folder.submission, submission.model_dump(mode="json"))
-    end = {"state": "succeeded", "exit_code": 0, "finished_at": utc_now().isoformat(), "error": None}
-    write_json_atomically(folder.attempt(1).exit, end)
+    write_json_atomically(
+        folder.attempt(1).exit,
+        {"state": "succeeded", "exit_code": 0, "finished_at": utc_now().isoformat(), "error": None},
+    )
     write_json_atomically(folder.result, compression_report().model_dump(mode="json"))
     return folder
 
