@@ -1,8 +1,7 @@
 """The model card: what a model version is, how good it is and what it must not be used for, in Korean or English."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, field
 
 from contracts.datasets import DatasetVersion
 from contracts.enums import ModelFormat, SuiteKind
@@ -36,7 +35,7 @@ class CardContent:
     suites: list[SuiteResult]
     """The newest of each suite."""
     base_licence: str | None
-    compression: Mapping[str, list[str]] = MappingProxyType({})
+    compression: Mapping[str, list[str]] = field(default_factory=dict)
     """By language, what a compressed model costs; nothing of others."""
 
 

@@ -7,8 +7,8 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from contracts.errors import ConflictError
-from stages.compression_report import compression_lines, cost_lines
 from registry.model_card import CardContent, write_model_card
+from stages.compression_report import compression_lines, cost_lines
 
 if TYPE_CHECKING:
     from contracts.evaluation import EvaluationReport
@@ -59,9 +59,7 @@ def card_content(version: ModelVersion, uow: UnitOfWork) -> CardContent:
 
 def _compression(facts: CompressionFacts, evaluation: EvaluationReport | None) -> dict[str, list[str]]:
     return {
-        language: compression_lines(facts, language)
-        if evaluation is None
-        else cost_lines(facts, evaluation, language)
+        language: compression_lines(facts, language) if evaluation is None else cost_lines(facts, evaluation, language)
         for language in ("ko", "en")
     }
 
