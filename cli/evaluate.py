@@ -18,13 +18,14 @@ if TYPE_CHECKING:
 
     from cli.screen import Screen
     from contracts.suites import ScoreEstimate, SuiteResult, SuitesReport
+    from evaluation.test_cases import Suite
     from stages.evaluate_suites import SuitesPreview
     from stages.services import Services
 
 POLL_SECONDS = 0.5
 PLAIN_PROGRESS_POLLS = 20
 """Where there is no terminal to redraw, progress is told every 10 s."""
-RATES = {"accuracy", "macro_f1", "mean_score"}
+RATES = {"accuracy", "mean_score", "acc", "acc_norm", "f1"}
 """Scores that people read in percent."""
 
 
@@ -180,7 +181,8 @@ def _show_preview(found: SuitesPreview, screen: Screen, *, as_json: bool) -> Non
                 "model": found.subject.model.model_dump(mode="json"),
                 "engine": found.engine,
                 "to_ask": [
-                    {"suite": suite.name, "kind": suite.kind.value, "cases": len(suite.cases)} for suite in found.to_ask
+                    {"suite": suite.name, "kind": suite.kind.value, "cases": _case_count(suite)}
+                    for suite in found.to_ask
                 ],
                 "stored": [result.model_dump(mode="json") for result in found.stored],
             }
@@ -188,6 +190,11 @@ def _show_preview(found: SuitesPreview, screen: Screen, *, as_json: bool) -> Non
         return
     screen.say("evaluate.model_is", model=found.subject.model.name, engine=found.engine)
     for suite in found.to_ask:
-        screen.say("evaluate.would_ask", suite=suite.name, kind=suite.kind.value, cases=len(suite.cases))
+        screen.say("evaluate.would_ask", suite=suite.name, kind=suite.kind.value, cases=_case_count(suite))
     for result in found.stored:
         screen.say("evaluate.known", suite=_title(result), result=result.result_id)
+
+
+def _case_count(suite: Suite) -> int:
+    """Cases, or documents of a suite whose kind reads its own."""
+    return len(suite.cases) or int(str(suite.settings.get("documents", 0)))

@@ -73,6 +73,37 @@ def ratio_estimate(
     )
 
 
+def macro_f1_estimate(name: str, golds: Sequence[int], predictions: Sequence[int]) -> ScoreEstimate:
+    """The mean of each class's F1, with percentiles over resampled cases."""
+    golds_n, predictions_n = np.asarray(golds), np.asarray(predictions)
+    size = int(max(golds_n.max(), predictions_n.max())) + 1
+    cells_n = golds_n * size + predictions_n
+    shares = np.bincount(cells_n, minlength=size * size) / len(cells_n)
+    # cases of one cell of the confusion matrix are alike, so that drawing cases is drawing cells
+    draws_bc = np.random.default_rng(zlib.crc32(name.encode())).multinomial(len(cells_n), shares, size=RESAMPLES)
+    resampled = _macro_f1(draws_bc.reshape(RESAMPLES, size, size).astype(np.float64))
+    counts = np.bincount(cells_n, minlength=size * size).reshape(1, size, size).astype(np.float64)
+    return ScoreEstimate(
+        name=name,
+        value=float(_macro_f1(counts)[0]),
+        interval=Interval(
+            lower=float(np.quantile(resampled, 0.025)),
+            upper=float(np.quantile(resampled, 0.975)),
+            method="bootstrap percentile",
+        ),
+        n=len(cells_n),
+    )
+
+
+def _macro_f1(confusion_bgp: Floats) -> Floats:
+    """Over the classes that occur, as gold or as prediction."""
+    right_bk = np.diagonal(confusion_bgp, axis1=1, axis2=2)
+    there_bk = confusion_bgp.sum(axis=1) + confusion_bgp.sum(axis=2)
+    f1_bk = 2 * right_bk / np.where(there_bk == 0, 1.0, there_bk)
+    means: Floats = f1_bk.sum(axis=1) / np.maximum((there_bk > 0).sum(axis=1), 1)
+    return means
+
+
 def quantile_estimate(name: str, values: Sequence[float], share: float) -> ScoreEstimate:
     """A quantile, with the distribution-free interval between two order statistics (Conover 1999, section 3.2)."""
     from scipy.stats import binom

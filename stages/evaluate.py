@@ -8,7 +8,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,16 +18,22 @@ from contracts.errors import ConflictError, InvalidDataError, InvalidRequestErro
 from contracts.evaluation import CaseResult, EvaluateRequest, EvaluationReport
 from contracts.jobs import JobSubmission
 from contracts.record import Record
+from contracts.suites import EvaluatedModel
 from contracts.training import TrainingReport
 from data_prep.imports.input_files import resolve_input_file
 from evaluation.asking import Answer, ask, chosen_for_repetition
 from evaluation.comparison import compare_suite, score_cases
 from evaluation.picture import draw_comparison
+from evaluation.suites.cases import score_answers, served_conditions
+from evaluation.suites.kind import RunOptions, Subject
+from evaluation.suites.results import read_cases, read_result, suite_result, write_result
 from evaluation.test_cases import Suite, most_common_system_prompt, read_suite, read_test_split
+from stages.evaluated_models import resolved_folder, resolved_job
 from stages.run_job import error_of, run_job
 from storage.files import read_json, write_json_atomically, write_text_atomically
 from storage.job_folder import JobFolder
 from storage.job_state import job_view
+from storage.journal import KeyedJournal
 
 if TYPE_CHECKING:
     from contracts.jobs import FinetuningJob
@@ -41,6 +47,10 @@ CONCURRENCY = 16
 """Questions on their way at a time: a model server on two CPU cores is busy from 8 on, one on a GPU takes more."""
 ANSWERS_FILE = "answers.jsonl"
 PICTURE_FILE = "comparison.png"
+JOURNAL_FILE = "answers-journal.jsonl"
+"""Every answer as it came, so that a killed evaluation asks no answered question again."""
+RESULTS_FOLDER = "suite-results"
+"""Of each model on each suite, until they are in PostgreSQL."""
 
 
 def evaluate(request: EvaluateRequest, services: Services) -> EvaluationReport:
@@ -75,7 +85,15 @@ def create_job(request: EvaluateRequest, services: Services) -> JobSubmission:
     }
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
     key = f"evaluate-{job.job_id}-{digest[:12]}"
-    plan = _Plan(training=report, dataset=dataset, suite_hashes=[suite.sha256 for suite in suites])
+    base = resolved_folder(Path(report.base_model_path), services, name=report.base_model)
+    plan = _Plan(
+        training=report,
+        dataset=dataset,
+        suite_hashes=[suite.sha256 for suite in suites],
+        suite_titles=[_SuiteTitle(name=suite.name, version=suite.version) for suite in suites],
+        models=[base.model, resolved_job(job, services).model],
+        template_sha256=base.template_sha256,
+    )
     write_json_atomically(JobFolder(services.settings.jobs_dir / key).plan, plan.model_dump(mode="json"))
     return JobSubmission(
         job_key=key,
@@ -95,7 +113,11 @@ def work(request: EvaluateRequest, job_folder: JobFolder, services: Services) ->
     started = time.monotonic()
     plan = _plan(job_folder)
     report, dataset = plan.training, plan.dataset
-    suites = list(_suites(request, dataset, services))
+    suites = [
+        # what a managed suite is called stands in the database only
+        replace(suite, name=title.name, version=title.version)
+        for suite, title in zip(_suites(request, dataset, services), plan.suite_titles, strict=True)
+    ]
     if [suite.sha256 for suite in suites] != plan.suite_hashes:
         raise ConflictError(
             "A test suite changed after the evaluation was requested",
@@ -103,9 +125,10 @@ def work(request: EvaluateRequest, job_folder: JobFolder, services: Services) ->
             next_step="request the evaluation again: it is then another job",
         )
     system_prompt = most_common_system_prompt(Path(dataset.file_path) / "train.parquet")
-    with ProgressWriter(job_folder, "starting") as progress:
-        asked = _ask_both(request, report, suites, system_prompt, job_folder, services, progress)
+    with ProgressWriter(job_folder, "starting") as progress, _journal(job_folder) as journal:
+        asked = _ask_both(request, report, suites, system_prompt, job_folder, services, progress, journal)
         progress.update(stage="saving")
+        _keep_suite_results(plan, suites, asked, system_prompt, request, job_folder)
         results = [
             score_cases(suite.cases, _texts(base), _texts(tuned))
             for suite, base, tuned in zip(suites, asked.base, asked.tuned, strict=True)
@@ -152,6 +175,10 @@ def collect(job_key: str, services: Services) -> EvaluationReport:
         stored = uow.evaluations.add(
             report, content_key=job_key, cases=read_answers(folder.output / ANSWERS_FILE, report.main.name)
         )
+        for kept in sorted((folder.root / RESULTS_FOLDER).glob("*/*")):
+            suite_found = read_result(kept)
+            if suite_found is not None:
+                uow.suite_results.add(suite_found, read_cases(kept))
     log_run_results(
         services.settings.resolved_mlflow_tracking_url,
         training_run(report.job_id, services),
@@ -215,12 +242,23 @@ def base_name(report: TrainingReport) -> str:
     return f"base-{Path(report.base_model_path).name[:100]}"
 
 
+class _SuiteTitle(Record):
+    """What a suite is called."""
+
+    name: str
+    version: int | None
+
+
 class _Plan(Record):
     """What the job's process has to know beside the request."""
 
     training: TrainingReport
     dataset: DatasetVersion
     suite_hashes: list[str]
+    suite_titles: list[_SuiteTitle]
+    models: list[EvaluatedModel]
+    """The base model, then the tuned one."""
+    template_sha256: str
 
 
 def _plan(folder: JobFolder) -> _Plan:
@@ -293,6 +331,7 @@ def _require_different_names(suites: list[Suite]) -> None:
 @dataclass(frozen=True, slots=True)
 class _Asked:
     endpoint: ServerEndpoint
+    engine: str
     base: list[list[Answer]]
     tuned: list[list[Answer]]
 
@@ -305,8 +344,10 @@ def _ask_both(
     job_folder: JobFolder,
     services: Services,
     progress: ProgressWriter,
+    journal: KeyedJournal,
 ) -> _Asked:
     """All suites to both models: an adapter beside its base on one server, a full model after it on a second one."""
+    from deployment.engine import engine_at
     from deployment.ephemeral import running_server
 
     per_model = sum(len(suite.cases) + len(chosen_for_repetition(suite.cases)) for suite in suites)
@@ -317,6 +358,7 @@ def _ask_both(
         progress.update(stage="starting", message=f"starting the model server for {', '.join(names)}")
         with running_server(spec, services.settings, job_folder.root / "model-server.log") as endpoint:
             log.info("%s answers as %s", endpoint.backend.value, ", ".join(endpoint.model_names))
+            engine = engine_at(endpoint.base_url)
             progress.begin_steps(asked_before, 2 * per_model)
             for name in names:
                 answers[name] = []
@@ -331,11 +373,42 @@ def _ask_both(
                             system_prompt=system_prompt,
                             max_answer_tokens=request.max_answer_tokens,
                             on_progress=_steps(progress, asked_before),
+                            journal=journal,
                         )
                     )
                     asked_before += len(suite.cases) + len(chosen_for_repetition(suite.cases))
                     log.info("%s answered the %d questions of %s", name, len(suite.cases), suite.name)
-    return _Asked(endpoint, answers[base_name(report)], answers[tuned_name(report)])
+    return _Asked(endpoint, engine, answers[base_name(report)], answers[tuned_name(report)])
+
+
+def _journal(job_folder: JobFolder) -> KeyedJournal:
+    return KeyedJournal(
+        job_folder.root / JOURNAL_FILE,
+        ConflictError(
+            "Another process does this evaluation",
+            value=job_folder.root.name,
+            next_step=f"follow it with `tuneway job show {job_folder.root.name}`",
+        ),
+    )
+
+
+def _keep_suite_results(
+    plan: _Plan,
+    suites: list[Suite],
+    asked: _Asked,
+    system_prompt: str | None,
+    request: EvaluateRequest,
+    job_folder: JobFolder,
+) -> None:
+    """Of the same answers, one result a model and suite: what other models and other days are compared with."""
+    options = RunOptions(system_prompt=system_prompt, max_answer_tokens=request.max_answer_tokens)
+    subject = Subject(served_name="", engine=asked.engine, template_sha256=plan.template_sha256)
+    for side, model, answers in zip(("base", "tuned"), plan.models, (asked.base, asked.tuned), strict=True):
+        for number, (suite, said) in enumerate(zip(suites, answers, strict=True)):
+            outcome = score_answers(suite.cases, said, options)
+            seconds = sum(answer.latency_ms for answer in said) / 1000
+            result = suite_result(model, suite, served_conditions(suite, subject, options), outcome, seconds)
+            write_result(job_folder.root / RESULTS_FOLDER / side / str(number), result, outcome.cases)
 
 
 def _steps(progress: ProgressWriter, before: int) -> Callable[[int, int], None]:

@@ -26,11 +26,12 @@ from evaluation.suites.kind import RunOptions, RunState, Subject
 from evaluation.suites.registry import suite_type
 from evaluation.suites.results import read_cases, read_result, suite_result, write_result
 from evaluation.suites.safety import TOOL as SAFETY_TOOL
-from evaluation.test_cases import Suite, read_suite
+from evaluation.test_cases import Suite
 from stages.evaluated_models import ResolvedModel, resolve_model
 from stages.model_catalogue import refresh_card
 from stages.run_job import error_of, run_job
 from stages.safety_detectors import safety_detectors
+from stages.suites import resolve_suite
 from storage.files import read_json, write_json_atomically
 from storage.job_folder import JobFolder
 from storage.job_state import job_view
@@ -224,47 +225,11 @@ def log_results(results: list[SuiteResult], services: Services) -> None:
             log.warning("MLflow lacks the result %d, evaluate again to send it: %s", result.result_id, error)
 
 
-def suite_named(given: str, request: EvaluateSuitesRequest, services: Services) -> Suite:
-    """A managed suite by name, or a file of test cases; a slice of it where the request says so."""
-    from data_prep.imports.input_files import resolve_input_file
-
-    if "/" in given or given.endswith(".jsonl"):
-        path = resolve_input_file(
-            given,
-            relative_to=services.settings.repository_root,
-            allowed_roots=services.settings.allowed_input_roots,
-        )
-        return read_suite(path).limited_to(request.max_cases)
-    return managed_suite(given, services).limited_to(request.max_cases)
-
-
-def managed_suite(given: str, services: Services) -> Suite:
-    """A suite of the platform by `name` (its newest locked version, else the draft) or `name@version`."""
-    name, _, version = given.partition("@")
-    if version and not version.removeprefix("v").isdecimal():
-        raise InvalidRequestError(
-            "A suite's version is a number", value=given, allowed="name or name@3", next_step="see `tuneway suite list`"
-        )
-    with services.unit_of_work() as uow:
-        found = uow.suites.find(name, int(version.removeprefix("v")) if version else None)
-        cases = uow.suites.cases(found.suite_id)
-    return Suite(
-        found.name,
-        f"suite:{found.name}@{found.version}",
-        found.content_hash,
-        cases,
-        {},
-        found.version,
-        found.kind,
-        found.settings,
-    )
-
-
 def _planned(request: EvaluateSuitesRequest, services: Services) -> tuple[SuitesPlan, list[str]]:
     """The plan and the comparison key of each suite."""
     _check_gpus(request, services)
     subject = resolve_model(request.model, services)
-    suites = [suite_named(given, request, services) for given in request.suites]
+    suites = [resolve_suite(given, services).limited_to(request.max_cases) for given in request.suites]
     names = [suite.name for suite in suites]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:

@@ -3,12 +3,16 @@
 from contracts.enums import SuiteKind
 from contracts.errors import InvalidRequestError
 from evaluation.suites.cases import run_cases, served_conditions
+from evaluation.suites.harness import check_harness, harness_conditions, run_harness
 from evaluation.suites.kind import SuiteType
+from evaluation.suites.perplexity import check_perplexity, perplexity_conditions, run_perplexity
 from evaluation.suites.safety import check_safety, run_safety, safety_conditions
 
 SUITE_KINDS: dict[SuiteKind, SuiteType] = {
     SuiteKind.CASES: SuiteType(run_cases, served_conditions),
     SuiteKind.SAFETY: SuiteType(run_safety, safety_conditions, check=check_safety),
+    SuiteKind.HARNESS: SuiteType(run_harness, harness_conditions, needs_server=False, check=check_harness),
+    SuiteKind.PERPLEXITY: SuiteType(run_perplexity, perplexity_conditions, needs_server=False, check=check_perplexity),
 }
 
 

@@ -47,6 +47,9 @@ def _handler(endpoint: ChatEndpoint) -> type[BaseHTTPRequestHandler]:
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            if "messages" not in body:
+                self._send({"choices": [{"text": "", "logprobs": {"token_logprobs": [-1.0]}}]})
+                return
             question = body["messages"][-1]["content"]
             endpoint.questions.append(question)
             time.sleep(endpoint.pause_seconds)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from contracts.enums import Method, ServerBackend
+from contracts.enums import EvaluatedKind, Method, ServerBackend
 from contracts.errors import (
     ConflictError,
     InvalidDataError,
@@ -18,10 +18,12 @@ from contracts.errors import (
     UnavailableError,
 )
 from contracts.evaluation import EvaluateRequest, EvaluationReport
+from contracts.suites import EvaluateSuitesRequest
 from contracts.training import JobProgress
 from evaluation.answer_scoring import contains_answer
 from settings import load_settings
 from stages import evaluate as stage
+from stages import evaluate_suites
 from stages.services import Services, open_services
 from storage.files import read_json, write_json_atomically
 from storage.job_folder import JobFolder
@@ -275,6 +277,40 @@ def test_the_work_itself_needs_no_database(real_services, tiny_model, tiny_adapt
     folder = JobFolder(real_services.settings.jobs_dir / stage.create_job(request, real_services).job_key)
     monkeypatch.setenv("TUNEWAY_DATABASE_URL", f"postgresql+psycopg://nobody@127.0.0.1:{free_port()}/none")
     assert stage.work(request, folder, open_services(load_settings())).main.tuned.n == 1
+
+
+@pytest.mark.slow
+def test_base_and_tuned_are_results_of_their_own_also_while_mlflow_is_away(
+    services, tiny_model, tiny_adapter, monkeypatch
+):
+    monkeypatch.setenv("TUNEWAY_MLFLOW_TRACKING_URL", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("TUNEWAY_MODEL_SERVER_BACKEND", "embedded")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    alone = open_services(load_settings())
+    job = finished_job(alone, base_model=tiny_model, output=tiny_adapter, job_name="results-1")
+    cases = [_case(number, "5년", "tolls") for number in range(4)]
+    suite = write_suite(alone, "retention", cases)
+    request = EvaluateRequest(job_id=job.job_id, test_suite=suite, max_answer_tokens=ANSWER_TOKENS)
+    submission = stage.create_job(request, alone)
+    folder = JobFolder(alone.settings.jobs_dir / submission.job_key)
+    resolved = EvaluateRequest.model_validate(submission.request)
+    report = stage.work(resolved, folder, alone)
+    write_json_atomically(folder.result, report.model_dump(mode="json"))
+    with pytest.raises(UnavailableError):
+        stage.collect(submission.job_key, alone)
+    assert (report.main.name, report.main.tuned.n) == ("retention", 4)
+    with alone.unit_of_work() as uow:
+        tuned, base = uow.suite_results.newest(suite_name="retention")
+        answers = [case.answer for case in uow.suite_results.cases(tuned.result_id)]
+    assert (base.model.kind, tuned.model.kind) == (EvaluatedKind.FOLDER, EvaluatedKind.JOB)
+    assert base.conditions.comparison_key == tuned.conditions.comparison_key
+    assert (tuned.model.job_id, tuned.n) == (job.job_id, 4)
+    assert tuned.conditions.engine.startswith("embedded ")
+    assert tuned.primary.value == report.main.tuned.accuracy
+    assert answers == [case.tuned_answer for case in stage.read_answers(folder.output / "answers.jsonl", "retention")]
+    # `tuneway evaluate job:1` means the same model
+    again = EvaluateSuitesRequest(model=f"job:{job.job_id}", suites=[suite])
+    assert evaluate_suites.preview(again, alone).subject.model.content_hash == tuned.model.content_hash
 
 
 def test_a_suite_that_changed_after_the_request_is_refused(services, tmp_path):

@@ -1,0 +1,1 @@
+"""Public benchmarks through lm-evaluation-harness, with data from local folders."""
