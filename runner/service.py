@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError
 
 from contracts.enums import JobState, JobStatus, LeaseKind
@@ -37,6 +38,7 @@ from contracts.training import JobProgress, TrainingReport
 from runner.card_use import card_uses, expected_end, running_uses
 from runner.leases import SWEEP_SECONDS, orphans, restore_lease, sweep_leases
 from runner.queue import USAGE_WINDOW, CardUse, Holding, WaitingJob, decide, used_card_seconds
+from stages.catalog import STAGES
 from stages.launching import (
     cards_in_use,
     host_name,
@@ -132,7 +134,7 @@ class RunnerService:
             except NotFoundError:
                 present = None
             if present is not None:
-                if submission.kind is not present.kind or submission.request != present.request:
+                if not _asks_the_same(submission, present):
                     raise ConflictError(
                         "A job of this key exists with another request",
                         value=submission.job_key,
@@ -570,3 +572,14 @@ class RunnerService:
             return
         log.info("adopted %s attempt %d: %s", submission.job_key, submission.attempt, job_view(folder).state)
         self._followed[submission.job_key] = _Followed(folder, submission)
+
+
+def _asks_the_same(one: JobSubmission, other: JobSubmission) -> bool:
+    """Both mean the same work, also where one was stored before its request had a field that now has a default."""
+    if one.kind is not other.kind or one.request == other.request:
+        return one.kind is other.kind
+    request = next(stage.request for stage in STAGES.values() if stage.job_kind is one.kind)
+    try:
+        return request.model_validate(one.request) == request.model_validate(other.request)
+    except ValidationError:
+        return False

@@ -109,7 +109,7 @@ def create_job(
     from registry.tracking import JOB_TAG
     from training.base_model import find_base_model
     from training.plan import TrainingPlan
-    from training.recipe import resolve_recipe
+    from training.recipe import resolve_recipe, same_numbers
     from training.rows import check_dataset
     from training.run_manifest import code_revision
 
@@ -134,8 +134,10 @@ def create_job(
     with services.unit_of_work() as uow:
         job_id = uow.jobs.create(request, hyperparameters=numbers, base_model_path=str(model))
         present = uow.jobs.get(job_id)
-        wanted = (request.dataset_id, str(model), request.method, numbers)
-        if (present.dataset_id, present.base_model_path, present.method, present.hyperparameters) != wanted:
+        wanted = (request.dataset_id, str(model), request.method)
+        if (present.dataset_id, present.base_model_path, present.method) != wanted or not same_numbers(
+            present.hyperparameters, numbers
+        ):
             raise ConflictError(
                 "A fine-tuning job of this name exists with another request",
                 value=request.job_name,

@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from contracts.enums import Method
 from contracts.errors import InvalidRequestError
-from contracts.record import Record
+from contracts.record import JsonObject, Record
 from contracts.training import Hyperparameters
 from training.methods import training_method
 
@@ -226,6 +226,19 @@ def resolve_recipe(name: str, hyperparameters: Hyperparameters, method: Method, 
             next_step=f"leave {' and '.join(misplaced)} empty, or choose the method lora",
         )
     return recipe.model_copy(update={**given, "method": method})
+
+
+def same_numbers(stored: JsonObject, wanted: JsonObject) -> bool:
+    """Whether a job's stored numbers mean the same run as those of today.
+
+    A field that recipes have gained since is filled in with its default, by which the job ran; descriptions are words.
+    """
+    return _numbers(stored) == _numbers(wanted)
+
+
+def _numbers(given: JsonObject) -> JsonObject:
+    defaults = {name: field.default for name, field in Recipe.model_fields.items() if not field.is_required()}
+    return {name: value for name, value in {**defaults, **given}.items() if name != "description"}
 
 
 def _suits(recipe: Recipe, method: Method) -> bool:

@@ -88,6 +88,15 @@ def test_a_key_with_another_request_is_refused(service):
         service.submit(submission(request={"job_name": "other"}))
 
 
+def test_a_request_stored_before_it_had_a_field_is_the_same_request(service, services):
+    whole = TrainRequest(job_name="tiny", dataset_id=1, base_model="tiny").model_dump(mode="json")
+    old = {name: value for name, value in whole.items() if name not in {"seed", "num_gpus"}}
+    service.submit(submission(request=old))
+    assert service.submit(submission(request=whole)).attempt == 1
+    with pytest.raises(ConflictError, match="another request"):
+        service.submit(submission(request={**whole, "seed": 1}))
+
+
 def test_a_new_attempt_is_accepted_only_after_the_one_before_has_ended(service, services):
     service.submit(submission())
     with pytest.raises(ConflictError, match="has not ended"):

@@ -115,6 +115,26 @@ class TestRefusals:
         with services.unit_of_work() as uow:
             assert len(uow.jobs.newest()) == 1
 
+    def test_a_row_from_before_a_recipe_had_a_field_is_the_same_job(self, services, base_model):
+        from sqlalchemy import text
+
+        request = tiny_request(services, base_model)
+        first = create_job(request, services)
+        with services.unit_of_work() as uow:
+            uow.session.execute(
+                text(
+                    "UPDATE finetuning_jobs SET hyperparameters = hyperparameters - 'sharding' - 'spike_factor' || "
+                    """'{"description": "other words"}'::jsonb"""
+                )
+            )
+        assert create_job(request, services) == first
+        with services.unit_of_work() as uow:
+            uow.session.execute(
+                text("""UPDATE finetuning_jobs SET hyperparameters = hyperparameters || '{"spike_factor": 7}'::jsonb""")
+            )
+        with pytest.raises(ConflictError, match="another request"):
+            create_job(request, services)
+
 
 @pytest.mark.slow
 def test_a_training_is_recorded_alike_in_its_folder_the_database_and_mlflow(
