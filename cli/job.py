@@ -148,20 +148,22 @@ def resume(
 ) -> None:
     """Start a job's next attempt; returns when the runner has accepted it."""
     from stages.jobs import find_job, resume_job
-    from training.checkpoints import newest_saved_step
 
     with told(as_json) as (screen, services):
         settings = services.settings
         folder = find_job(job, settings)
-        view = resume_job(folder, checkpoint, settings)
-        step = newest_saved_step(folder.checkpoints)
+        resumed = resume_job(folder, checkpoint, settings)
+        view, step = resumed.job, resumed.checkpoint_step
         if as_json:
-            print_json({**view.model_dump(mode="json"), "checkpoint_step": step})
+            told_once = {"checkpoint_step": step, "set_aside": resumed.set_aside}
+            print_json({**view.model_dump(mode="json"), **told_once})
             return
         if step is None:
             screen.done("job.resumed_anew", job=view.job_key, attempt=view.attempt)
         else:
             screen.done("job.resumed", job=view.job_key, attempt=view.attempt, step=step)
+        if resumed.set_aside:
+            screen.say("job.set_aside_days", names=", ".join(resumed.set_aside), days=f"{settings.set_aside_days:g}")
         screen.say("job.follow_with", job=view.job_key)
 
 

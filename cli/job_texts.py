@@ -69,6 +69,10 @@ JOB_TEXTS: dict[str, tuple[str, str]] = {
         "되돌아가면서 따로 둔 체크포인트: {names}",
         "Set aside when the job went back: {names}",
     ),
+    "job.set_aside_days": (
+        "뒤의 체크포인트는 따로 두었고 {days}일 뒤에 지웁니다: {names}",
+        "Later checkpoints are set aside, and removed after {days} days: {names}",
+    ),
     "job.restarted": (
         "{at}에 자동으로 다시 시작했습니다: {what} ({value})",
         "Started again by itself at {at}: {what} ({value})",

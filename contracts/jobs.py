@@ -76,6 +76,22 @@ class LogChunk(Record):
     """Byte offset to ask for next."""
 
 
+class SavedCheckpoint(CheckpointRecord):
+    """One row of training_checkpoints: a checkpoint that is on the disk."""
+
+    checkpoint_id: int
+
+
+class ResumedJob(Record):
+    """A job's next attempt, and where it goes on."""
+
+    job: JobView
+    checkpoint_step: int | None
+    """None: it begins anew, for want of a checkpoint."""
+    set_aside: list[str]
+    """Checkpoints after that step: kept beside the job's own until retention removes them, <attempt>/<checkpoint>."""
+
+
 class FinetuningJob(Record):
     """One row of finetuning_jobs."""
 

@@ -10,7 +10,7 @@ from contracts.documents import QdrantSource
 from contracts.enums import Method, Metric, Priority, QuestionTemplate, SplitUnit, StageName, StageStatus
 from contracts.evaluation import EvaluationReport, GateVerdict
 from contracts.experiments import ABExperiment
-from contracts.jobs import DEFAULT_PROJECT, PROJECT_PATTERN
+from contracts.jobs import CHECKPOINT_PATTERN, DEFAULT_PROJECT, PROJECT_PATTERN
 from contracts.models import Deployment, ModelVersion
 from contracts.record import JsonObject, Record
 from contracts.training import BASE_MODEL_PATTERN, NAME_PATTERN, TrainingReport
@@ -124,6 +124,15 @@ class EvaluateModelRequest(Record):
     """이 정확도를 넘어야 합격입니다."""
     metric: Metric = Field(default=Metric.ACCURACY, title="합격 지표")
     """accuracy: 정확도, accuracy_lower_bound: 정확도의 95 % 신뢰 하한"""
+
+
+class ResumeTrainingRequest(Record):
+    """What the DAG `resume_training` is told: go on with a job that was stopped or has failed."""
+
+    job_id: int = Field(ge=1, title="파인튜닝 작업")
+    """멈추었거나 실패한 파인튜닝 작업의 번호입니다."""
+    checkpoint: str | None = Field(default=None, pattern=CHECKPOINT_PATTERN, title="체크포인트")
+    """이어서 시작할 체크포인트입니다. 예: checkpoint-500. 비워 두면 마지막 체크포인트에서 이어집니다. 그 뒤의 체크포인트는 따로 보관합니다."""
 
 
 class DeployModelRequest(Record):

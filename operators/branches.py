@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.branch import BaseBranchOperator
 
-from contracts.pipeline import DeployModelRequest, FinetuneRequest
+from contracts.pipeline import DeployModelRequest, FinetuneRequest, ResumeTrainingRequest
 from operators.failures import airflow_failures
 from operators.run_records import RunRecords
 
@@ -43,6 +43,16 @@ def dataset_source(run: RunRecords) -> str:
 def gpu_count(run: RunRecords) -> str:
     """A task's pool slots are fixed when its DAG file is read, so each size is a task of its own."""
     return "train" if run.request(FinetuneRequest).num_gpus == 1 else "train_two_gpus"
+
+
+def gpu_count_of_job(run: RunRecords) -> str:
+    """As many as the job that goes on was handed over with."""
+    from stages.jobs import find_job
+    from stages.services import open_services
+    from storage.job_state import read_submission
+
+    folder = find_job(f"train-{run.request(ResumeTrainingRequest).job_id}", open_services().settings)
+    return "train" if read_submission(folder).num_gpus == 1 else "train_two_gpus"
 
 
 def deployment(run: RunRecords) -> str | None:

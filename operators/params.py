@@ -30,7 +30,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "job_name", "parent_job_id", "compression", "group_size", "sparsity", "two_of_four", "calibration_rows",
         "student", "student_layers", "temperature", "teacher_weight", "speed_seconds",
     ),
-    "모델": ("base_model", "method", "recipe", "model_name", "model_id", "job_id"),
+    "모델": ("base_model", "method", "recipe", "model_name", "model_id", "job_id", "checkpoint"),
     "학습": (
         "lora_rank", "lora_alpha", "learning_rate", "batch_size", "gradient_accumulation_steps", "num_epochs",
         "warmup_steps", "max_seq_length", "num_gpus", "project", "priority", "seed",

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         EvaluateModelRequest,
         FinetuneRequest,
         GenerateSamplesRequest,
+        ResumeTrainingRequest,
     )
     from contracts.sweeps import SweepRequest
     from stages.services import Services
@@ -63,6 +64,15 @@ def training_is_known(request: FinetuneRequest, services: Services) -> None:
     from stages.train import check_request
 
     check_request(request, services)
+
+
+def job_can_go_on(request: ResumeTrainingRequest, services: Services) -> None:
+    """The job has ended without its result, and the checkpoint, where one is chosen, is there and whole."""
+    from stages.jobs import find_job, next_attempt
+
+    with services.unit_of_work() as uow:
+        uow.jobs.get(request.job_id)
+    next_attempt(find_job(f"train-{request.job_id}", services.settings), request.checkpoint)
 
 
 def sweep_is_possible(request: SweepRequest, services: Services) -> None:

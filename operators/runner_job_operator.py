@@ -12,6 +12,7 @@ from airflow.sdk.exceptions import AirflowException
 from contracts.enums import JobState, StageName
 from contracts.errors import ConflictError, NotFoundError, UnavailableError
 from contracts.jobs import JobSubmission
+from contracts.pipeline import ResumeTrainingRequest
 from contracts.training import TrainingReport
 from operators.defaults import GPU_POOL
 from operators.failures import airflow_failures
@@ -80,11 +81,13 @@ class RunnerJobOperator(BaseOperator):
             if job is None:
                 return
             runner = RunnerClient(services.settings)
+            attempt = self._attempt(context, runner, job.job_key)
             submission = job.model_copy(
                 update={
                     "num_gpus": self.num_gpus,
                     **queueing(run),
-                    "attempt": self._attempt(context, runner, job.job_key),
+                    "attempt": attempt,
+                    "resume_from": job.resume_from if self._is_first(context, attempt) else None,
                     "owner": f"{run.dag_id}/{run.run_id}/{self.task_id}/{task_instance.try_number}"[:500],
                 }
             )
@@ -156,6 +159,13 @@ class RunnerJobOperator(BaseOperator):
             raise error
         return view.attempt + 1
 
+    @staticmethod
+    def _is_first(context: Context, attempt: int) -> bool:
+        """It is the first attempt of this task; later ones go on from the last checkpoint, not from a chosen one."""
+        store = context.get("task_state_store")
+        remembered = store.get(REMEMBERED) if store is not None else None
+        return remembered is None or bool(remembered["attempt"] == attempt)
+
     def _stop(self, runner: RunnerClient, view: JobView) -> None:
         """End the attempt that a person has cleared; its processes get their time to end."""
         deadline = time.monotonic() + STOP_LIMIT_SECONDS
@@ -190,6 +200,25 @@ class RunnerJobOperator(BaseOperator):
                     "clears": context["dag_run"].clear_number or 0,
                 },
             )
+
+
+class ResumeJobOperator(RunnerJobOperator):
+    """Goes on with a training job that has ended without its result, from the checkpoint that the run was given."""
+
+    def __init__(self, *, num_gpus: int, **kwargs: Any) -> None:
+        super().__init__(stage=StageName.TRAIN, request=_resume_request, num_gpus=num_gpus, **kwargs)
+
+    def _create_job(self, run: RunRecords, services: Services) -> JobSubmission | None:
+        from stages.jobs import find_job
+        from storage.job_state import read_submission
+
+        request = run.request(ResumeTrainingRequest)
+        submission = read_submission(find_job(f"train-{request.job_id}", services.settings))
+        return submission.model_copy(update={"resume_from": request.checkpoint})
+
+
+def _resume_request(run: RunRecords) -> ResumeTrainingRequest:
+    return run.request(ResumeTrainingRequest)
 
 
 class CollectOperator(BaseOperator):

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError
@@ -54,13 +54,14 @@ from storage.files import read_json, write_json_atomically, write_text_atomicall
 from storage.job_folder import JobFolder
 from storage.job_state import job_folders, job_view, read_submission
 from storage.processes import attempt_mark, is_alive, kill_attempt
-from training.checkpoints import checkpoint_names, checkpoint_records, go_back_to
+from training.checkpoints import checkpoint_names, checkpoint_records, go_back_to, remove_set_aside
 
 PASS_SECONDS = 0.5
 """Progress is to reach the database at least each second."""
 START_SECONDS = 60.0
 """A launcher that has not written launcher.json by then, and is not running, never will."""
 DATABASE_WARNING_SECONDS = 60.0
+RETENTION_SECONDS = 3600.0
 BYTES_PER_GB = 1_000_000_000
 
 log = logging.getLogger("runner")
@@ -97,6 +98,7 @@ class RunnerService:
         self._followed: dict[str, _Followed] = {}
         self._database_warned_at = -DATABASE_WARNING_SECONDS
         self._swept_at = -SWEEP_SECONDS
+        self._retained_at = -RETENTION_SECONDS
         self._uses: list[CardUse] = []
         self._places: dict[str, QueuePlace] = {}
         self._ending = threading.Event()
@@ -250,6 +252,9 @@ class RunnerService:
                 self._swept_at = time.monotonic()
         except Exception:  # as below
             log.exception("the leases' sweep failed, the next pass tries again")
+        if time.monotonic() - self._retained_at >= RETENTION_SECONDS:
+            self._retained_at = time.monotonic()
+            self._remove_set_aside()
         with self._lock:
             followed_jobs = list(self._followed.values())
         waiting: list[_Followed] = []
@@ -265,6 +270,17 @@ class RunnerService:
                 self._start_waiting(waiting)
         except Exception:  # as above
             log.exception("the queue's pass failed, the next one tries again")
+
+    def _remove_set_aside(self) -> None:
+        """Checkpoints that jobs went back behind, once they have lain aside for long enough."""
+        for folder in job_folders(self._settings.jobs_dir):
+            try:
+                removed = remove_set_aside(folder.checkpoints, timedelta(days=self._settings.set_aside_days))
+            except OSError as error:
+                log.warning("%s: what was set aside stays for now: %s", folder.root.name, error)
+                continue
+            if removed:
+                log.info("%s: removed what was set aside: %s", folder.root.name, ", ".join(removed))
 
     def _advance(self, followed: _Followed) -> bool:
         """One step for one job. True while it waits for cards."""

@@ -10,11 +10,11 @@ from pydantic import BaseModel
 from ab_testing.results import summarise_experiment
 from contracts.datasets import DatasetVersion
 from contracts.enums import DatasetStatus, ExperimentStatus, JobStatus, ModelStatus
-from contracts.errors import ConflictError, NotFoundError
+from contracts.errors import ConflictError, InvalidRequestError, NotFoundError
 from contracts.experiment_results import ExperimentResults
 from contracts.experiments import ABExperiment
 from contracts.fitting import FitPlan, PlanRequest
-from contracts.jobs import FinetuningJob, JobView
+from contracts.jobs import FinetuningJob, JobView, ResumedJob, SavedCheckpoint
 from contracts.models import ArmEndpoint, ModelVersion
 from contracts.pipeline import PipelineRun
 from database.unit_of_work import UnitOfWork
@@ -41,8 +41,10 @@ class Page(BaseModel, Generic[T]):
 class ResumeRequest(BaseModel):
     """From where a job goes on."""
 
+    checkpoint_id: int | None = None
+    """One of the job's checkpoints, by its id; without it, and without a name, the last one."""
     checkpoint: str | None = None
-    """`checkpoint-500`; None takes the last one."""
+    """The same by its name: `checkpoint-500`."""
 
 
 class JobStopped(BaseModel):
@@ -136,14 +138,23 @@ def stop_job(services: ServicesParameter, job_id: int) -> JobStopped:
     return JobStopped(job=view, checkpoint_step=step)
 
 
+@router.get("/finetuning/jobs/{job_id}/checkpoints", responses=_errors(404))
+def list_checkpoints(services: ServicesParameter, job_id: int) -> list[SavedCheckpoint]:
+    """The checkpoints that a job can go on from, by step."""
+    with services.unit_of_work() as uow:
+        uow.jobs.get(job_id)
+        return uow.jobs.checkpoints(job_id)
+
+
 @router.post("/finetuning/jobs/{job_id}/resume", responses=_errors(404, 409))
-def resume_job(services: ServicesParameter, job_id: int, request: ResumeRequest | None = None) -> JobView:
-    """Start the job's next attempt from its last checkpoint, or from the one that is named."""
+def resume_job(services: ServicesParameter, job_id: int, request: ResumeRequest | None = None) -> ResumedJob:
+    """Start the job's next attempt from its last checkpoint, or from the chosen one; later ones are set aside."""
     folder = _job_folder(services, job_id)
-    view = resume_ended_job(folder, None if request is None else request.checkpoint, services.settings)
+    chosen = None if request is None else _chosen_checkpoint(services, job_id, request)
+    resumed = resume_ended_job(folder, chosen, services.settings)
     with services.unit_of_work() as uow:
         uow.audit.append("admin", "job.resumed", f"job/{job_id}")
-    return view
+    return resumed
 
 
 @router.post("/finetuning/plan", responses=_errors(422))
@@ -157,6 +168,27 @@ def plan_job(services: ServicesParameter, request: PlanRequest) -> FitPlan:
         hyperparameters=request.hyperparameters,
         num_gpus=request.num_gpus,
     )
+
+
+def _chosen_checkpoint(services: Services, job_id: int, request: ResumeRequest) -> str | None:
+    if request.checkpoint_id is None:
+        return request.checkpoint
+    if request.checkpoint is not None:
+        raise InvalidRequestError(
+            "A checkpoint is chosen by its id or by its name",
+            value=f"checkpoint_id {request.checkpoint_id} and checkpoint {request.checkpoint}",
+            next_step="leave one of the two out",
+        )
+    with services.unit_of_work() as uow:
+        names = {saved.checkpoint_id: saved.name for saved in uow.jobs.checkpoints(job_id)}
+    if request.checkpoint_id not in names:
+        raise InvalidRequestError(
+            "The job has no such checkpoint",
+            value=f"checkpoint_id {request.checkpoint_id}",
+            allowed=", ".join(f"{number} ({name})" for number, name in names.items()) or "none: none was saved yet",
+            next_step=f"list them: GET /finetuning/jobs/{job_id}/checkpoints",
+        )
+    return names[request.checkpoint_id]
 
 
 def _job_folder(services: Services, job_id: int) -> JobFolder:

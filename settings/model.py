@@ -74,6 +74,8 @@ class Settings(BaseSettings):
     """The newest checkpoints of a job that are kept."""
     checkpoint_keep_best: int = Field(default=1, ge=1)
     """Those with the lowest validation loss that are kept beside them."""
+    set_aside_days: float = Field(default=14.0, gt=0)
+    """Days after which checkpoints are removed that a job has gone back behind."""
     hang_seconds: float = Field(default=300.0, gt=0)
     """A trainer without a sign of life, or without a step, is never taken for hung before this time."""
     judge_agreement_bar: float = Field(default=0.667, ge=0, le=1)

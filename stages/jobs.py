@@ -16,7 +16,7 @@ from contracts.errors import (
     TunewayError,
     UnavailableError,
 )
-from contracts.jobs import JobDetail, JobListing
+from contracts.jobs import JobDetail, JobListing, ResumedJob
 from contracts.record import utc_now
 from contracts.training import CompressionFacts, TrainingReport
 from stages.runner_client import RunnerClient
@@ -24,11 +24,17 @@ from storage.files import read_json, write_text_atomically
 from storage.job_folder import JobFolder
 from storage.job_state import job_folders, job_view, read_submission
 from storage.processes import is_alive
-from training.checkpoints import SET_ASIDE, checkpoint_records, newest_saved_step
+from training.checkpoints import (
+    SET_ASIDE,
+    check_chosen,
+    checkpoint_records,
+    newest_saved_step,
+    set_aside_label,
+)
 
 if TYPE_CHECKING:
     from contracts.enums import JobState
-    from contracts.jobs import JobView
+    from contracts.jobs import JobSubmission, JobView
     from settings import Settings
 
 STOP_LIMIT_SECONDS = 45.0
@@ -72,14 +78,13 @@ def describe_job(folder: JobFolder, settings: Settings) -> JobDetail:
     view = _view(folder, settings)
     restarts = (read_json(folder.attempt(view.attempt).restarts) or {}).get("restarts", [])
     assert isinstance(restarts, list)
-    aside = folder.checkpoints / SET_ASIDE
     return JobDetail(
         name=_name(folder),
         view=view,
         folder=str(folder.root),
         log_path=str(folder.attempt(view.attempt).log),
         checkpoints=checkpoint_records(folder.checkpoints),
-        set_aside=sorted(str(path.relative_to(aside)) for path in aside.glob("*/checkpoint-*")),
+        set_aside=_set_aside(folder, "[!.]*"),
         restarts=[restart for restart in restarts if isinstance(restart, dict)],
         has_result=folder.result.exists(),
         compression=_compression_facts(folder),
@@ -106,11 +111,21 @@ def stop_job(folder: JobFolder, settings: Settings) -> tuple[JobView, int | None
     return view, newest_saved_step(folder.checkpoints)
 
 
-def resume_job(folder: JobFolder, checkpoint: str | None, settings: Settings) -> JobView:
-    """Start the job's next attempt from its last checkpoint, or from the one that is named.
+def resume_job(folder: JobFolder, checkpoint: str | None, settings: Settings) -> ResumedJob:
+    """Start the job's next attempt from its last checkpoint, or from the one that is named; later ones are set aside.
 
     Raises ConflictError while it runs or where it has its result, InvalidRequestError for an unknown checkpoint.
     """
+    view = RunnerClient(settings).submit(next_attempt(folder, checkpoint))
+    return ResumedJob(
+        job=view,
+        checkpoint_step=newest_saved_step(folder.checkpoints),
+        set_aside=_set_aside(folder, set_aside_label(view.attempt)),
+    )
+
+
+def next_attempt(folder: JobFolder, checkpoint: str | None) -> JobSubmission:
+    """What the runner is to be handed for the job to go on. Raises as `resume_job`; changes nothing."""
     submission, view = read_submission(folder), job_view(folder)
     if folder.result.exists():
         raise ConflictError(
@@ -135,7 +150,9 @@ def resume_job(folder: JobFolder, checkpoint: str | None, settings: Settings) ->
             allowed=", ".join(record.name for record in checkpoint_records(folder.checkpoints)) or "checkpoint-<step>",
             next_step=f"see `tuneway job show {view.job_key}`",
         ) from error
-    return RunnerClient(settings).submit(following)
+    if checkpoint is not None:
+        check_chosen(folder.checkpoints, checkpoint)
+    return following
 
 
 def _ask_to_stop(folder: JobFolder, view: JobView, settings: Settings) -> None:
@@ -188,6 +205,11 @@ def _compression_facts(folder: JobFolder) -> CompressionFacts | None:
     if _compression(folder) is None or record is None:
         return None
     return TrainingReport.model_validate(record).compression
+
+
+def _set_aside(folder: JobFolder, label: str) -> list[str]:
+    aside = folder.checkpoints / SET_ASIDE
+    return sorted(str(path.relative_to(aside)) for path in aside.glob(f"{label}/checkpoint-*"))
 
 
 def _name(folder: JobFolder) -> str:

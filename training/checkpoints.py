@@ -8,12 +8,13 @@ import logging
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from contracts.errors import ConflictError, InvalidRequestError
-from contracts.record import Record
+from contracts.record import Record, utc_now
 from contracts.training import CheckpointRecord
 from storage.files import fsync_path, sha256_of_file, write_text_atomically
 from storage.job_folder import JobFolder
@@ -141,13 +142,36 @@ def go_back_to(job: JobFolder, name: str, attempt: int) -> None:
             next_step="start a job of another name; `tuneway train replay` runs the same one again",
         )
     check_chosen(job.checkpoints, name)
-    label = f"attempt-{attempt}"
+    label = set_aside_label(attempt)
     if job.metrics.exists():
         kept = job.checkpoints / SET_ASIDE / label / job.metrics.name
         if not kept.exists():
             write_text_atomically(kept, job.metrics.read_text(encoding="utf-8"))
     moved = set_aside_after(job.checkpoints, step_of(name), label)
     log.info("going on from %s; set aside: %s", name, ", ".join(moved) or "nothing")
+
+
+def set_aside_label(attempt: int) -> str:
+    """Where an attempt that goes back sets aside what came later."""
+    return f"attempt-{attempt}"
+
+
+def remove_set_aside(folder: Path, older_than: timedelta) -> list[str]:
+    """Remove what was set aside longer ago than that; its labels. A kill in between leaves the rest for the next time.
+
+    The label's folder was last changed when the last checkpoint was moved into it.
+    """
+    removed = []
+    for path in sorted((folder / SET_ASIDE).glob("*")):
+        if path.name.startswith("."):  # a removal that was killed
+            shutil.rmtree(path)
+            continue
+        if utc_now().timestamp() - path.stat().st_mtime > older_than.total_seconds():
+            doomed = path.with_name(f".{path.name}.removed")
+            path.rename(doomed)
+            shutil.rmtree(doomed)
+            removed.append(path.name)
+    return removed
 
 
 def checkpoint_names(folder: Path) -> frozenset[tuple[str, int]]:

@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 
 from contracts.enums import JobStatus, Method
 from contracts.errors import NotFoundError
-from contracts.jobs import FinetuningJob
+from contracts.jobs import FinetuningJob, SavedCheckpoint
 from contracts.record import JsonObject
 from contracts.training import CheckpointRecord, JobProgress, TrainingReport, TrainRequest
 from database.models import FinetuningJob as FinetuningJobRow
@@ -165,11 +165,12 @@ class JobRepository:
             )
         )
 
-    def checkpoints(self, job_id: int) -> list[CheckpointRecord]:
+    def checkpoints(self, job_id: int) -> list[SavedCheckpoint]:
         """The job's checkpoints, by step."""
         query = select(TrainingCheckpoint).where(TrainingCheckpoint.job_id == job_id).order_by(TrainingCheckpoint.step)
         return [
-            CheckpointRecord(
+            SavedCheckpoint(
+                checkpoint_id=row.id,
                 name=row.checkpoint_name,
                 step=row.step,
                 epoch=row.epoch or 0.0,

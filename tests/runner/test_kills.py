@@ -162,7 +162,9 @@ def test_a_chosen_checkpoint_is_where_the_next_attempt_begins(runner, services, 
     assert stopped.state is JobState.STOPPED
     assert step is not None
     assert step >= 50
-    assert resume_job(folder, "checkpoint-25", runner.settings).attempt == 2
+    resumed = resume_job(folder, "checkpoint-25", runner.settings)
+    assert (resumed.job.attempt, resumed.checkpoint_step) == (2, 25)
+    assert f"attempt-2/checkpoint-{step}" in resumed.set_aside
     assert runner.client.wait(training.job_key).state is JobState.SUCCEEDED
     report = collect(training.job_key, services)
     assert (report.resumed_from_step, report.steps) == (25, 96)

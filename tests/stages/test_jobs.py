@@ -136,5 +136,9 @@ def test_what_cannot_go_on_is_refused_with_the_command_that_helps(settings):
         resume_job(finished, None, settings)
     with pytest.raises(InvalidRequestError, match="no name of a checkpoint"):
         resume_job(make_job(settings, 3, state="failed"), "../../etc", settings)
+    without = make_job(settings, 5, state="failed")
+    save(without, 25)
+    with pytest.raises(InvalidRequestError, match="did you mean checkpoint-25"):
+        resume_job(without, "checkpoint-26", settings)
     with pytest.raises((UnavailableError, NotFoundError)):
         resume_job(make_job(settings, 4, state="failed"), None, settings)

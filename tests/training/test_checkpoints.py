@@ -1,5 +1,9 @@
 """Checkpoints are whole or skipped."""
 
+import os
+import time
+from datetime import timedelta
+
 import pytest
 
 from contracts.errors import ConflictError, InvalidRequestError
@@ -13,6 +17,7 @@ from training.checkpoints import (
     newest_saved_step,
     newest_whole_checkpoint,
     remove_old_checkpoints,
+    remove_set_aside,
 )
 
 
@@ -139,3 +144,27 @@ def test_a_job_that_has_its_result_does_not_go_back(job):
     job.result.write_text("{}")
     with pytest.raises(ConflictError, match="result already"):
         go_back_to(job, "checkpoint-25", attempt=2)
+
+
+def test_what_is_set_aside_stays_for_its_time_and_is_then_removed_whole(tmp_path):
+    job = JobFolder(tmp_path)
+    for step in (25, 50, 75):
+        save(job.checkpoints, step)
+    go_back_to(job, "checkpoint-50", 2)
+    go_back_to(job, "checkpoint-25", 3)
+    old, young = (job.checkpoints / "set-aside" / f"attempt-{number}" for number in (2, 3))
+    assert [path.name for path in (*old.iterdir(), *young.iterdir())] == ["checkpoint-75", "checkpoint-50"]
+    os.utime(old, (time.time() - 3 * 86400,) * 2)
+
+    assert remove_set_aside(job.checkpoints, timedelta(days=4)) == []
+    assert remove_set_aside(job.checkpoints, timedelta(days=2)) == ["attempt-2"]
+    assert not old.exists()
+    assert (young / "checkpoint-50").is_dir()
+    assert newest_step(job.checkpoints) == 25
+
+
+def test_a_removal_that_was_killed_is_ended_by_the_next(tmp_path):
+    half = tmp_path / "set-aside" / ".attempt-2.removed" / "checkpoint-75"
+    half.mkdir(parents=True)
+    remove_set_aside(tmp_path, timedelta(days=14))
+    assert list((tmp_path / "set-aside").iterdir()) == []
