@@ -86,13 +86,13 @@ def _migrate_airflow(settings: Settings) -> None:
 
 
 def _ensure_pools(settings: Settings) -> None:
-    """Import the pools of operators/pools.json, the gpu pool with as many slots as the settings say."""
+    """Import the pools of operators/pools.json, the gpu pool with a slot for each GPU that jobs may get."""
     pools = read_json(settings.repository_root / POOLS_FILE)
     if pools is None:
         return
     gpu = pools.get("gpu")
     assert isinstance(gpu, dict)
-    gpu["slots"] = settings.gpu_slots
+    gpu["slots"] = settings.job_slots
     with connect(settings.resolved_airflow_database_url) as connection:
         rows = connection.execute("SELECT pool, slots, include_deferred FROM slot_pool").fetchall()
     present = {name: (slots, include_deferred) for name, slots, include_deferred in rows}

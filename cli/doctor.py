@@ -409,6 +409,14 @@ def gpu_names() -> list[str]:
 
 def _gpu(settings: Settings, text: Text) -> Finding:
     check, names = text("doctor.gpu"), gpu_names()
+    kept = ", ".join(map(str, settings.serving_gpus))
+    if not settings.job_slots or any(card >= settings.gpu_slots for card in settings.serving_gpus):
+        return Finding(
+            check,
+            Verdict.WARN,
+            text("doctor.gpu_kept", kept=kept, slots=settings.gpu_slots, jobs=settings.job_slots),
+            text("doctor.gpu_kept_next", last=settings.gpu_slots - 1),
+        )
     if not names:
         return Finding(check, Verdict.OK, text("doctor.gpu_none", slots=settings.gpu_slots))
     if len(names) != settings.gpu_slots:
@@ -418,6 +426,8 @@ def _gpu(settings: Settings, text: Text) -> Finding:
             text("doctor.gpu_fewer", found=len(names), slots=settings.gpu_slots, names=", ".join(names)),
             text("doctor.gpu_next", found=len(names)),
         )
+    if kept:
+        names.append(text("doctor.gpu_kept", kept=kept, slots=settings.gpu_slots, jobs=settings.job_slots))
     return Finding(check, Verdict.OK, ", ".join(names))
 
 

@@ -251,6 +251,14 @@ TEXTS: dict[str, tuple[str, str]] = {
         "GPU {found}개인데 TUNEWAY_GPU_SLOTS는 {slots}입니다: {names}",
         "{found} found, TUNEWAY_GPU_SLOTS is {slots}: {names}",
     ),
+    "doctor.gpu_kept": (
+        "{slots}개 가운데 {kept}번은 모델 서버 전용이고 작업은 {jobs}개를 씁니다",
+        "of {slots}, {kept} kept for model servers, {jobs} for jobs",
+    ),
+    "doctor.gpu_kept_next": (
+        "TUNEWAY_SERVING_GPUS를 0에서 {last} 사이의 번호로 하고 작업에 하나 이상 남기십시오",
+        "Choose TUNEWAY_SERVING_GPUS among 0 to {last} and leave at least one for jobs",
+    ),
     "doctor.gpu_next": ("TUNEWAY_GPU_SLOTS={found}로 설정하십시오", "Set TUNEWAY_GPU_SLOTS={found}"),
     "doctor.vllm": ("vLLM 환경", "vLLM environment"),
     "doctor.vllm_none": ("없음, 내장 모델 서버를 사용합니다", "not there; the embedded model server is used"),

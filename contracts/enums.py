@@ -230,6 +230,8 @@ class LeaseKind(StrEnum):
 
     TRAINING = "training"
     EVALUATION = "evaluation"
+    GENERATION = "generation"
+    """The generator's, for as long as a run that makes samples has a server of its own."""
     SERVING = "serving"
     """A model server's: never taken from it, however long it is silent."""
 

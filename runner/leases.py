@@ -15,7 +15,7 @@ from contracts.record import utc_now
 from database.unit_of_work import UnitOfWork
 from deployment.permanent import all_servers, program_name
 from settings import Settings
-from stages.launching import lease_kind, lease_owner
+from stages.launching import holder_file, lease_kind, lease_owner
 from storage.files import read_json
 from storage.job_folder import JobFolder
 from storage.job_state import job_folders, job_view, read_submission
@@ -46,12 +46,16 @@ def sweep_leases(uow: UnitOfWork, settings: Settings, host: str, starting: Colle
         silent = utc_now() - max(lease.heartbeat_at for lease in leases)
         if leases[0].kind is LeaseKind.SERVING:
             lives, over = owner in servers, owner not in servers and silent > SERVER_GRACE
+        elif (holder := read_json(holder_file(settings, owner))) is not None:
+            lives = is_alive(holder)
+            over = not lives
         else:
             lives, over = _state_of(JobFolder(settings.jobs_dir / owner.rpartition("#")[0]), owner, silent)
             lives, over = lives or owner in starting, over and owner not in starting
         if over:
             log.warning("freed the cards of %s, which has ended", owner)
             uow.leases.release(owner)
+            holder_file(settings, owner).unlink(missing_ok=True)
         elif lives:
             living.add(owner)
     if living:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from contracts.enums import LeaseKind
 from contracts.generation import NewReview
 from data_prep.generation.generating import finished_report, generate
 from data_prep.generation.passages import read_passages
@@ -89,20 +90,23 @@ def _put_up(services: Services, generation_id: str, request: GenerateRequest, sa
 
 @contextmanager
 def _endpoint(request: GenerateRequest, services: Services) -> Iterator[tuple[str, str]]:
-    """Where the generator answers, and under which name; a server of our own lives as long as the block."""
+    """Where the generator answers, and under which name; a server of our own, and its card, live as long as the block."""
     if request.endpoint_url is not None:
         yield request.endpoint_url, request.model
         return
     from deployment.ephemeral import running_server
     from deployment.specification import ServerSpec
+    from stages.card_lease import leased_cards
+    from stages.launching import real_gpus
     from training.base_model import find_base_model
 
     settings = services.settings
     folder = find_base_model(request.model, settings.allowed_model_roots)
-    spec = ServerSpec(model_path=str(folder), served_model_name=folder.name)
     log_path = settings.generations_dir / request.dataset_name / "model-server.log"
-    with running_server(spec, settings, log_path) as endpoint:
-        yield endpoint.base_url, folder.name
+    with leased_cards(f"generate-{request.dataset_name}", 1, LeaseKind.GENERATION, services) as cards:
+        spec = ServerSpec(model_path=str(folder), served_model_name=folder.name, gpu_ids=cards if real_gpus() else [])
+        with running_server(spec, settings, log_path) as endpoint:
+            yield endpoint.base_url, folder.name
 
 
 def _key(services: Services, name: str) -> str | None:

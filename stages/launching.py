@@ -15,10 +15,14 @@ from storage.job_state import job_folders, job_view
 from storage.processes import ATTEMPT_VARIABLE, attempt_mark, is_alive
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from contracts.jobs import JobSubmission
     from settings import Settings
     from storage.job_folder import JobFolder
 
+HOLDERS_FOLDER = "card-holders"
+"""Below run_dir: one file for each process that holds cards without being a job."""
 GPU_IDS_VARIABLE = "TUNEWAY_JOB_GPU_IDS"
 """The leased cards as a JSON list, for launcher.json."""
 
@@ -63,8 +67,13 @@ def job_cards(settings: Settings, gpus: int) -> list[int]:
     return [card for card in range(slots(settings, gpus)) if card not in settings.serving_gpus]
 
 
+def holder_file(settings: Settings, owner: str) -> Path:
+    """Who the process is that leases cards for itself: its identity, and the cards as `gpu_ids`."""
+    return settings.run_dir / HOLDERS_FOLDER / f"{owner}.json"
+
+
 def cards_in_use(settings: Settings) -> set[int]:
-    """Cards of the launchers that live on this host, whatever the database says.
+    """Cards of the launchers and other holders that live on this host, whatever the database says.
 
     A host that lost its leases while the database was away must not give its cards out twice.
     """
@@ -77,6 +86,12 @@ def cards_in_use(settings: Settings) -> set[int]:
         identity = read_json(folder.attempt(view.attempt).launcher)
         if not view.state.is_final and identity is not None and is_alive(identity):
             found.update(view.gpu_ids)
+    for path in (settings.run_dir / HOLDERS_FOLDER).glob("[!.]*.json"):
+        holder = read_json(path)
+        if holder is not None and is_alive(holder):
+            cards = holder["gpu_ids"]
+            assert isinstance(cards, list)
+            found.update(int(str(card)) for card in cards)
     return found
 
 

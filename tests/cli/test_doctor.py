@@ -84,6 +84,15 @@ def test_a_service_of_the_site_needs_no_port_here(tmp_path):
     assert "mlflow" in used_ports(settings)
 
 
+@pytest.mark.parametrize(("serving_gpus", "verdict"), [([1], Verdict.OK), ([0, 1], Verdict.WARN), ([2], Verdict.WARN)])
+def test_cards_kept_for_servers_must_be_there_and_leave_one_for_jobs(tmp_path, monkeypatch, serving_gpus, verdict):
+    monkeypatch.setattr("cli.doctor.gpu_names", lambda: ["H100", "H100"])
+    settings = settings_for(tmp_path, gpu_slots=2, serving_gpus=serving_gpus)
+    (found,) = [finding for finding in examine(settings, "en") if finding.check == "GPU"]
+    assert found.verdict is verdict
+    assert f"{settings.job_slots} for jobs" in found.detail
+
+
 def test_vllm_that_is_demanded_but_absent_blocks_the_start(tmp_path):
     absent = tmp_path / "no-environment" / "bin" / "python"
     demanded = settings_for(tmp_path, vllm_python=absent, model_server_backend="vllm")

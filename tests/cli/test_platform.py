@@ -98,7 +98,7 @@ def test_the_idle_platform_leaves_memory_for_the_models(platform):
 def test_the_gpu_pool_counts_deferred_tasks(platform):
     with connect(platform.settings.resolved_airflow_database_url) as connection:
         row = connection.execute("SELECT slots, include_deferred FROM slot_pool WHERE pool = 'gpu'").fetchone()
-    assert row == (platform.settings.gpu_slots, True)
+    assert row == (platform.settings.job_slots, True)
 
 
 def test_the_ci_user_gets_a_token_and_a_wrong_password_does_not(platform):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from contracts.datasets import ImportRequest, PrepareRequest
-from contracts.enums import QuestionTemplate, ReviewVerdict, SampleFault, StageName
+from contracts.enums import LeaseKind, QuestionTemplate, ReviewVerdict, SampleFault, StageName
 from contracts.errors import InvalidDataError, InvalidRequestError, UnavailableError
 from contracts.generation import CurateRequest, GenerateRequest, TokenPrice
 from stages.catalog import STAGES
@@ -16,6 +16,7 @@ from stages.curate import curate
 from stages.generate_qa import generate_qa
 from stages.import_dataset import import_dataset
 from stages.prepare import prepare
+from stages.progress import LoggedProgress
 from tests.conftest import REPOSITORY_ROOT, free_port
 from tests.data_prep.generation.endpoint import endpoint, faithful
 
@@ -152,13 +153,25 @@ def test_a_real_model_that_knows_nothing_ends_in_a_report_that_says_so(services,
     config = json.loads((model / "config.json").read_text(encoding="utf-8"))
     # the tiny tokenizer needs one or two tokens a letter: a prompt takes 1,500
     (model / "config.json").write_text(json.dumps({**config, "max_position_embeddings": 4096}), encoding="utf-8")
+    leases: set[tuple[LeaseKind, str]] = set()
+
+    class Looking(LoggedProgress):
+        def __call__(self, what: str, done: int, total: int) -> None:
+            super().__call__(what, done, total)
+            with services.unit_of_work() as uow:
+                leases.update((lease.kind, lease.owner.rsplit("-", 2)[0]) for lease in uow.leases.all())
+
     report = generate_qa(
         request(
             None, model="tiny", max_chunks=3, max_answer_tokens=200, concurrency=2, readable_attempts=1,
             price=TokenPrice(input_per_million=1000, output_per_million=1000), templates=list(QuestionTemplate),
         ),
         services,
+        Looking(),
     )  # fmt: skip
+    assert leases == {(LeaseKind.GENERATION, "generate-demo")}
+    with services.unit_of_work() as uow:
+        assert uow.leases.all() == []
     assert (report.complete, report.accepted, report.answered) == (True, 0, 12)
     assert "통과한 표본이 없어" in report.message
     assert report.without_samples + report.generated + sum(report.rejected.values()) >= 12
