@@ -10,10 +10,11 @@ import typer
 
 from cli.answers import print_json, told
 from cli.texts import translate
-from contracts.enums import Method, Priority
+from contracts.enums import Method, Priority, RemovalReason
 from contracts.errors import InvalidRequestError
 from contracts.jobs import DEFAULT_PROJECT, PROJECT_PATTERN
 from contracts.record import utc_now
+from contracts.words import REMOVAL_REASONS
 from settings import language
 
 if TYPE_CHECKING:
@@ -195,6 +196,7 @@ def preferences(
     pairs_file: Annotated[Path | None, typer.Option("--file", help=_help("opt_pairs_file"))] = None,
     experiment: Annotated[int | None, typer.Option("--experiment", min=1, help=_help("opt_experiment"))] = None,
     difference: Annotated[float | None, typer.Option("--min-rating-difference", help=_help("opt_difference"))] = None,
+    test_suites: Annotated[list[str] | None, typer.Option("--test-suite", help=_help("opt_test_suites"))] = None,
     as_json: AsJson = False,
 ) -> None:
     """A dataset version of pairs, for a recipe with the objective dpo."""
@@ -208,6 +210,7 @@ def preferences(
             "pairs_file": None if pairs_file is None else str(pairs_file.absolute()),
             "experiment_id": experiment,
             "min_rating_difference": difference,
+            "test_suites": test_suites,
         }
         request = validated(PreferencesRequest, {key: value for key, value in given.items() if value is not None})
         made = make_preferences(request, services)
@@ -222,6 +225,12 @@ def preferences(
                 train=made.train_samples,
                 val=made.val_samples,
             )
+            if made.removed:
+                reasons = ", ".join(
+                    f"{REMOVAL_REASONS[RemovalReason(name)].of(language())} {count:,}"
+                    for name, count in made.removed.items()
+                )
+                screen.say("train.preferences_removed", reasons=reasons)
 
 
 @app.command(help=_help("help_recipes"))

@@ -83,6 +83,11 @@ TRAIN_TEXTS: dict[str, tuple[str, str]] = {
         "Time: about {time} ({low} to {high}), {steps:,} steps, {tokens:,} tokens at {speed:,.0f} a second, guessed from "
         "the operations, not measured",
     ),
+    "train.opt_test_suites": (
+        "이 평가 문항 파일의 질문이 든 쌍은 뺍니다. 여러 번 쓸 수 있습니다.",
+        "Leave out pairs that ask a question of this file of test cases; may be given several times",
+    ),
+    "train.preferences_removed": ("제외한 쌍: {reasons}", "Left out: {reasons}"),
     "train.help_export": (
         "레시피를 Axolotl 또는 LLaMA-Factory의 설정으로 씁니다.",
         "Write a recipe as the configuration of Axolotl or LLaMA-Factory.",

@@ -34,5 +34,7 @@ class PreferencesRequest(Record):
     """The A/B test whose rated answers become pairs."""
     min_rating_difference: float = Field(default=1.0, gt=0, le=4)
     """By how much the better answer's mean rating must exceed the worse one's."""
+    test_suites: list[str] = Field(default=[], max_length=10)
+    """Files of test cases: a pair that asks one of their questions, or nearly, is removed."""
     policy: str = "default"
     """The data policy whose masking is applied."""

@@ -13,11 +13,15 @@ from contracts.enums import RemovalReason, Split
 from contracts.errors import InvalidDataError
 from contracts.preferences import PreferencePair, RatedAnswer
 from contracts.record import Record
+from data_prep.contamination.overlaps import CaseIndex
 from data_prep.masking.masker import Masker
+from data_prep.rows import Message, Row
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    from contracts.contamination import SoughtCase
 
 VALIDATION_SHARE = 0.1
 COLUMNS = ("prompt", "chosen", "rejected")
@@ -81,10 +85,13 @@ def pairs_of_ratings(answers: Sequence[RatedAnswer], min_difference: float) -> l
     return pairs
 
 
-def write_preferences(pairs: Sequence[PreferencePair], folder: Path, masker: Masker) -> WrittenPreferences:
+def write_preferences(
+    pairs: Sequence[PreferencePair], folder: Path, masker: Masker, test_cases: Sequence[SoughtCase] = ()
+) -> WrittenPreferences:
     """Masked pairs as train.parquet, validation.parquet and test.parquet (empty); each pair once.
 
-    All pairs of one prompt are on the same side, which a hash of the prompt decides.
+    All pairs of one prompt are on the same side, which a hash of the prompt decides. A pair that holds a test case,
+    also nearly or inside a longer text, is removed.
     """
     import pyarrow
     import pyarrow.parquet
@@ -94,11 +101,12 @@ def write_preferences(pairs: Sequence[PreferencePair], folder: Path, masker: Mas
     masked: Counter[str] = Counter()
     seen: set[tuple[str, str, str]] = set()
     texts = [[*(message["content"] for message in pair.prompt), pair.chosen, pair.rejected] for pair in pairs]
-    for pair, found in zip(pairs, masker.mask_rows(texts), strict=True):
+    leaks = CaseIndex(test_cases).check([pair_row(str(n), *_parts(pair)) for n, pair in enumerate(pairs)])
+    for pair, found, leak in zip(pairs, masker.mask_rows(texts), leaks, strict=True):
         *prompt, chosen, rejected = found.texts
         messages = [{"role": turn["role"], "content": text} for turn, text in zip(pair.prompt, prompt, strict=True)]
         row = (json.dumps(messages, ensure_ascii=False), chosen, rejected)
-        reason = _reason(row, seen, dropped=found.drop is not None)
+        reason = _reason(row, seen, dropped=found.drop is not None) if leak is None else leak.reason
         if reason is not None:
             removed[reason] += 1
             continue
@@ -116,6 +124,16 @@ def write_preferences(pairs: Sequence[PreferencePair], folder: Path, masker: Mas
     return WrittenPreferences(
         samples={split.value: len(part) for split, part in rows.items()}, removed=dict(removed), masked=dict(masked)
     )
+
+
+def pair_row(name: str, prompt: Sequence[Mapping[str, str]], chosen: str, rejected: str) -> Row:
+    """A pair as a row: its questions are the user's turns, and both answers are the assistant's."""
+    answers = (Message("assistant", answer) for answer in (chosen, rejected))
+    return Row(name, (*(Message(turn["role"], turn["content"]) for turn in prompt), *answers))
+
+
+def _parts(pair: PreferencePair) -> tuple[list[dict[str, str]], str, str]:
+    return pair.prompt, pair.chosen, pair.rejected
 
 
 def _reason(row: tuple[str, str, str], seen: set[tuple[str, str, str]], *, dropped: bool) -> RemovalReason | None:

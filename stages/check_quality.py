@@ -7,13 +7,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from contracts.datasets import QualityReport
+from contracts.preferences import PreferencesRequest
 from data_prep.checking import check_version
+from data_prep.checking_preferences import check_preferences, holds_preferences
 from data_prep.contamination.test_suites import read_test_suites
+from data_prep.masking.masker import Masker
+from data_prep.policies import load_policy
 from stages.progress import LoggedProgress
+from storage.files import read_json
 
 if TYPE_CHECKING:
+    from contracts.data_policy import DataPolicy
     from contracts.datasets import QualityRequest
     from data_prep.rows import OnProgress
+    from settings import Settings
     from stages.services import Services
 
 
@@ -25,10 +32,12 @@ def check_quality(request: QualityRequest, services: Services, on_progress: OnPr
     suites = read_test_suites(
         request.test_suites, relative_to=settings.repository_root, allowed_roots=settings.allowed_input_roots
     )
-    with tempfile.TemporaryDirectory(prefix="tuneway-check-") as work_dir:
-        checks = check_version(
-            Path(version.file_path), request, suites.cases, Path(work_dir), on_progress or LoggedProgress()
-        )
+    folder = Path(version.file_path)
+    if holds_preferences(folder):
+        checks = check_preferences(folder, request, suites.cases, Masker(_policy_of_pairs(folder, settings).masking))
+    else:
+        with tempfile.TemporaryDirectory(prefix="tuneway-check-") as work_dir:
+            checks = check_version(folder, request, suites.cases, Path(work_dir), on_progress or LoggedProgress())
     with services.unit_of_work() as uow:
         uow.datasets.record_checks(request.dataset_id, checks)
     return QualityReport(
@@ -37,3 +46,9 @@ def check_quality(request: QualityRequest, services: Services, on_progress: OnPr
         quality_score=version.quality_score,
         checks=checks,
     )
+
+
+def _policy_of_pairs(folder: Path, settings: Settings) -> DataPolicy:
+    """The policy by which the pairs were masked."""
+    request = PreferencesRequest.model_validate(read_json(folder / "preferences.json"))
+    return load_policy(request.policy, relative_to=settings.repository_root, allowed_roots=settings.allowed_input_roots)

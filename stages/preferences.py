@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 def make_preferences(request: PreferencesRequest, services: Services) -> DatasetVersion:
     """The version; the same pairs again are the same version. Raises InvalidDataError where there are none."""
+    from data_prep.contamination.test_suites import read_test_suites
     from data_prep.imports.input_files import resolve_input_file
     from data_prep.masking.masker import Masker
     from data_prep.policies import load_policy
@@ -31,6 +32,7 @@ def make_preferences(request: PreferencesRequest, services: Services) -> Dataset
         )
     roots = settings.allowed_input_roots
     policy = load_policy(request.policy, relative_to=settings.repository_root, allowed_roots=roots)
+    suites = read_test_suites(request.test_suites, relative_to=settings.repository_root, allowed_roots=roots)
     pairs = []
     if request.pairs_file is not None:
         path = resolve_input_file(request.pairs_file, relative_to=settings.repository_root, allowed_roots=roots)
@@ -52,14 +54,14 @@ def make_preferences(request: PreferencesRequest, services: Services) -> Dataset
     home.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=home, prefix=".new-") as made:
         written = write_preferences(
-            pairs, Path(made), Masker(policy.masking, pseudonym_key(settings, request.dataset_name))
+            pairs, Path(made), Masker(policy.masking, pseudonym_key(settings, request.dataset_name)), suites.cases
         )
         if not written.samples["train"]:
             raise InvalidDataError(
                 "No preference pair is left to learn from",
                 value=", ".join(f"{reason} {count}" for reason, count in written.removed.items()),
-                next_step="look at the pairs: the two answers must differ, and hold no personal data of the kinds "
-                "for which the policy drops a row",
+                next_step="look at the pairs: the two answers must differ, hold no personal data of the kinds for which "
+                "the policy drops a row, and ask nothing that a test suite asks",
             )
         digest = sha256_of_folder(Path(made), "*.parquet")
         folder = home / digest[:16]

@@ -67,6 +67,7 @@ class GuardedSteps:
     state: Any
     accelerator: Any
     processing_class: Any
+    train_dataset: Any
 
     def guard_with(self, plan: TrainingPlan, folder: JobFolder, run: RunState) -> None:
         """Judge by the plan's recipe; what the run has seen is in its state."""
@@ -130,22 +131,21 @@ class GuardedSteps:
 
     def _samples(self, model: Any, inputs: list[Any]) -> str:
         """The step's samples with the loss of each alone, worst first, as rows of train.parquet."""
-        found = []
-        for batch in inputs:
-            if "input_ids" not in batch or "labels" not in batch:
-                continue
-            for index in range(len(batch["input_ids"])):
-                alone = {name: value[index : index + 1] for name, value in batch.items() if hasattr(value, "shape")}
-                found.append((self._loss_of(model, alone), alone["input_ids"][0].tolist()))
+        found = [
+            (self._loss_of(model, alone), _tokens_of(alone)) for batch in inputs for alone in _samples_of_batch(batch)
+        ]
         found = [entry for part in self._gathered(found) for entry in part]
-        if not found:
-            return "not told apart where pairs of answers are learnt"
         found.sort(key=lambda entry: (math.isfinite(entry[0]), -entry[0] if math.isfinite(entry[0]) else 0.0))
         shown = found[:SHOWN_SAMPLES]
-        rows = rows_within([tokens for _, tokens in shown], self._guard_plan, self.processing_class)
+        tokens = [sample for _, sample in shown]
+        if self._guard_plan.recipe.objective == "dpo":
+            rows = pairs_within(tokens, self.train_dataset, self.args.max_length)
+        else:
+            rows = rows_within([row for sample in tokens for row in sample], self._guard_plan, self.processing_class)
         return "; ".join(f"{row} (loss {loss:.4g})" for row, (loss, _) in zip(rows, shown, strict=True))
 
     def _loss_of(self, model: Any, sample: Any) -> float:
+        """Of a row, or with dpo of a pair."""
         import torch
 
         was_training = model.training
@@ -153,6 +153,8 @@ class GuardedSteps:
         try:
             with torch.no_grad(), self.compute_loss_context_manager():  # type: ignore[attr-defined]
                 prepared = self._prepare_inputs(sample)  # type: ignore[attr-defined]
+                if self._guard_plan.recipe.objective == "dpo":
+                    return float(self.compute_loss(model, prepared))  # type: ignore[attr-defined]
                 return float(model(**prepared, use_cache=False).loss)
         finally:
             model.train(was_training)
@@ -166,6 +168,24 @@ class GuardedSteps:
         parts: list[list[Any]] = [[] for _ in range(distributed.get_world_size())]
         distributed.all_gather_object(parts, found)
         return parts
+
+
+def _samples_of_batch(batch: Any) -> list[dict[str, Any]]:
+    """A batch of one sample each; with dpo the first half of a batch holds the chosen answers, the second the others."""
+    count = len(batch["input_ids"])
+    tensors = {name: value for name, value in batch.items() if hasattr(value, "shape")}
+    if "completion_mask" in batch:
+        pairs = count // 2
+        return [{name: value[index::pairs] for name, value in tensors.items()} for index in range(pairs)]
+    return [{name: value[index : index + 1] for name, value in tensors.items()} for index in range(count)]
+
+
+def _tokens_of(sample: dict[str, Any]) -> list[list[int]]:
+    """Of each row of the sample; of a pair without the padding."""
+    rows = [row.tolist() for row in sample["input_ids"]]
+    if "completion_mask" not in sample:
+        return rows
+    return [row[: int(mask.sum())] for row, mask in zip(rows, sample["attention_mask"], strict=True)]
 
 
 def _norm_of(norm: Any) -> float:
@@ -200,6 +220,16 @@ def rows_within(batches: list[list[int]], plan: TrainingPlan, tokenizer: Any) ->
                 if sought in text:
                     found[place].append(f"row {index}" if keys is None else f"row {index} (key {keys[index]})")
     return [", ".join(rows) or "a row that is not in train.parquet" for rows in found]
+
+
+def pairs_within(pairs: list[list[list[int]]], dataset: Any, max_length: int | None) -> list[str]:
+    """For each pair of a batch, chosen and rejected, which row of train.parquet it is; of equal ones the first."""
+    rows: dict[str, int] = {}
+    for index, row in enumerate(dataset):
+        both = [(row["prompt_ids"] + row[answer])[:max_length] for answer in ("chosen_ids", "rejected_ids")]
+        rows.setdefault(str(both), index)
+    found = [rows.get(str(pair)) for pair in pairs]
+    return ["a row that is not in train.parquet" if row is None else f"row {row}" for row in found]
 
 
 def _marked(tokens: Iterable[int]) -> str:

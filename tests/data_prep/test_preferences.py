@@ -5,6 +5,7 @@ import json
 import pyarrow.parquet
 import pytest
 
+from contracts.contamination import SoughtCase
 from contracts.errors import InvalidDataError
 from contracts.preferences import PreferencePair, RatedAnswer
 from data_prep.masking.masker import Masker
@@ -65,6 +66,19 @@ def test_a_line_that_is_no_pair_is_named(tmp_path, line):
     path.write_text('{"prompt": "a", "chosen": "b", "rejected": "c"}\n' + line + "\n", encoding="utf-8")
     with pytest.raises(InvalidDataError, match="line 2"):
         read_pairs(path)
+
+
+def test_a_pair_that_asks_a_test_question_or_nearly_one_is_left_out_with_its_reason(tmp_path):
+    exact, nearly = "한빛터널의 통행료는 얼마입니까?", "한빛터널의 통행료는 얼마 입니까 요?"
+    cases = [SoughtCase(id="case-1", question=exact, accepted_answers=["800원"])]
+    pairs = [
+        pair(exact.replace(" ", "  "), "800원", "모름"),
+        pair(nearly, "800원", "모름"),
+        pair("거리는?", "12", "모름"),
+    ]
+    written = write_preferences(pairs, tmp_path, Masker(), cases)
+    assert written.removed == {"leaks_test_case": 2}
+    assert sum(written.samples.values()) == 1
 
 
 def test_pairs_are_masked_and_kept_once_and_a_prompt_stays_on_one_side(tmp_path):

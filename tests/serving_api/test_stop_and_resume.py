@@ -10,7 +10,7 @@ from contracts.training import TrainRequest
 from stages.launching import host_name
 from stages.services import open_services
 from stages.train import create_job
-from storage.files import read_json
+from storage.job_state import job_view
 from storage.processes import attempt_mark, processes_of_attempt
 from tests.runner.conftest import runner, wait_until
 from tests.serving_api.running import ADMIN_TOKEN, running_service
@@ -59,9 +59,10 @@ def test_a_real_training_ends_within_thirty_seconds_with_a_checkpoint(admin, run
     assert stopped["job"]["state"] == JobState.STOPPED
     assert stopped["job"]["exit_code"] == 143  # it ended by itself: a kill would leave another code
     assert stopped["checkpoint_step"] >= 1
-    ended = read_json(folder.attempt(1).exit)
+    ended = job_view(folder).finished_at
+    assert ended is not None
     asked = datetime.fromisoformat(folder.attempt(1).stop.read_text())
-    assert (datetime.fromisoformat(ended["finished_at"]) - asked).total_seconds() < STOP_SECONDS
+    assert (ended - asked).total_seconds() < STOP_SECONDS
     wait_until(lambda: not processes_of_attempt(attempt_mark(folder.root, 1)), "no process is left")
     with services.unit_of_work() as uow:
         wait_until(folder.attempt(1).settled.exists, "the attempt is settled")

@@ -1,12 +1,15 @@
 """Ratings of an A/B test become a dataset version that a dpo recipe takes, and no other."""
 
+import json
 from pathlib import Path
 
 import pytest
 
-from contracts.enums import Arm, ExperimentStatus
+from contracts.datasets import QualityRequest
+from contracts.enums import Arm, ExperimentStatus, QualityCheckType
 from contracts.errors import InvalidDataError, InvalidRequestError, NotFoundError
 from contracts.preferences import PreferencesRequest
+from stages.check_quality import check_quality
 from stages.preferences import make_preferences
 from stages.train import create_job
 from tests.training.tiny_model import make_base_model, tiny_request
@@ -73,6 +76,36 @@ def test_without_pairs_it_is_refused(services, experiment):
         make_preferences(PreferencesRequest(dataset_name="liked", experiment_id=999), services)
     with pytest.raises(InvalidRequestError, match="pairs_file, experiment_id, or both"):
         make_preferences(PreferencesRequest(dataset_name="liked"), services)
+
+
+def suite(services, *questions):
+    path = services.settings.data_dir / "inbox" / "cases.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cases = [{"id": f"c{n}", "question": text, "accepted_answers": ["800원"]} for n, text in enumerate(questions)]
+    path.write_text("".join(json.dumps(case, ensure_ascii=False) + "\n" for case in cases), encoding="utf-8")
+    return str(path)
+
+
+def test_a_test_question_among_the_pairs_is_left_out_and_nothing_is_made_of_test_questions_alone(services, experiment):
+    path = services.settings.data_dir / "inbox" / "pairs.jsonl"
+    cases = suite(services, "통행료는 얼마인가?")
+    path.write_text('{"prompt": "터널 길이는?", "chosen": "3 km", "rejected": "모름"}\n', encoding="utf-8")
+    request = PreferencesRequest(dataset_name="liked", experiment_id=experiment, test_suites=[cases])
+    with pytest.raises(InvalidDataError, match="leaks_test_case 1"):
+        make_preferences(request, services)
+    made = make_preferences(request.model_copy(update={"pairs_file": str(path)}), services)
+    assert (made.total_samples, made.removed) == (1, {"leaks_test_case": 1})
+
+
+def test_pairs_are_checked_before_gpu_time_is_spent_like_rows(services, experiment):
+    made = make_preferences(PreferencesRequest(dataset_name="liked", experiment_id=experiment), services)
+    cases = suite(services, "통행료는 얼마인가?")
+    wanted = QualityRequest(dataset_id=made.dataset_id, min_samples=1)
+    assert check_quality(wanted, services).passed
+    report = check_quality(wanted.model_copy(update={"test_suites": [cases], "min_samples": 2}), services)
+    failed = {check.check_type: check.issues[0] for check in report.checks if not check.passed}
+    assert set(failed) == {QualityCheckType.TEST_LEAKAGE, QualityCheckType.SIZE}
+    assert failed[QualityCheckType.TEST_LEAKAGE]["row"] == "train:0"
 
 
 @pytest.mark.slow

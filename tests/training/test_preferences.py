@@ -11,7 +11,7 @@ import pytest
 from contracts.errors import InvalidDataError
 from storage.files import write_json_atomically
 from storage.job_folder import JobFolder
-from tests.training.test_finetuning import kill_at_step, losses, report_of, start
+from tests.training.test_finetuning import kill_at_step, log_of, losses, report_of, start
 from tests.training.tiny_model import conversations, make_base_model, make_dataset
 from training.conversations import read_conversations
 from training.metrics import read_metrics
@@ -79,6 +79,50 @@ def test_the_better_answer_is_preferred_more_and_a_kill_changes_nothing(planned)
     assert resumed.resumed_from_step is not None
     assert resumed.weights_sha256 == report.weights_sha256
     assert losses(killed) == losses(quiet)
+
+
+@pytest.mark.slow
+def test_every_weight_can_learn_preferences_too(planned):
+    folder = planned("full", method="full", learning_rate=1e-3, num_epochs=2)
+    report = report_of(folder, start(folder))
+    margins = [float(str(line["reward_margin"])) for line in read_metrics(folder.metrics) if "reward_margin" in line]
+    assert margins[0] == pytest.approx(0.0, abs=1e-6)  # the model and its reference are still the same
+    assert sum(margins[-3:]) / 3 > 0.05
+    assert report.loss_curve[-1][1] < report.loss_curve[0][1]
+    assert (folder.output / "model.safetensors").exists()
+    assert not (folder.output / "adapter_model.safetensors").exists()
+
+
+@pytest.mark.slow
+def test_a_pair_at_fault_is_named(planned, tmp_path):
+    """One token's embedding is no number, and one pair has that token in its rejected answer."""
+    import math
+
+    import torch
+    from transformers import AutoTokenizer, Qwen3ForCausalLM
+
+    folder = planned("bad-pair", method="full", num_epochs=1)
+    plan = TrainingPlan.model_validate_json(folder.plan.read_text(encoding="utf-8"))
+    base, pairs = make_base_model(tmp_path / "poisoned"), write_pairs(tmp_path / "pairs")
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    model = Qwen3ForCausalLM.from_pretrained(base)
+    model.config.tie_word_embeddings = False
+    model.lm_head.weight = torch.nn.Parameter(model.model.embed_tokens.weight.detach().clone())
+    with torch.no_grad():
+        model.model.embed_tokens.weight[tokenizer("☃")["input_ids"][0]] = math.nan
+    model.save_pretrained(base)
+    table = pyarrow.parquet.read_table(pairs / "train.parquet")
+    rejected = table["rejected"].to_pylist()
+    rejected[17] = "☃"
+    changed = table.set_column(2, "rejected", pyarrow.array(rejected, pyarrow.string()))
+    pyarrow.parquet.write_table(changed, pairs / "train.parquet")
+    plan = plan.model_copy(update={"base_model_path": str(base), "dataset_path": str(pairs)})
+    write_json_atomically(folder.plan, plan.model_dump(mode="json"))
+
+    assert start(folder).wait(timeout=300) == 1
+    log = log_of(folder)
+    assert "is not a finite number" in log
+    assert "worst first: row 17 (loss nan); row " in log
 
 
 def test_conversations_and_pairs_are_not_taken_for_one_another(tmp_path):
