@@ -53,6 +53,7 @@ def start(
     changes: Changes = None,
     project: Annotated[str, typer.Option("--project", help=_help("opt_project"))] = DEFAULT_PROJECT,
     priority: Annotated[Priority, typer.Option("--priority", help=_help("opt_priority"))] = Priority.NORMAL,
+    through: Annotated[str | None, typer.Option("--through", help=_help("opt_through"))] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help=_help("opt_dry_run"))] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -65,11 +66,18 @@ def start(
             return
         from cli.run_stage import only_the_result_on_stdout
         from stages.train import train
+        from stages.watch_training import command_of, train_through
 
+        if through is not None:
+            command_of(through)
         request = train_request(recipe, dataset, base_model, job_name, method, num_gpus, seed, changes, services)
+        project = validated_project(project)
         screen.say("train.started", name=request.job_name)
         with only_the_result_on_stdout() as out:
-            report = train(request, services, project=validated_project(project), priority=priority)
+            if through is None:
+                report = train(request, services, project=project, priority=priority)
+            else:
+                report = train_through(request, through, services, project=project, priority=priority)
             if as_json:
                 out.write(report.model_dump_json(indent=1) + "\n")
         _tell_report(report, screen)
@@ -187,6 +195,37 @@ def adopt(
         report = adopt_training(folder, services)
         if as_json:
             print_json(report.model_dump(mode="json"))
+        _tell_report(report, screen)
+
+
+@app.command(help=_help("help_watch"))
+def watch(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help=_help("arg_watched"))],
+    recipe: Annotated[str | None, typer.Option("--recipe", help=_help("opt_watched_recipe"))] = None,
+    dataset: Dataset = None,
+    base_model: BaseModel = None,
+    job_name: Annotated[str | None, typer.Option("--as", help=_help("opt_job_name"))] = None,
+    log: Annotated[Path | None, typer.Option("--log", help=_help("opt_watched_log"))] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Follow another trainer's run to its end: progress, metrics and checkpoints as of a job of ours."""
+    from cli.run_stage import only_the_result_on_stdout
+    from stages.adopt_training import exported_request
+    from stages.watch_training import watch_training
+
+    with told(as_json) as (screen, services):
+        if recipe is None:
+            request, output = exported_request(folder), folder / "output"
+        else:
+            # the folder's name: the same folder again is the same job
+            name = job_name or folder.resolve().name
+            request = train_request(recipe, dataset, base_model, name, None, None, 0, None, services)
+            output = folder
+        screen.say("train.watching", name=request.job_name, folder=output)
+        with only_the_result_on_stdout() as out:
+            report = watch_training(request, output, services, log=log)
+            if as_json:
+                out.write(report.model_dump_json(indent=1) + "\n")
         _tell_report(report, screen)
 
 

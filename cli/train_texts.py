@@ -83,6 +83,30 @@ TRAIN_TEXTS: dict[str, tuple[str, str]] = {
         "Time: about {time} ({low} to {high}), {steps:,} steps, {tokens:,} tokens at {speed:,.0f} a second, guessed from "
         "the operations, not measured",
     ),
+    "train.help_watch": (
+        "다른 학습기(Axolotl, LLaMA-Factory, transformers Trainer)가 진행 중인 학습을 끝까지 지켜보고 작업으로 등록합니다.",
+        "Follow a run of another trainer (Axolotl, LLaMA-Factory, transformers' Trainer) to its end, as a job.",
+    ),
+    "train.arg_watched": (
+        "`tuneway train export`가 만든 폴더. --recipe를 주면 다른 학습기의 출력 폴더",
+        "The folder that `tuneway train export` wrote; with --recipe, any output folder of another trainer",
+    ),
+    "train.opt_watched_recipe": (
+        "내보낸 폴더가 아닐 때: 같은 설정의 레시피. --dataset, --base-model도 필요합니다.",
+        "For a folder that was not exported: the recipe with the same numbers; wants --dataset and --base-model",
+    ),
+    "train.opt_watched_log": (
+        "다른 학습기의 화면 출력이 담긴 파일. 체크포인트 사이의 손실을 여기서 읽습니다.",
+        "A file with the other trainer's output, for its losses between checkpoints",
+    ),
+    "train.opt_through": (
+        "axolotl 또는 llamafactory: 설치된 다른 학습기로 학습합니다.",
+        "axolotl or llamafactory: have the installed other trainer do the run",
+    ),
+    "train.watching": (
+        "작업 {name}: {folder}의 학습을 지켜봅니다. 멈추려면 Ctrl-C, 다시 실행하면 이어서 지켜봅니다.",
+        "Job {name}: following the run in {folder}. Ctrl-C ends it; the same command goes on",
+    ),
     "train.opt_test_suites": (
         "이 평가 문항 파일의 질문이 든 쌍은 뺍니다. 여러 번 쓸 수 있습니다.",
         "Leave out pairs that ask a question of this file of test cases; may be given several times",

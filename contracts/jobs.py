@@ -22,7 +22,8 @@ class JobSubmission(Record):
     kind: JobKind
     request: JsonObject
     """The stage's request record as JSON; the job's process validates it again."""
-    num_gpus: int = Field(default=1, ge=1, le=8)
+    num_gpus: int = Field(default=1, ge=0, le=8)
+    """0: it needs none, and waits for nobody (it follows a run that another trainer does)."""
     attempt: int = Field(default=1, ge=1)
     """A higher attempt starts the job again (resuming from its last checkpoint) after the one before has ended."""
     resume_from: str | None = Field(default=None, pattern=CHECKPOINT_PATTERN)

@@ -38,6 +38,7 @@ from stages.summary import read_summary, summarise
 from storage.files import read_json
 from storage.job_folder import JobFolder
 from storage.job_state import job_view
+from training.checkpoints import checkpoint_records
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,7 +48,8 @@ if TYPE_CHECKING:
     from contracts.leases import Lease
     from contracts.pipeline import PipelineRun, PipelineSummary
     from contracts.record import JsonObject
-    from contracts.training import JobProgress
+    from contracts.sweeps import SweepReport
+    from contracts.training import CheckpointRecord, JobProgress
     from database.unit_of_work import UnitOfWork
 
 P = ParamSpec("P")
@@ -721,6 +723,24 @@ def job_story(services: Services, job_id: int) -> JobStory:
 
     job, dataset = _ask(services, question)
     return JobStory(job, dataset, loss_curve(services, job), log_tail(job))
+
+
+def checkpoints(services: Services, job_id: int) -> list[CheckpointRecord]:
+    """The checkpoints that the job can go on from, by step."""
+    return checkpoint_records(JobFolder(services.settings.jobs_dir / f"train-{job_id}").checkpoints)
+
+
+def was_handed_over(services: Services, job_id: int) -> bool:
+    """The runner has the job: it can be stopped, or go on."""
+    return JobFolder(services.settings.jobs_dir / f"train-{job_id}").submission.exists()
+
+
+@kept(HEALTH_SECONDS)
+def sweeps(services: Services) -> list[SweepReport]:
+    """Every sweep, newest first."""
+    from stages.tune_hyperparameters import list_sweeps
+
+    return list_sweeps(services)
 
 
 # Models

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stages.jobs import find_job, resume_job, stop_job
+
 if TYPE_CHECKING:
     from contracts.enums import ReviewVerdict
     from contracts.generation import SampleReview
@@ -30,3 +32,18 @@ def decide_sample(
             edited_messages=edited_messages,
             note=note,
         )
+
+
+def stop(services: Services, job_id: int) -> int | None:
+    """Stop the job; the step from which it can go on, None where no checkpoint was saved."""
+    _, step = stop_job(find_job(f"train-{job_id}", services.settings), services.settings)
+    with services.unit_of_work() as uow:
+        uow.audit.append("dashboard", "job.stopped", f"job/{job_id}")
+    return step
+
+
+def resume(services: Services, job_id: int, checkpoint: str | None) -> None:
+    """Let the job go on from the checkpoint, or from its last one."""
+    resume_job(find_job(f"train-{job_id}", services.settings), checkpoint, services.settings)
+    with services.unit_of_work() as uow:
+        uow.audit.append("dashboard", "job.resumed", f"job/{job_id}")

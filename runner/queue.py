@@ -108,6 +108,9 @@ def decide(
     waits: list[tuple[WaitingJob, WaitReason]] = []
     head: _Reservation | None = None
     for job in ordered:
+        if job.cards == 0:
+            start.append(job.key)
+            continue
         if job.cards > reachable:  # it waits for a model server to go; nobody waits for it meanwhile
             waits.append((job, WaitReason.SERVING))
             continue

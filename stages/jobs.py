@@ -150,6 +150,12 @@ def next_attempt(folder: JobFolder, checkpoint: str | None) -> JobSubmission:
             allowed=", ".join(record.name for record in checkpoint_records(folder.checkpoints)) or "checkpoint-<step>",
             next_step=f"see `tuneway job show {view.job_key}`",
         ) from error
+    if checkpoint is not None and (read_json(folder.plan) or {}).get("followed"):
+        raise ConflictError(
+            "The checkpoints are another trainer's, which chooses for itself where it goes on",
+            value=f"{view.job_key}, {checkpoint}",
+            next_step=f"resume it without a checkpoint: `tuneway job resume {view.job_key}`",
+        )
     if checkpoint is not None:
         check_chosen(folder.checkpoints, checkpoint)
     return following

@@ -24,7 +24,7 @@ from storage.job_folder import JobFolder
 from storage.job_state import job_view, read_submission
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from contracts.datasets import DatasetVersion
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from registry.tracking import MlflowTracker
     from settings import Settings
     from stages.services import Services
-    from training.plan import TrainingPlan
+    from training.plan import FollowedRun, TrainingPlan
     from training.recipe import Recipe
 
 TRACKING_START_SECONDS = 5.0
@@ -100,11 +100,13 @@ def create_job(
     *,
     recipe: Recipe | None = None,
     tags: Mapping[str, str] | None = None,
+    followed: Callable[[JobFolder], FollowedRun] | None = None,
 ) -> JobSubmission:
     """The job's row, folder and plan; the same request again gives the same job.
 
     Everything that can be known to fail fails here, before a GPU is taken. A sweep's trial brings the recipe with its
-    own numbers in it, and tags for its run; otherwise the request's recipe is resolved.
+    own numbers in it, and tags for its run; otherwise the request's recipe is resolved. `followed` names the run of
+    another trainer that the job follows instead of training itself.
     """
     from registry.tracking import JOB_TAG
     from training.base_model import find_base_model
@@ -151,7 +153,18 @@ def create_job(
             checkpoint_dir=str(folder.checkpoints),
             logs_path=str(folder.root),
         )
-    if not folder.plan.exists():
+    run = None if followed is None else followed(folder)
+    present_plan = read_json(folder.plan)
+    if present_plan is not None and present_plan.get("followed") != (
+        None if run is None else run.model_dump(mode="json")
+    ):
+        raise ConflictError(
+            "A fine-tuning job of this name exists that is trained otherwise",
+            value=request.job_name,
+            allowed=f"as it was: {present_plan.get('followed') or 'by our own trainer'}",
+            next_step="choose another job_name; the same name continues the same job",
+        )
+    if present_plan is None:
         plan = TrainingPlan(
             job_id=job_id,
             job_name=request.job_name,
@@ -166,6 +179,7 @@ def create_job(
             keep_checkpoints=settings.checkpoint_keep,
             keep_best_checkpoints=settings.checkpoint_keep_best,
             cache_dir=str(settings.cache_dir),
+            followed=run,
             tags={
                 JOB_TAG: request.job_name,
                 "tuneway.job_id": str(job_id),
@@ -191,11 +205,13 @@ def create_job(
 
 def work(request: Record, job_folder: JobFolder, services: Services) -> TrainingReport:
     """Inside the job's process: train as planned. Needs no database."""
+    from training.export.following import follow
     from training.finetuning import finetune
 
     assert isinstance(request, TrainRequest)
     plan = _plan(job_folder)
-    return finetune(plan, job_folder, tracker_of(plan, job_folder, services.settings))
+    tracker = tracker_of(plan, job_folder, services.settings)
+    return finetune(plan, job_folder, tracker) if plan.followed is None else follow(plan, job_folder, tracker)
 
 
 def tracker_of(plan: TrainingPlan, job_folder: JobFolder, settings: Settings) -> MlflowTracker:

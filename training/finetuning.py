@@ -111,7 +111,7 @@ def _finetune(
         metrics=metrics,
         callbacks=[run_callback(plan, state, progress, metrics, validates=validation_rows is not None)],
     )
-    follower = RunFollower(tracker if is_first else None, folder, _params(given), _tags(kept))
+    follower = RunFollower(tracker if is_first else None, folder, run_params(given), _tags(kept))
     follower.start()
 
     before = signal.signal(signal.SIGTERM, lambda *_: setattr(state, "stop_requested", True))
@@ -208,7 +208,8 @@ def _peak_resident_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / BYTES_PER_MB
 
 
-def _params(plan: TrainingPlan) -> dict[str, Any]:
+def run_params(plan: TrainingPlan) -> dict[str, Any]:
+    """The tracked run's parameters."""
     recipe = plan.recipe.model_dump(mode="json", exclude={"description"})
     return {
         **recipe,

@@ -6,6 +6,17 @@ from contracts.record import Record
 from training.recipe import Recipe
 
 
+class FollowedRun(Record):
+    """A run that another trainer does (Axolotl, LLaMA-Factory, transformers' Trainer), and that the job follows."""
+
+    output: str
+    """The folder in which the other trainer leaves checkpoints, state and, at its end, weights."""
+    log: str | None = None
+    """Its output as a text file, for its losses between checkpoints; LLaMA-Factory writes them to the folder itself."""
+    command: list[str] = []
+    """What the job is to start; empty where somebody else has started it."""
+
+
 class TrainingPlan(Record):
     """Written to plan.json before the job is handed over; never changed afterwards."""
 
@@ -29,5 +40,7 @@ class TrainingPlan(Record):
     """Those with the lowest validation loss, kept beside them."""
     cache_dir: str | None = None
     """Where tokenised rows and digests of base models are kept for other runs; None keeps none."""
+    followed: FollowedRun | None = None
+    """None: the job trains by itself."""
     tags: dict[str, str] = {}
     """What the tracked run is found by: dataset version and hash, code revision, recipe, base model, job."""

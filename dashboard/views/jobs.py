@@ -11,6 +11,8 @@ from contracts.enums import CompressionMethod, JobStatus
 from dashboard import charts, parts, reading
 from dashboard.formats import NOTHING, duration, gigabytes, loss, moment, number, percent, small
 from dashboard.links import choose, link
+from dashboard.views.job_actions import is_resuming, show_actions
+from dashboard.views.sweeps import show_sweeps
 from stages.compression_report import compression_lines
 
 if TYPE_CHECKING:
@@ -50,11 +52,13 @@ def show(services: Services, words: Words) -> None:
     filtered_out = {job.job_id for job in every} - by_id.keys()
     job_id = choose("job", words("jobs.choose"), list(by_id), describe, filtered_out)
     _live_story(services, job_id, words)
+    show_sweeps(services, words)
 
 
 def _live_story(services: Services, job_id: int, words: Words) -> None:
-    started_as = reading.job_story(services, job_id).job.status
-    is_live = started_as in LIVE
+    job = reading.job_story(services, job_id).job
+    started_as = job.status
+    is_live = started_as in LIVE or is_resuming(job)
 
     def draw() -> None:
         story = reading.job_story(services, job_id)
@@ -106,6 +110,7 @@ def _story(story: JobStory, services: Services, words: Words) -> None:
     if job.status is JobStatus.RUNNING and job.progress is not None:
         parts.progress_bar(job.progress, words)
         parts.html(parts.progress_figures(job.progress, words))
+    show_actions(services, job, words)
     parts.html(parts.figures(_figures(story, words)))
     with st.container(horizontal=True):
         link("datasets", words("runs.open_dataset"), words, dataset=job.dataset_id)

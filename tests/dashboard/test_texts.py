@@ -15,7 +15,7 @@ SHOWN_SETS = [
     enums.GateDecision, enums.Metric, enums.ModelStatus, enums.ModelFormat, enums.ServerBackend, enums.Method,
     enums.Arm, enums.ExperimentStatus, enums.StageName, enums.Split,
     enums.PersonalDataKind, enums.ProtectedAttribute,
-    enums.QuestionTemplate, enums.ReviewVerdict, enums.SampleFault, RunState, CaseOutcome,
+    enums.TrialState, enums.QuestionTemplate, enums.ReviewVerdict, enums.SampleFault, RunState, CaseOutcome,
 ]  # fmt: skip
 KOREAN = re.compile(r"[\u1100-\u11ff\u3130-\u318f\uac00-\ud7a3]")
 

@@ -66,6 +66,13 @@ def test_two_one_card_jobs_start_and_the_third_waits_for_the_first_to_end():
     assert place.expected_start_at == NOW + timedelta(seconds=300)
 
 
+def test_a_job_without_cards_waits_for_nobody_and_nobody_for_it():
+    large, watching = job("large", 2, minutes_ago=9), job("watching", 0)
+    decision = decide([large, watching], [running(1)], 2, {}, NOW)
+    assert decision.start == ("watching",)
+    assert decision.places["large"].waiting == 1
+
+
 def test_a_two_card_job_keeps_its_place_and_only_a_job_that_ends_before_it_goes_ahead():
     large = job("large", 2, minutes_ago=9)
     long, short = job("long", seconds=601, minutes_ago=5), job("short", seconds=600)

@@ -9,6 +9,7 @@ from contracts.enums import JobStatus
 from contracts.errors import InvalidDataError, NotFoundError
 from stages.adopt_training import adopt_training
 from stages.export_training import export_training
+from tests.training.other_run import train
 from tests.training.tiny_model import make_base_model, tiny_request
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
@@ -20,45 +21,20 @@ def exported(services, tmp_path):
     return Path(export_training(request, "llamafactory", tmp_path / "out", services).folder)
 
 
-def train_with_transformers(output: Path, base: Path) -> None:
-    """What both other trainers are underneath: transformers' Trainer with PEFT, saving as it does by itself."""
-    from peft import LoraConfig, get_peft_model
-    from transformers import AutoModelForCausalLM, AutoTokenizer, Trainer, TrainingArguments
-
-    tokenizer = AutoTokenizer.from_pretrained(base)
-    ids = tokenizer("통행료는 얼마인가? 800원", return_tensors="pt").input_ids[0]
-    model = AutoModelForCausalLM.from_pretrained(base)
-    trainer = Trainer(
-        get_peft_model(model, LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM")),
-        TrainingArguments(
-            output_dir=str(output),
-            max_steps=4,
-            logging_steps=1,
-            save_steps=2,
-            use_cpu=True,
-            report_to="none",
-            disable_tqdm=True,
-            include_num_input_tokens_seen="all",
-        ),
-        train_dataset=[{"input_ids": ids, "labels": ids}] * 8,
-    )
-    trainer.train()
-    trainer.save_model()
-    trainer.save_state()
-
-
 def test_a_finished_run_is_taken_over_once(services, exported):
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
 
     base = services.settings.models_dir / "base" / "tiny"
-    train_with_transformers(exported / "output", base)
+    (exported / "output").mkdir()
+    train(exported / "output", base, 4, 0.0)
 
     report = adopt_training(exported, services)
 
     assert (report.steps, report.method, report.recipe) == (4, "lora", "demo-lora")
     assert [step for step, _ in report.loss_curve] == [1, 2, 3, 4]
     assert report.tokens_per_second > 0
+    assert [saved.name for saved in report.checkpoints] == ["checkpoint-2", "checkpoint-4"]
     with services.unit_of_work() as uow:
         assert uow.jobs.get(report.job_id).status is JobStatus.COMPLETED
     template = (Path(report.output_path) / "chat_template.jinja").read_text(encoding="utf-8")

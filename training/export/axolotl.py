@@ -39,6 +39,7 @@ def axolotl_config(recipe: Recipe, run: ExportedRun) -> dict[str, Any]:
         "gradient_checkpointing": recipe.gradient_checkpointing,
         "logging_steps": recipe.logging_steps,
         "save_steps": recipe.save_steps,
+        "auto_resume_from_checkpoints": True,
         "seed": run.seed,
         "trust_remote_code": False,
         **PRECISIONS[recipe.precision],

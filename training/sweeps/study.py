@@ -239,13 +239,23 @@ class SweepStudy:
 
 
 def sweep_names(database_url: str) -> list[str]:
-    """Every sweep there is, newest first."""
+    """Every sweep there is, newest first. Looking makes no tables."""
     import optuna
 
     with _storage_errors():
+        if not _has_tables(database_url):
+            return []
         studies = optuna.get_all_study_summaries(_open_storage(database_url), include_best_trial=False)
     started = {study.study_name: str(study.user_attrs.get(STARTED_AT, "")) for study in studies}
     return sorted((name for name in started if started[name]), key=lambda name: started[name], reverse=True)
+
+
+def _has_tables(database_url: str) -> bool:
+    from sqlalchemy import create_engine, inspect
+    from sqlalchemy.pool import NullPool
+
+    engine = create_engine(database_url, poolclass=NullPool, connect_args={"connect_timeout": 5})
+    return inspect(engine).has_table("studies", schema=SCHEMA)
 
 
 @lru_cache(maxsize=4)

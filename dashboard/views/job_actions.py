@@ -1,0 +1,85 @@
+"""What a person does with a job: stop it, or let it go on from a checkpoint."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from contracts.enums import JobStatus
+from contracts.errors import TunewayError
+from dashboard import parts, reading, writing
+from dashboard.formats import loss
+
+if TYPE_CHECKING:
+    from contracts.jobs import FinetuningJob
+    from contracts.training import CheckpointRecord
+    from dashboard.texts import Words
+    from stages.services import Services
+
+RESUMED = "resumed-job"
+"""The session remembers the job that goes on until its row says so."""
+
+
+def is_resuming(job: FinetuningJob) -> bool:
+    """It was told to go on, and its row does not say so yet."""
+    if st.session_state.get(RESUMED) == job.job_id and job.status in {JobStatus.PENDING, JobStatus.RUNNING}:
+        del st.session_state[RESUMED]
+    return bool(st.session_state.get(RESUMED) == job.job_id)
+
+
+def show_actions(services: Services, job: FinetuningJob, words: Words) -> None:
+    """The buttons that suit the job's state; none for one that has its result, or was never handed to the runner."""
+    if is_resuming(job):
+        st.info(words("jobs.resuming"), icon=":material/hourglass_top:")
+        return
+    if job.status is JobStatus.COMPLETED or not reading.was_handed_over(services, job.job_id):
+        return
+    try:
+        if job.status in {JobStatus.PENDING, JobStatus.RUNNING}:
+            _stop(services, job, words)
+        else:
+            _resume(services, job, words)
+    except TunewayError as error:
+        parts.error_parts(error.as_record(), words("error.title"), words)
+
+
+def _stop(services: Services, job: FinetuningJob, words: Words) -> None:
+    if not st.button(words("jobs.stop"), key=f"stop-{job.job_id}", icon=":material/stop_circle:"):
+        return
+    with st.spinner(words("jobs.stopping")):
+        step = writing.stop(services, job.job_id)
+    st.success(words("jobs.stopped_without") if step is None else words("jobs.stopped", step=step))
+
+
+def _resume(services: Services, job: FinetuningJob, words: Words) -> None:
+    saved = reading.checkpoints(services, job.job_id)[::-1]
+    chosen = None
+    if saved:
+        names = [checkpoint.name for checkpoint in saved]
+        by_name = dict(zip(names, saved, strict=True))
+        chosen = st.selectbox(
+            words("jobs.resume_from"),
+            names,
+            format_func=lambda name: _described(by_name[name], words),
+            key=f"checkpoint-{job.job_id}",
+        )
+        if chosen != names[0]:
+            st.caption(words("jobs.later_set_aside", n=names.index(chosen)))
+    else:
+        st.caption(words("jobs.resume_anew"))
+    if st.button(words("jobs.resume"), key=f"resume-{job.job_id}", icon=":material/play_circle:"):
+        is_last = not saved or chosen == saved[0].name
+        writing.resume(services, job.job_id, None if is_last else chosen)
+        st.session_state[RESUMED] = job.job_id
+        st.rerun()
+
+
+def _described(saved: CheckpointRecord, words: Words) -> str:
+    parts_of_it = [saved.name]
+    parts_of_it += [
+        f"{words(f'jobs.{name}')} {loss(saved.metrics[name])}"
+        for name in ("loss", "eval_loss")
+        if name in saved.metrics
+    ]
+    return " · ".join(parts_of_it)
