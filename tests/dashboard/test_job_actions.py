@@ -5,6 +5,7 @@ import pytest
 from contracts.enums import JobState, JobStatus
 from contracts.jobs import JobSubmission
 from contracts.training import TrainRequest
+from settings import load_settings
 from stages.runner_client import RunnerClient
 from storage.job_folder import JobFolder
 from tests.dashboard.conftest import open_page, text_of
@@ -27,7 +28,7 @@ def job(runner, services):
         request = TrainRequest(job_name="tolls", dataset_id=dataset.dataset_id, base_model="demo-base")
         job_id = uow.jobs.create(request, hyperparameters={}, base_model_path="/m")
     submission = JobSubmission(job_key=f"train-{job_id}", kind="train", request={}, finetuning_job_id=job_id)
-    RunnerClient(services.settings).submit(submission)
+    RunnerClient(load_settings()).submit(submission)
     folder = JobFolder(services.settings.jobs_dir / submission.job_key)
     for step in (25, 50, 75):
         save(folder, step)
