@@ -178,6 +178,12 @@ def lineage(context: typer.Context) -> None:
     _forward("cli.lineage", "lineage", context.args)
 
 
+@app.command(context_settings=Forwarded, help=_help("contamination"))
+def contamination(context: typer.Context) -> None:
+    """Look for test cases in training data."""
+    _forward("cli.contamination", "contamination", context.args)
+
+
 @app.command(context_settings=Forwarded, help=_help("demo"))
 def demo(context: typer.Context) -> None:
     """Run the whole pipeline on the demo input, from documents to a served model."""

@@ -1,6 +1,7 @@
 """Every text the command line shows, in Korean and English."""
 
 from cli.ab_texts import AB_TEXTS
+from cli.contamination_texts import CONTAMINATION_TEXTS
 from cli.dataset_texts import DATASET_TEXTS
 from cli.evaluate_texts import EVALUATE_TEXTS
 from cli.job_texts import JOB_TEXTS
@@ -313,6 +314,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     **RUN_TEXTS,
     **RATINGS_TEXTS,
     **MODEL_TEXTS,
+    **CONTAMINATION_TEXTS,
     **SWEEP_TEXTS,
     **DATASET_TEXTS,
     **TRAIN_TEXTS,

@@ -84,5 +84,9 @@ class CompressModelRequest(CompressRequest):
     """압축한 모델이 이 정확도를 넘어야 등록합니다."""
     metric: Metric = Field(default=Metric.ACCURACY, title="합격 지표")
     """accuracy: 정확도, accuracy_lower_bound: 정확도의 95 % 신뢰 하한"""
+    contamination_override: str | None = Field(
+        default=None, min_length=10, max_length=2000, title="겹친 문항 인정 사유"
+    )
+    """시험 문항이 학습 데이터와 겹치면 판정을 보류합니다. 그래도 인정하려면 그 이유를 적습니다. 감사 기록에 남습니다."""
     model_name: str = Field(default="regulations-assistant-small", pattern=NAME_PATTERN, title="모델 이름")
     """모델 레지스트리에 등록할 이름입니다."""

@@ -44,6 +44,9 @@ class ContaminationRequest(Record):
     suite: str = Field(min_length=1, max_length=500)
     """A managed suite, `name` or `name@version`, or a file of test cases."""
     settings: ContaminationSettings = ContaminationSettings()
+    override_reason: str | None = Field(default=None, min_length=10, max_length=2000)
+    """Why the cases that are found may count all the same; kept in the audit log."""
+    actor: str = Field(default="command line", max_length=255)
 
 
 class CaseOverlap(Record):
@@ -85,6 +88,7 @@ class ContaminationReport(Record):
     """Cases written from a document that training rows come from too. No contamination unless documents are held out."""
     seconds: float
     override_reason: str | None = None
+    """Why these cases may count all the same."""
     override_by: str | None = None
     override_at: datetime | None = None
 

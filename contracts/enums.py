@@ -352,6 +352,8 @@ class OverlapKind(StrEnum):
     """The question stands inside a longer text of the row."""
     NGRAM = "ngram"
     """A long case shares most of its runs of 13 characters with the row."""
+    DOCUMENT = "document"
+    """The row comes from the case's document, which was to be held out."""
 
 
 class SuiteKind(StrEnum):

@@ -139,11 +139,65 @@ class EvaluationReport(Record):
 
 
 class GateRequest(Record):
-    """Compare an evaluation with the bar."""
+    """Compare an evaluation with the bar, with the version in production, and with what was trained on."""
 
     evaluation_id: int = Field(ge=1)
     accuracy_bar: float = Field(default=0.90, gt=0, lt=1)
     metric: Metric = Metric.ACCURACY
+    model_name: str | None = Field(default=None, max_length=255)
+    """Name under which the model would be registered: its version in production is compared with. None compares with none."""
+    max_category_drop: float = Field(default=0.05, ge=0, le=1)
+    """A category that falls further behind the version in production, beyond chance, fails the model."""
+    contamination_override: str | None = Field(default=None, min_length=10, max_length=2000)
+    """Why test cases that were trained on may count all the same. Kept in the audit log."""
+    actor: str = Field(default="pipeline", max_length=255)
+    """Who asks; the audit log names them."""
+
+
+class CategoryComparison(Record):
+    """Candidate and production within one category."""
+
+    category: str
+    n: int
+    production: float
+    candidate: float
+    won: int
+    lost: int
+    p_value: float
+    """One-sided exact sign test on the discordant pairs: chance of so many lost ones without a difference."""
+    regressed: bool
+    """Fell by more than allowed, and not by chance (p < 0.05)."""
+
+
+class ProductionComparison(Record):
+    """The candidate against the version in production, on the same cases asked the same way."""
+
+    model_id: int
+    title: str
+    """`regulations-assistant v3`."""
+    n: int = 0
+    """Cases that both answered; 0 where they cannot be compared, and `missing` says why."""
+    production: float | None = None
+    candidate: float | None = None
+    won_cases: list[str] = []
+    lost_cases: list[str] = []
+    mcnemar_p: float | None = None
+    """Exact, two-sided."""
+    categories: list[CategoryComparison] = []
+    missing: str | None = None
+    """Why there is no comparison and what to do, in Korean."""
+
+
+class GateContamination(Record):
+    """What of the suite was trained on."""
+
+    report_id: int
+    contaminated: int
+    n: int
+    """Cases that were not trained on."""
+    correct: int
+    """Right answers among these."""
+    override_reason: str | None = None
 
 
 class GateVerdict(Record):
@@ -156,10 +210,24 @@ class GateVerdict(Record):
     accuracy: float
     interval: Interval
     lower_bound_one_sided: float
-    """One-sided 95 % Clopper-Pearson lower bound of the accuracy."""
+    """One-sided 95 % score bound (Wilson) of the accuracy."""
     n: int
     reasons: list[str]
     """Sentences a person reads, in Korean."""
+    needed_correct: int | None = None
+    """Fewest right answers of n that pass the point rule."""
+    by_accuracy: GateDecision | None = None
+    """What the point rule says, whichever rule decided."""
+    by_lower_bound: GateDecision | None = None
+    """What the lower bound says, whichever rule decided."""
+    weaker_accuracy: float | None = None
+    """Two points below the bar: 0.88 for 0.90."""
+    weaker_passes: float | None = None
+    """Chance that a model of that true accuracy passes the rule that decided."""
+    cases_to_decide: int | None = None
+    """How many more cases decide, if the share of right answers stays: None where decided, or where none would."""
+    production: ProductionComparison | None = None
+    contamination: GateContamination | None = None
 
     @property
     def passed(self) -> bool:

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from contracts.errors import UnavailableError
 from database.repositories.audit import AuditRepository
+from database.repositories.contamination import ContaminationRepository
 from database.repositories.datasets import DatasetRepository
 from database.repositories.evaluations import EvaluationRepository
 from database.repositories.experiments import ExperimentRepository
@@ -53,6 +54,11 @@ class UnitOfWork:
     def evaluations(self) -> EvaluationRepository:
         """Evaluations and verdicts."""
         return EvaluationRepository(self.session)
+
+    @cached_property
+    def contamination(self) -> ContaminationRepository:
+        """Overlaps of training data with test suites."""
+        return ContaminationRepository(self.session)
 
     @cached_property
     def models(self) -> ModelRepository:

@@ -6,6 +6,8 @@ from contracts.evaluation import Interval
 
 Z_95 = 1.959963984540054
 """97.5 % quantile of the standard normal distribution."""
+Z_95_ONE_SIDED = 1.6448536269514722
+"""95 % quantile of the standard normal distribution."""
 MAX_CASES_PLANNED = 1_000_000
 """Beyond this many test cases nobody writes more; the question is then said to be undecidable."""
 
@@ -23,18 +25,32 @@ def wilson_interval(correct: int, n: int) -> Interval:
     return Interval(lower=lower, upper=upper)
 
 
-def lower_bound(correct: int, n: int, confidence: float = 0.95) -> float:
-    """One-sided Clopper-Pearson lower bound: a true accuracy below it would give so many right answers too rarely."""
+def _score_bound(correct: int, n: int, z: float) -> float:
+    """The bound of the score test on the side of z's sign (Wilson 1927)."""
+    proportion = correct / n
+    centre = proportion + z**2 / (2 * n)
+    return (centre + z * sqrt(proportion * (1 - proportion) / n + z**2 / (4 * n**2))) / (1 + z**2 / n)
+
+
+def lower_bound(correct: int, n: int) -> float:
+    """One-sided 95 % score bound: the smallest true accuracy that a one-sided score test at 5 % does not refuse.
+
+    187 right of 200 are the fewest above 0.90. A model of exactly that accuracy gets them in 5.7 % of all cases, not in
+    5.0 %: the test is nearly exact, and less strict than the exact one (`exact_lower_bound`, 188).
+    """
+    return 0.0 if correct == 0 else max(0.0, _score_bound(correct, n, -Z_95_ONE_SIDED))
+
+
+def upper_bound(correct: int, n: int) -> float:
+    """One-sided 95 % score bound from above."""
+    return 1.0 if correct == n else min(1.0, _score_bound(correct, n, Z_95_ONE_SIDED))
+
+
+def exact_lower_bound(correct: int, n: int, confidence: float = 0.95) -> float:
+    """One-sided bound of Clopper and Pearson (1934): never less sure than it says."""
     from scipy.stats import beta
 
     return 0.0 if correct == 0 else float(beta.ppf(1 - confidence, correct, n - correct + 1))
-
-
-def upper_bound(correct: int, n: int, confidence: float = 0.95) -> float:
-    """One-sided Clopper-Pearson upper bound."""
-    from scipy.stats import beta
-
-    return 1.0 if correct == n else float(beta.ppf(confidence, correct + 1, n - correct))
 
 
 def mcnemar_exact(won: int, lost: int) -> float:
@@ -80,24 +96,43 @@ def paired_difference_interval(n: int, lost: int, won: int) -> Interval:
     return Interval(lower=lower, upper=upper, method="tango")
 
 
+def sign_test_worse(won: int, lost: int) -> float:
+    """One-sided exact sign test: the chance of so many lost cases or more, were won and lost as likely. 1 without pairs."""
+    from scipy.stats import binom
+
+    return float(binom.sf(lost - 1, won + lost, 0.5)) if lost else 1.0
+
+
 def needed_correct(n: int, bar: float) -> int:
-    """Fewest right answers out of n whose share is at least the bar."""
+    """Fewest right answers out of n whose share is above the bar."""
     correct = max(0, int(bar * n) - 1)
-    while not reaches(correct, n, bar):
+    while not exceeds(correct, n, bar):
         correct += 1
     return correct
 
 
-def reaches(correct: int, n: int, bar: float) -> bool:
-    """The share is at least the bar; 180 of 200 reaches 0.9 however 0.9 is stored."""
-    return n > 0 and correct / n >= bar - 1e-12
+def exceeds(correct: int, n: int, bar: float) -> bool:
+    """The share is above the bar: 181 of 200 exceeds 0.9, and 180 does not, however 0.9 is stored."""
+    return n > 0 and correct / n > bar + 1e-12
 
 
-def probability_of_passing(true_accuracy: float, n: int, bar: float) -> float:
-    """Chance that a model of this true accuracy gets at least the bar's share of n independent cases right."""
+def needed_for_lower_bound(n: int, bar: float) -> int | None:
+    """Fewest right answers out of n whose lower bound is above the bar; None where not even n are enough."""
+    low, high = 0, n + 1
+    while low < high:
+        middle = (low + high) // 2
+        if lower_bound(middle, n) > bar:
+            high = middle
+        else:
+            low = middle + 1
+    return low if low <= n else None
+
+
+def chance_of(correct: int, true_accuracy: float, n: int) -> float:
+    """Chance that a model of this true accuracy gets at least so many of n independent cases right."""
     from scipy.stats import binom
 
-    return float(binom.sf(needed_correct(n, bar) - 1, n, true_accuracy))
+    return float(binom.sf(correct - 1, n, true_accuracy))
 
 
 def cases_to_decide(correct: int, n: int, bar: float) -> int | None:

@@ -197,6 +197,9 @@ def _gate(run: RunRecords, request: CompressModelRequest | EvaluateModelRequest 
         evaluation_id=run.record("collect_evaluation", EvaluationReport).evaluation_id,
         accuracy_bar=request.accuracy_bar,
         metric=request.metric,
+        model_name=request.model_name,
+        contamination_override=request.contamination_override,
+        actor=f"{run.dag_id}/{run.run_id}"[:255],
     )
 
 

@@ -1,19 +1,89 @@
-"""Stage gate: an evaluation against the bar."""
+"""Stage gate: an evaluation against the bar, the training data, and the version in production."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from contracts.evaluation import GateContamination, ProductionComparison
 from evaluation.gate import decide_gate
+from evaluation.production import Outcome, compare_with_production
+from stages.contamination import override, report_on, sought_result
 
 if TYPE_CHECKING:
-    from contracts.evaluation import GateRequest, GateVerdict
+    from contracts.evaluation import CaseResult, EvaluationReport, GateRequest, GateVerdict
+    from contracts.models import ModelVersion
+    from database.unit_of_work import UnitOfWork
     from stages.services import Services
 
 
 def gate(request: GateRequest, services: Services) -> GateVerdict:
     """Decide, and record the verdict with the evaluation; the newest verdict counts."""
     with services.unit_of_work() as uow:
-        verdict = decide_gate(uow.evaluations.get(request.evaluation_id), request)
+        report = uow.evaluations.get(request.evaluation_id)
+        cases = uow.evaluations.cases(request.evaluation_id)
+        dataset_id = uow.jobs.get(report.job_id).dataset_id
+        production = _production(request, report, cases, uow)
+    verdict = decide_gate(
+        report,
+        request,
+        production=production,
+        contamination=_contamination(request, report, dataset_id, cases, services),
+    )
+    with services.unit_of_work() as uow:
         uow.evaluations.record_verdict(verdict)
     return verdict
+
+
+def _contamination(
+    request: GateRequest, report: EvaluationReport, dataset_id: int, cases: list[CaseResult], services: Services
+) -> GateContamination | None:
+    """What of the main suite was trained on; None for an evaluation whose answers were not kept."""
+    if not cases:
+        return None
+    found = report_on(dataset_id, report.main.name, [sought_result(case) for case in cases], services)
+    if found.is_contaminated and request.contamination_override is not None:
+        found = override(found, request.contamination_override, request.actor, services)
+    trained_on = set(found.contaminated_cases)
+    clean = [case for case in cases if case.case_id not in trained_on]
+    return GateContamination(
+        report_id=found.report_id,
+        contaminated=len(trained_on),
+        n=len(clean),
+        correct=sum(case.tuned_correct for case in clean),
+        override_reason=found.override_reason,
+    )
+
+
+def _production(
+    request: GateRequest, report: EvaluationReport, cases: list[CaseResult], uow: UnitOfWork
+) -> ProductionComparison | None:
+    """The candidate beside the version in production; None where nothing is in production under that name."""
+    version = None if request.model_name is None else uow.models.production(request.model_name)
+    if version is None or version.finetuning_job_id == report.job_id:
+        return None
+    title = f"{version.model_name} v{version.version}"
+    answers = _production_answers(version, report, uow)
+    if not answers or not cases:
+        return ProductionComparison(
+            model_id=version.model_id,
+            title=title,
+            missing=f"{title}을(를) 같은 문항 ‘{report.main.name}’으로 평가한 결과가 없습니다. 먼저 평가해 두시기 바랍니다"
+            f"(tuneway evaluate {version.model_name}@{version.version} --suite …).",
+        )
+    candidate = {case.case_id: Outcome(case.category, case.tuned_correct) for case in cases}
+    return compare_with_production(
+        version.model_id, title, answers, candidate, max_category_drop=request.max_category_drop
+    )
+
+
+def _production_answers(version: ModelVersion, report: EvaluationReport, uow: UnitOfWork) -> dict[str, Outcome]:
+    """How the version in production answered the same cases, asked the same way."""
+    if version.finetuning_job_id is None:
+        return {}
+    for evaluation in uow.evaluations.for_job(version.finetuning_job_id):
+        if evaluation.main.sha256 == report.main.sha256 and evaluation.backend is report.backend:
+            return {
+                case.case_id: Outcome(case.category, case.tuned_correct)
+                for case in uow.evaluations.cases(evaluation.evaluation_id)
+            }
+    return {}

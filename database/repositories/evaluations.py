@@ -71,12 +71,17 @@ class EvaluationRepository:
         stored = self._row(evaluation_id).verdict
         return None if stored is None else GateVerdict.model_validate(stored)
 
+    def for_job(self, job_id: int) -> list[EvaluationReport]:
+        """The job's evaluations, newest first."""
+        rows = self._session.execute(
+            select(ModelEvaluation).where(ModelEvaluation.job_id == job_id).order_by(ModelEvaluation.id.desc())
+        ).scalars()
+        return [_record(row) for row in rows]
+
     def latest_for_job(self, job_id: int) -> EvaluationReport | None:
         """The job's newest evaluation."""
-        row = self._session.execute(
-            select(ModelEvaluation).where(ModelEvaluation.job_id == job_id).order_by(ModelEvaluation.id.desc()).limit(1)
-        ).scalar_one_or_none()
-        return None if row is None else _record(row)
+        found = self.for_job(job_id)
+        return found[0] if found else None
 
     def newest_judged(self, job_id: int) -> tuple[EvaluationReport, GateVerdict] | None:
         """The job's newest evaluation that has a verdict, with it."""

@@ -64,8 +64,8 @@ def test_a_page_shows_the_numbers_of_the_installation(story, page, language):
                 "✓ 완료 2026. 11. 22. 14:03 · 5분 32초", "✓ 가져오기 1,357건 3.0초", "✓ 정제 v1.0 · 1,234건 21초",
                 "✓ 학습 손실 0.0812 3분 18초", "✓ 평가 94.5 % 1분 1초", "✓ 판정 합격", "가져온 행 1,357", "남은 행 1,234",
                 "제거한 행 123", "가린 개인정보 81", "기반 모델 11.0 % 7.4–16.1 % · 22 / 200",
-                "학습한 모델 94.5 % 90.4–96.9 % · 189 / 200", "새로 맞힘 173", "새로 틀림 6", "단측 95 % 신뢰 하한 91.06 %",
-                "합격 기준인 정확도 90.0 % 이상을 충족하여 합격입니다.", "등록한 모델 버전 regulations-assistant v1",
+                "학습한 모델 94.5 % 90.4–96.9 % · 189 / 200", "새로 맞힘 173", "새로 틀림 6", "단측 95 % 신뢰 하한 91.22 %",
+                "정확도가 합격 기준 90.0 %를 넘어 합격입니다(200문항 중 181문항부터 합격).", "등록한 모델 버전 regulations-assistant v1",
                 "http://127.0.0.1:18001/v1/chat/completions", "새로 맞힌 문항 173", "173건 가운데 1–8번째",
                 "정답: 2천만 원 ✕ 기반 모델의 답 규정에서 정한 바에 따릅니다. ✓ 학습한 모델의 답 2천만 원입니다.",
                 "출처: 작업 폴더의 metrics.jsonl",
@@ -75,8 +75,8 @@ def test_a_page_shows_the_numbers_of_the_installation(story, page, language):
             "en",
             [
                 "✓ Finished 2026-11-22 14:03 · 5 min 32 s", "✓ Import 1,357 rows 3.0 s", "✓ Gate Pass", "Rows imported 1,357",
-                "Tuned model 94.5 % 90.4–96.9 % · 189 / 200", "One-sided 95 % lower bound 91.06 %",
-                "The verdict's reasons are recorded in Korean.", "합격 기준인 정확도 90.0 % 이상을 충족하여 합격입니다.",
+                "Tuned model 94.5 % 90.4–96.9 % · 189 / 200", "One-sided 95 % lower bound 91.22 %",
+                "The verdict's reasons are recorded in Korean.", "정확도가 합격 기준 90.0 %를 넘어 합격입니다(200문항 중 181문항부터 합격).",
                 "Newly right 173", "1–8 of 173",
             ],
         ),
@@ -99,7 +99,7 @@ def test_every_run_has_a_line_in_the_list(story):
 def test_a_run_below_the_bar_says_why_and_shows_no_model(story):
     text = text_of(open_page("runs", "ko", run=REFUSED_RUN))
     assert "! 불합격으로 종료" in text
-    assert "합격 기준인 정확도 90.0 %에 9문항이 모자라 불합격입니다." in text
+    assert "200문항 중 181문항부터 합격이며 10문항이 모자랍니다." in text
     assert "등록된 모델이 없습니다" in text
     assert "! 판정 불합격" in text
 

@@ -24,7 +24,7 @@ def _bounds(estimate):
 
 @pytest.mark.parametrize(("correct", "n"), [(0, 5), (187, 200), (200, 200), (3, 7)])
 def test_a_rate_has_the_interval_that_statsmodels_gives(correct, n):
-    from statsmodels.stats.proportion import proportion_confint  # type: ignore[import-untyped]
+    from statsmodels.stats.proportion import proportion_confint
 
     assert _bounds(rate_estimate("accuracy", correct, n)) == pytest.approx(
         proportion_confint(correct, n, method="wilson"), abs=1e-12

@@ -6,15 +6,20 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from scipy.optimize import brentq, minimize_scalar
-from scipy.stats import binomtest
+from scipy.stats import binomtest, norm
+from statsmodels.stats.contingency_tables import mcnemar
+from statsmodels.stats.proportion import proportion_confint
 
 from evaluation.statistics import (
     cases_to_decide,
+    chance_of,
+    exact_lower_bound,
     lower_bound,
     mcnemar_exact,
     needed_correct,
+    needed_for_lower_bound,
     paired_difference_interval,
-    probability_of_passing,
+    sign_test_worse,
     upper_bound,
     wilson_interval,
 )
@@ -41,26 +46,47 @@ def test_without_cases_nothing_is_known():
     assert (wilson_interval(0, 0).lower, wilson_interval(0, 0).upper) == (0.0, 1.0)
 
 
-@pytest.mark.parametrize(("correct", "golden"), [(187, 0.89864), (188, 0.90460), (200, 0.98513), (0, 0.0)])
+@pytest.mark.parametrize(("correct", "golden"), [(186, 0.89423), (187, 0.90013), (188, 0.90607), (200, 0.98665)])
 def test_the_lower_bound_has_its_golden_values(correct, golden):
-    independent = binomtest(correct, 200, alternative="greater").proportion_ci(0.95, method="exact").low
+    # a two-sided 90 % interval leaves 5 % on each side
+    independent = proportion_confint(correct, 200, alpha=0.10, method="wilson")[0]
     assert lower_bound(correct, 200) == pytest.approx(golden, abs=5e-6)
     assert lower_bound(correct, 200) == pytest.approx(independent, abs=1e-9)
 
 
-def test_188_is_the_fewest_of_200_whose_lower_bound_clears_ninety_percent():
-    assert lower_bound(187, 200) < 0.90 < lower_bound(188, 200)
+def test_187_are_the_fewest_of_200_whose_lower_bound_clears_ninety_percent():
+    assert lower_bound(186, 200) < 0.90 < lower_bound(187, 200)
+    assert needed_for_lower_bound(200, 0.90) == 187
+    assert needed_for_lower_bound(10, 0.90) is None
 
 
-def test_at_the_lower_bound_so_many_right_answers_have_a_chance_of_five_percent():
-    bound = lower_bound(188, 200)
-    chance = sum(math.comb(200, k) * bound**k * (1 - bound) ** (200 - k) for k in range(188, 201))
-    assert chance == pytest.approx(0.05, abs=1e-9)
+def test_the_bound_is_where_a_score_test_at_five_percent_turns():
+    bound = lower_bound(187, 200)
+    z = (187 / 200 - bound) / math.sqrt(bound * (1 - bound) / 200)
+    assert norm.sf(z) == pytest.approx(0.05, abs=1e-9)
+
+
+@pytest.mark.parametrize(("correct", "golden"), [(187, 0.89864), (188, 0.90460), (200, 0.98513), (0, 0.0)])
+def test_the_exact_lower_bound_has_its_golden_values(correct, golden):
+    independent = binomtest(correct, 200, alternative="greater").proportion_ci(0.95, method="exact").low
+    assert exact_lower_bound(correct, 200) == pytest.approx(golden, abs=5e-6)
+    assert exact_lower_bound(correct, 200) == pytest.approx(independent, abs=1e-9)
 
 
 def test_the_upper_bound_mirrors_the_lower_bound():
     assert upper_bound(170, 200) == pytest.approx(1 - lower_bound(30, 200), abs=1e-12)
     assert upper_bound(200, 200) == 1.0
+    assert lower_bound(0, 200) == 0.0
+
+
+@pytest.mark.parametrize(("won", "lost"), [(3, 9), (0, 1), (9, 3), (4, 4)])
+def test_the_sign_test_equals_scipys(won, lost):
+    independent = binomtest(lost, won + lost, alternative="greater").pvalue
+    assert sign_test_worse(won, lost) == pytest.approx(independent, rel=1e-9)
+
+
+def test_without_lost_cases_nothing_speaks_for_worse():
+    assert sign_test_worse(4, 0) == sign_test_worse(0, 0) == 1.0
 
 
 @pytest.mark.parametrize(("won", "lost"), [(0, 0), (5, 5), (10, 2), (2, 10), (1, 0), (150, 3)])
@@ -71,11 +97,12 @@ def test_mcnemar_equals_the_binomial_sum(won, lost):
 
 
 def test_mcnemar_has_its_golden_value():
+    assert mcnemar_exact(10, 2) == pytest.approx(mcnemar([[0, 10], [2, 0]], exact=True).pvalue, rel=1e-12)
     assert mcnemar_exact(10, 2) == pytest.approx(0.03857, abs=5e-6)  # R: binom.test(2, 12)$p.value = 0.03857422
 
 
 @pytest.mark.parametrize(
-    ("n", "bar", "needed"), [(200, 0.9, 180), (10, 0.3, 3), (7, 0.9, 7), (100, 0.07, 7), (1, 0.5, 1)]
+    ("n", "bar", "needed"), [(200, 0.9, 181), (10, 0.3, 4), (7, 0.9, 7), (100, 0.07, 8), (1, 0.5, 1)]
 )
 def test_the_needed_right_answers_do_not_suffer_from_rounding(n, bar, needed):
     assert needed_correct(n, bar) == needed
@@ -86,23 +113,25 @@ def test_intervals_hold_the_truth_as_often_as_they_say():
     for truth in (0.5, 0.9, 0.97):
         counts = random.binomial(200, truth, size=4000)
         inside = [(i := wilson_interval(int(k), 200)).lower <= truth <= i.upper for k in counts]
-        bounded = {k: lower_bound(int(k), 200) for k in set(counts.tolist())}
+        bounded = {k: exact_lower_bound(int(k), 200) for k in set(counts.tolist())}
         below = [bounded[int(k)] <= truth for k in counts]
         assert 0.93 <= np.mean(inside) <= 0.97  # Wilson is right on average, not at each truth
         assert np.mean(below) >= 0.945  # Clopper-Pearson is never below 0.95, simulation error 0.0034
 
 
-def test_the_chance_to_pass_by_luck_is_what_a_simulation_finds():
-    random = np.random.default_rng(7)
-    passed = np.mean(random.binomial(200, 0.88, size=200_000) >= 180)
-    assert probability_of_passing(0.88, 200, 0.90) == pytest.approx(passed, abs=0.004)
-    assert probability_of_passing(0.88, 200, 0.90) == pytest.approx(0.22663, abs=5e-6)
+@pytest.mark.parametrize("needed", [needed_correct(200, 0.90), needed_for_lower_bound(200, 0.90)])
+@pytest.mark.parametrize("truth", [0.80, 0.85, 0.88, 0.90, 0.92, 0.95, 0.97])
+def test_the_gates_pass_rate_at_each_true_accuracy_is_the_binomials(needed, truth):
+    right = np.random.default_rng(7).random((20_000, 200)) < truth
+    passed = np.mean(right.sum(axis=1) >= needed)
+    expected = sum(math.comb(200, k) * truth**k * (1 - truth) ** (200 - k) for k in range(needed, 201))
+    assert chance_of(needed, truth, 200) == pytest.approx(expected, rel=1e-9)
+    assert passed == pytest.approx(expected, abs=4 * math.sqrt(expected * (1 - expected) / 20_000) + 1e-4)
 
 
-def test_a_weak_model_passes_the_lower_bound_rule_at_most_once_in_twenty():
-    random = np.random.default_rng(11)
-    counts = random.binomial(200, 0.90, size=100_000)
-    assert np.mean(counts >= 188) < 0.05
+def test_a_model_on_the_bar_passes_the_lower_bound_rule_about_once_in_twenty():
+    assert chance_of(187, 0.90, 200) == pytest.approx(0.05656, abs=5e-6)
+    assert chance_of(187, 0.88, 200) == pytest.approx(0.00746, abs=5e-6)
 
 
 def test_the_number_of_cases_to_decide_is_the_smallest_that_decides():

@@ -10,6 +10,7 @@ import pyarrow.parquet as parquet
 
 from contracts.enums import Method
 from contracts.training import TrainingReport, TrainRequest
+from data_prep.versions.names import PART_SCHEMA
 from stages.services import Services
 from storage.files import sha256_of_folder
 
@@ -23,7 +24,7 @@ class FinishedJob:
     report: TrainingReport
 
 
-def write_split(path: Path, talks: list[tuple[str, str]], system_prompt: str | None = None) -> None:
+def write_split(path: Path, talks: list[tuple[str, str]], system_prompt: str | None = None, source: str = "") -> None:
     """A split of question and answer pairs."""
     system = [{"role": "system", "content": system_prompt}] if system_prompt else []
     messages = [
@@ -33,9 +34,15 @@ def write_split(path: Path, talks: list[tuple[str, str]], system_prompt: str | N
     path.parent.mkdir(parents=True, exist_ok=True)
     columns = {
         "messages": [json.dumps(turns, ensure_ascii=False) for turns in messages],
-        "metadata": [json.dumps({"category": "tolls"})] * len(talks),
+        "category": ["tolls"] * len(talks),
+        "source": [source] * len(talks),
+        "quality_score": [0.9] * len(talks),
+        "toxicity": [0.0] * len(talks),
+        "key": [f"{number:016x}" for number in range(len(talks))],
+        "metadata": [json.dumps({"category": "tolls", "source": source})] * len(talks),
+        "parts": ["{}"] * len(talks),
     }
-    parquet.write_table(pa.table(columns), path)
+    parquet.write_table(pa.table(columns, schema=PART_SCHEMA), path)
 
 
 def finished_job(
@@ -46,13 +53,15 @@ def finished_job(
     method: Method = Method.LORA,
     job_name: str = "regulations-1",
     test_talks: list[tuple[str, str]] | None = None,
+    train_talks: list[tuple[str, str]] | None = None,
     complete: bool = True,
 ) -> FinishedJob:
     """Add dataset version and job; its output folder is the one given."""
     folder = services.settings.datasets_dir / "versions" / job_name
     talks = test_talks or [("보존 기간은 얼마인가요?", "5년입니다.")]
-    for split in ("train", "validation", "test"):
-        write_split(folder / f"{split}.parquet", talks)
+    trained = train_talks or [("휴무일은 언제인가요?", "일요일입니다.")]
+    for split, rows in (("train", trained), ("validation", trained[:1]), ("test", talks)):
+        write_split(folder / f"{split}.parquet", rows)
     with services.unit_of_work() as uow:
         dataset = uow.datasets.add(
             name="regulations",

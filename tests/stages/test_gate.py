@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
-from contracts.enums import GateDecision, Metric
+from sqlalchemy import select
+
+from contracts.enums import GateDecision, Metric, ModelFormat, ModelStatus
 from contracts.evaluation import GateRequest
+from database.models import AuditLog
 from stages.gate import gate
 from stages.services import Services
-from tests.evaluation.builders import report
-from tests.stages.finished_job import finished_job
+from tests.evaluation.builders import report, results
+from tests.stages.finished_job import FinishedJob, finished_job
 
 
 def _evaluation(services: Services, tmp_path: Path, tuned: int) -> int:
@@ -20,7 +23,7 @@ def _evaluation(services: Services, tmp_path: Path, tuned: int) -> int:
 
 
 def test_the_newest_verdict_counts(services, tmp_path):
-    evaluation_id = _evaluation(services, tmp_path, tuned=187)
+    evaluation_id = _evaluation(services, tmp_path, tuned=186)
     first = gate(GateRequest(evaluation_id=evaluation_id, accuracy_bar=0.9), services)
     assert first.decision is GateDecision.PASS
     second = gate(GateRequest(evaluation_id=evaluation_id, metric=Metric.ACCURACY_LOWER_BOUND), services)
@@ -32,3 +35,98 @@ def test_the_newest_verdict_counts(services, tmp_path):
 def test_deciding_twice_gives_the_same_verdict(services, tmp_path):
     request = GateRequest(evaluation_id=_evaluation(services, tmp_path, tuned=100))
     assert gate(request, services) == gate(request, services)
+
+
+def _answered(
+    services: Services, tmp_path: Path, trained_on: int = 0, job_name: str = "regulations-1", tuned: int = 195
+) -> tuple[FinishedJob, int]:
+    """An evaluation with its answers, of a model that was trained on so many of its 200 questions."""
+    cases = results(200, base=20, tuned=tuned)
+    for name in ("base", "adapter"):
+        (tmp_path / name).mkdir(exist_ok=True)
+    asked = [(case.question, "5년입니다.") for case in cases[:trained_on]]
+    job = finished_job(
+        services,
+        base_model=tmp_path / "base",
+        output=tmp_path / "adapter",
+        job_name=job_name,
+        train_talks=[("하이패스 카드는 어디서 발급합니까?", "영업소입니다."), *asked],
+    )
+    example = report(tuned=tuned).model_copy(update={"job_id": job.job_id})
+    with services.unit_of_work() as uow:
+        stored = uow.evaluations.add(example, content_key=f"evaluate-{job.job_id}-abc", cases=cases)
+    return job, stored.evaluation_id
+
+
+def test_cases_that_were_trained_on_block_until_somebody_says_why_they_may_count(services, tmp_path):
+    _, evaluation_id = _answered(services, tmp_path, trained_on=12)
+
+    blocked = gate(GateRequest(evaluation_id=evaluation_id), services)
+    allowed = gate(
+        GateRequest(
+            evaluation_id=evaluation_id, contamination_override="규정 원문을 그대로 묻는 문항입니다.", actor="kim"
+        ),
+        services,
+    )
+    again = gate(GateRequest(evaluation_id=evaluation_id), services)
+
+    assert blocked.contamination is not None
+    assert (blocked.decision, blocked.contamination.contaminated) == (GateDecision.UNDECIDED, 12)
+    assert allowed.passed
+    assert again == allowed
+    with services.unit_of_work() as uow:
+        entry = uow.session.execute(select(AuditLog)).scalar_one()
+    assert (entry.actor, entry.action, entry.details["contaminated_cases"]) == ("kim", "override_contamination", 12)
+
+
+def test_a_clean_suite_lets_the_numbers_decide(services, tmp_path):
+    _, evaluation_id = _answered(services, tmp_path)
+
+    verdict = gate(GateRequest(evaluation_id=evaluation_id), services)
+
+    assert verdict.contamination is not None
+    assert (verdict.passed, verdict.contamination.contaminated, verdict.contamination.n) == (True, 0, 200)
+
+
+def _in_production(services: Services, tmp_path: Path, job: FinishedJob) -> None:
+    with services.unit_of_work() as uow:
+        uow.models.add(
+            model_name="assistant",
+            version=None,
+            base_model="demo-base",
+            base_model_path=str(tmp_path / "base"),
+            finetuning_job_id=job.job_id,
+            model_path=str(tmp_path / "adapter"),
+            model_format=ModelFormat.LORA_ADAPTER,
+            model_size_gb=0.1,
+            status=ModelStatus.PRODUCTION,
+            mlflow_model_uri=None,
+            content_hash="a" * 64,
+        )
+
+
+def test_the_version_in_production_is_compared_case_by_case(services, tmp_path):
+    production, _ = _answered(services, tmp_path, job_name="regulations-1", tuned=195)
+    _, evaluation_id = _answered(services, tmp_path, job_name="regulations-2", tuned=185)
+    _in_production(services, tmp_path, production)
+
+    verdict = gate(GateRequest(evaluation_id=evaluation_id, model_name="assistant"), services)
+
+    assert verdict.production is not None
+    assert (verdict.production.title, verdict.production.n) == ("assistant v1", 200)
+    assert (verdict.production.won_cases, len(verdict.production.lost_cases)) == ([], 10)
+    assert verdict.decision is GateDecision.FAIL
+
+
+def test_a_production_version_without_answers_to_the_suite_is_said_to_be_missing(services, tmp_path):
+    (tmp_path / "base").mkdir()
+    (tmp_path / "adapter").mkdir()
+    production = finished_job(services, base_model=tmp_path / "base", output=tmp_path / "adapter", job_name="old")
+    _in_production(services, tmp_path, production)
+    _, evaluation_id = _answered(services, tmp_path)
+
+    verdict = gate(GateRequest(evaluation_id=evaluation_id, model_name="assistant"), services)
+
+    assert verdict.passed
+    assert verdict.production is not None
+    assert "평가한 결과가 없습니다" in (verdict.production.missing or "")
