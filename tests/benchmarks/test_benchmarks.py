@@ -100,3 +100,11 @@ def test_the_registry_is_filled_and_every_question_is_answered():
     assert (result["case_scores"], result["listed"], result["compared_cases"]) == (800, 8, 300)
     assert row.startswith("| list of all versions | ")
     assert len(result["milliseconds"]) == 7
+
+
+def test_planted_test_cases_are_found_in_training_rows(shared_data):
+    result, _ = run_tiny("contamination")
+
+    assert result["speed"]["rows"] == 2_000
+    assert [found["copies"] for found in result["found"].values()] == [1, 1, 1]
+    assert min(found["edited 10%"] for found in result["found"].values()) >= 0.95
