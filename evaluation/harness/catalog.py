@@ -124,9 +124,9 @@ def harness_version() -> str:
 def harness_task(benchmark: Benchmark, folder: Path) -> Any:
     """The harness' task over the folder's data. Imports the harness."""
     from datasets import Dataset, DatasetDict
-    from lm_eval import tasks as harness_tasks  # type: ignore[import-untyped]
-    from lm_eval.api.task import ConfigurableTask  # type: ignore[import-untyped]
-    from lm_eval.tasks._yaml_loader import load_yaml  # type: ignore[import-untyped]
+    from lm_eval import tasks as harness_tasks
+    from lm_eval.api.task import ConfigurableTask
+    from lm_eval.tasks._yaml_loader import load_yaml
 
     splits = benchmark.read(folder)
     asked, examples = (Dataset.from_list(splits[name]) for name in ("asked", "examples"))

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from lm_eval.api.model import LM  # type: ignore[import-untyped]
+from lm_eval.api.model import LM
 
 from storage.journal import KeyedJournal
 

@@ -64,7 +64,7 @@ def tokenizer_folder(url: str, served_name: str) -> Path:
 def harness_model(subject: Subject, batch_size: int) -> Any:
     """The model for the harness. Imports it, and torch where the weights are read here."""
     if subject.endpoint_url is not None:
-        from lm_eval.models.openai_completions import LocalCompletionsAPI  # type: ignore[import-untyped]
+        from lm_eval.models.openai_completions import LocalCompletionsAPI
 
         return LocalCompletionsAPI(
             base_url=f"{subject.endpoint_url}/completions",
@@ -76,7 +76,7 @@ def harness_model(subject: Subject, batch_size: int) -> Any:
             max_length=MAX_LENGTH,
         )
     import torch
-    from lm_eval.models.huggingface import HFLM  # type: ignore[import-untyped]
+    from lm_eval.models.huggingface import HFLM
 
     folder = subject.need_folder("The benchmark")
     return HFLM(

@@ -103,7 +103,7 @@ def in_process_conditions(
 def run_harness(suite: Suite, subject: Subject, options: RunOptions, state: RunState) -> Outcome:
     """Run the task in this process; what was computed before a kill is not computed again."""
     os.environ |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1"}
-    import lm_eval  # type: ignore[import-untyped]
+    import lm_eval
 
     from evaluation.harness.journaled_model import JournaledModel
 
@@ -132,7 +132,7 @@ def run_harness(suite: Suite, subject: Subject, options: RunOptions, state: RunS
 
 def _no_other_tasks() -> Any:
     """A manager that does not read the thousands of task files of the harness."""
-    from lm_eval.tasks import TaskManager  # type: ignore[import-untyped]
+    from lm_eval.tasks import TaskManager
 
     return TaskManager(include_defaults=False)
 

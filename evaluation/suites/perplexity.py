@@ -81,7 +81,7 @@ def perplexity_conditions(suite: Suite, subject: Subject, options: RunOptions) -
 def run_perplexity(suite: Suite, subject: Subject, options: RunOptions, state: RunState) -> Outcome:
     """Measure each text in this process; what was measured before a kill is not measured again."""
     os.environ["HF_HUB_OFFLINE"] = "1"
-    from lm_eval.api.instance import Instance  # type: ignore[import-untyped]
+    from lm_eval.api.instance import Instance
 
     from evaluation.harness.journaled_model import JournaledModel
 

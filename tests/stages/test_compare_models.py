@@ -1,7 +1,7 @@
 """Only what was measured under the same conditions is compared; what was not says which condition differs."""
 
 import pytest
-from statsmodels.stats.contingency_tables import mcnemar  # type: ignore[import-untyped]
+from statsmodels.stats.contingency_tables import mcnemar
 
 from contracts.errors import InvalidRequestError
 from contracts.model_comparison import ModelPair, SuiteComparison

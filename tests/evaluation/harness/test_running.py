@@ -43,9 +43,9 @@ def _harness_alone(task, rows, model, monkeypatch):
     from pathlib import Path
 
     import datasets
-    import lm_eval  # type: ignore[import-untyped]
+    import lm_eval
     from lm_eval import tasks
-    from lm_eval.tasks import TaskManager  # type: ignore[import-untyped]
+    from lm_eval.tasks import TaskManager
 
     data = datasets.DatasetDict({name: datasets.Dataset.from_list(rows) for name in ("train", "validation", "test")})
     monkeypatch.setattr(datasets, "load_dataset", lambda **_: data)
