@@ -78,11 +78,11 @@ def evaluate(
             _show_preview(stage.preview(request, services), screen, as_json=as_json)
             return
         key = stage.create_job(request, services).job_key
-        with only_the_result_on_stdout() as out, _progress_of(key, services, screen):
+        with only_the_result_on_stdout(), _progress_of(key, services, screen):
             report = stage.evaluate_suites(request, services)
-            if as_json:
-                out.write(report.model_dump_json(indent=1) + "\n")
-        if not as_json:
+        if as_json:
+            print_json(report.model_dump(mode="json"))
+        else:
             show_report(report, screen)
 
 

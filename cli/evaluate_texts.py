@@ -74,4 +74,29 @@ EVALUATE_TEXTS: dict[str, tuple[str, str]] = {
         "이미 있는 결과: {suite} (결과 번호 {result})",
         "Known already: {suite} (result {result})",
     ),
+    "reference.help_import_harness": (
+        "공개 벤치마크(KoBEST, KLUE, KMMLU 형식)를 로컬 파일로 시험 세트에 등록합니다. 파일은 이 서버에서만 읽습니다.",
+        "Make a suite of a public benchmark (KoBEST, KLUE, KMMLU's form) over local files.",
+    ),
+    "reference.help_import_texts": (
+        "복잡도(perplexity)를 잴 글을 시험 세트로 등록합니다.",
+        "Make a suite of texts whose perplexity is measured.",
+    ),
+    "reference.arg_name": ("시험 세트의 이름", "Name of the suite"),
+    "reference.opt_task": (
+        "벤치마크: kobest_boolq, kobest_copa, kobest_hellaswag, kobest_sentineg, kobest_wic, klue_nli, klue_sts, kmmlu",
+        "The benchmark: kobest_boolq, kobest_copa, kobest_hellaswag, kobest_sentineg, kobest_wic, klue_nli, klue_sts, kmmlu",
+    ),
+    "reference.opt_data": ("벤치마크 파일이 있는 폴더", "Folder of the benchmark's files"),
+    "reference.opt_shots": ("질문 앞에 보여 줄 예시의 수", "Examples shown before each question"),
+    "reference.opt_file": ("글 파일 (TXT, JSONL, Parquet)", "File of texts (TXT, JSONL, Parquet)"),
+    "reference.opt_by": ("등록한 사람. 생략하면 로그인한 계정", "Who brings it in; the account unless given"),
+    "reference.imported": (
+        "{suite}: {documents}문항을 등록하고 잠갔습니다.",
+        "{suite}: {documents} documents brought in and locked.",
+    ),
+    "reference.next": (
+        "평가하기: tuneway evaluate MODEL --suite {suite}",
+        "To evaluate: tuneway evaluate MODEL --suite {suite}",
+    ),
 }
