@@ -22,7 +22,16 @@ from pydantic import ValidationError
 from sqlalchemy.exc import ProgrammingError
 
 from contracts.datasets import ColumnMapping, DatasetVersion, ImportedDataset, MappingProposal, QualityReport
-from contracts.enums import Arm, JobKind, JobStatus, QuestionTemplate, ReviewVerdict, StageName, StageStatus
+from contracts.enums import (
+    Arm,
+    JobKind,
+    JobStatus,
+    LineageKind,
+    QuestionTemplate,
+    ReviewVerdict,
+    StageName,
+    StageStatus,
+)
 from contracts.errors import InvalidDataError, NotFoundError, UnavailableError
 from contracts.experiments import ABExperiment, ArmCounts
 from contracts.generation import GenerationReport, ReviewCounts, SampleReview
@@ -46,6 +55,7 @@ if TYPE_CHECKING:
 
     from contracts.evaluation import CaseResult, EvaluationReport, GateVerdict
     from contracts.leases import Lease
+    from contracts.lineage import LineageGraph
     from contracts.pipeline import PipelineRun, PipelineSummary
     from contracts.record import JsonObject
     from contracts.sweeps import SweepReport
@@ -57,6 +67,7 @@ R = TypeVar("R")
 
 FRESH_SECONDS = 1.5
 """Progress is at most one refresh behind."""
+LINEAGE_SECONDS = 10.0
 HEALTH_SECONDS = 5.0
 HEALTH_TIMEOUT_SECONDS = 0.8
 """A service on this host answers within milliseconds; a page must not wait for one that is gone."""
@@ -754,6 +765,8 @@ class JudgedModel:
     endpoint: ArmEndpoint | None
     evaluation: EvaluationReport | None
     verdict: GateVerdict | None
+    is_previous: bool
+    """A rollback brings it back."""
 
 
 @kept(FRESH_SECONDS)
@@ -762,16 +775,24 @@ def models(services: Services) -> list[JudgedModel]:
 
     def question(uow: UnitOfWork) -> list[JudgedModel]:
         endpoints = {endpoint.model_id: endpoint for endpoint in uow.models.deployed()}
-        return [_judged(uow, model, endpoints.get(model.model_id)) for model in uow.models.newest(limit=LISTED)]
+        newest = uow.models.newest(limit=LISTED)
+        previous = uow.promotions.previous_by_name({model.model_name for model in newest})
+        return [_judged(uow, model, endpoints.get(model.model_id), previous.get(model.model_name)) for model in newest]
 
     return _ask(services, question)
 
 
-def _judged(uow: UnitOfWork, model: ModelVersion, endpoint: ArmEndpoint | None) -> JudgedModel:
+@kept(LINEAGE_SECONDS)
+def lineage(services: Services, model_id: int) -> LineageGraph | None:
+    """What led to a model version, and what came of it."""
+    return _ask(services, lambda uow: uow.lineage.around(LineageKind.MODEL, str(model_id)))
+
+
+def _judged(uow: UnitOfWork, model: ModelVersion, endpoint: ArmEndpoint | None, previous: int | None) -> JudgedModel:
     job_id = model.finetuning_job_id
     evaluation = None if job_id is None else uow.evaluations.latest_for_job(job_id)
     verdict = None if evaluation is None else uow.evaluations.verdict(evaluation.evaluation_id)
-    return JudgedModel(model, endpoint, evaluation, verdict)
+    return JudgedModel(model, endpoint, evaluation, verdict, model.model_id == previous)
 
 
 # A/B tests

@@ -12,6 +12,7 @@ from dashboard import charts, parts, reading
 from dashboard.formats import GIGABYTE, NOTHING, gigabytes, interval, model_label, percent
 from dashboard.links import choose, link
 from dashboard.views.runs import accuracy_figures
+from registry.lineage_picture import draw_svg
 
 if TYPE_CHECKING:
     from dashboard.reading import JudgedModel
@@ -51,6 +52,17 @@ def show(services: Services, words: Words) -> None:
         st.markdown(words("unavailable.not_found_text"))
         return
     _story(chosen, words)
+    _lineage(chosen, services, words)
+
+
+def _lineage(item: JudgedModel, services: Services, words: Words) -> None:
+    st.subheader(words("models.lineage"))
+    graph = reading.lineage(services, item.model.model_id)
+    if graph is None or not graph.edges:
+        st.caption(words("models.no_lineage"))
+        return
+    st.image(draw_svg(graph, words.language))
+    st.caption(words("models.lineage_caption"))
 
 
 def _line(item: JudgedModel, words: Words) -> dict[str, str]:
@@ -59,7 +71,7 @@ def _line(item: JudgedModel, words: Words) -> dict[str, str]:
     return {
         words("models.name"): model.model_name,
         words("models.version"): model.version,
-        words("models.stage"): words.of(model.status),
+        words("models.stage"): words.of(model.status) + (f" ({words('models.previous')})" if item.is_previous else ""),
         words("models.accuracy"): NOTHING if tuned is None else percent(tuned.accuracy),
         words("models.interval"): NOTHING if tuned is None else interval(tuned.interval),
         words("models.verdict"): NOTHING if item.verdict is None else words.of(item.verdict.decision),
@@ -74,6 +86,8 @@ def _story(item: JudgedModel, words: Words) -> None:
     model, endpoint, evaluation = item.model, item.endpoint, item.evaluation
     st.header(model_label(model))
     badges = [parts.state_badge(model.status, words)]
+    if item.is_previous:
+        badges.append(parts.badge(words("models.previous"), "waiting"))
     if endpoint is not None:
         badges.append(parts.badge(words("models.serving"), "running"))
     if item.verdict is not None:

@@ -37,6 +37,7 @@ EXPECTED = {
     ],
     ("models", "ko"): [
         "regulations-assistant v1", "○ 준비", "● 응답 중", "✓ 합격", "94.5 %", "90.4–96.9 %", "http://127.0.0.1:18100", "2.6 MB",
+        "내력", "굵은 테두리가 이 모델입니다",
     ],
     ("models", "en"): ["○ Staging", "● answering", "✓ Pass", "94.5 % 90.4–96.9 % · 189 / 200", "LoRA adapter"],
     ("ab-tests", "ko"): [
