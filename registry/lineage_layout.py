@@ -91,7 +91,7 @@ def lay_out(graph: LineageGraph) -> Layout:
 
 
 def _ranks(boxes: list[str], edges: list[LineageEdge]) -> dict[str, int]:
-    """The column of each box: one behind the last of its sources; a source alone moves up to its first target."""
+    """The column of each box: one behind the last of its sources, and no further from its targets than need be."""
     sources: dict[str, list[str]] = {}
     targets: dict[str, list[str]] = {}
     for edge in edges:
@@ -106,8 +106,8 @@ def _ranks(boxes: list[str], edges: list[LineageEdge]) -> dict[str, int]:
 
     for box in boxes:
         rank(box)
-    for box in boxes:
-        if box not in sources and box in targets:
+    for box in sorted(boxes, key=lambda box: -ranks[box]):
+        if box in targets:
             ranks[box] = min(ranks[target] for target in targets[box]) - 1
     lowest = min(ranks.values(), default=0)
     return {box: value - lowest for box, value in ranks.items()}

@@ -9,8 +9,8 @@ from contracts.lineage import LineageGraph, LineageNode
 from contracts.words import LINEAGE_KINDS
 from registry.lineage_layout import Box, condense, lay_out
 
-WIDTH, HEIGHT, BETWEEN_COLUMNS, BETWEEN_ROWS, MARGIN = 190, 48, 44, 16, 12
-LONGEST_LABEL = 24
+WIDTH, HEIGHT, BETWEEN_COLUMNS, BETWEEN_ROWS, MARGIN = 180, 48, 36, 16, 12
+LONGEST_LABEL = 22
 FONT = "'Noto Sans KR', 'Apple SD Gothic Neo', 'Malgun Gothic', 'NanumGothic', sans-serif"
 COLOURS = {
     LineageKind.DOCUMENT: "#8d6e63",

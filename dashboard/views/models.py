@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -61,7 +62,11 @@ def _lineage(item: JudgedModel, services: Services, words: Words) -> None:
     if graph is None or not graph.edges:
         st.caption(words("models.no_lineage"))
         return
-    st.image(draw_svg(graph, words.language))
+    picture = b64encode(draw_svg(graph, words.language).encode()).decode()
+    parts.html(
+        f'<div style="overflow-x:auto"><img src="data:image/svg+xml;base64,{picture}" style="max-width:none" '
+        f'alt="{escape(words("models.lineage"))}"></div>'
+    )
     st.caption(words("models.lineage_caption"))
 
 

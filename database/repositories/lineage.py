@@ -71,7 +71,7 @@ nodes (kind, key, label, details) AS (
         FROM model_registry WHERE jsonb_typeof(deployment_config) = 'object'
     UNION ALL SELECT 'experiment', id::text, experiment_name, jsonb_build_object('status', status)
         FROM ab_experiments
-    UNION ALL SELECT 'verdict', experiment_id::text, max(variant) FILTER (WHERE winner),
+    UNION ALL SELECT 'verdict', experiment_id::text, upper(max(variant) FILTER (WHERE winner)),
         jsonb_build_object('samples', sum(total_samples)) FROM (
             SELECT DISTINCT ON (experiment_id, variant) * FROM ab_test_results
             ORDER BY experiment_id, variant, calculated_at DESC

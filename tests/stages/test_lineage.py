@@ -35,7 +35,7 @@ def test_a_model_leads_back_to_its_documents_and_on_to_the_verdict_of_its_test(s
         f"deployment served-{story.model}",
         f"deployment served-{story.base}",
         "experiment test-1",
-        "verdict b",
+        "verdict B",
     }
     told = {node.node_id: node.details for node in graph.nodes}
     assert told[f"evaluation:{story.evaluation}"] == {"accuracy": 0.95, "n": 200, "verdict": "pass"}
@@ -44,7 +44,7 @@ def test_a_model_leads_back_to_its_documents_and_on_to_the_verdict_of_its_test(s
 
 def test_a_document_leads_to_everything_that_came_of_it(services, story):
     graph = trace("document:safety.jsonl", services, up=False)
-    assert {"dataset regulations v1.1", "job tolls-1", "verdict b"} <= labels(graph)
+    assert {"dataset regulations v1.1", "job tolls-1", "verdict B"} <= labels(graph)
     assert "dataset regulations v1.0" not in labels(graph)
     assert "model assistant@2" not in labels(graph)
     everything = trace("document:/inbox/tolls.jsonl", services)
