@@ -15,7 +15,7 @@ from contracts.errors import TunewayError
 from dashboard import parts
 from dashboard.texts import Language, Words
 from dashboard.theme import STYLES
-from dashboard.views import ab_tests, datasets, jobs, models, overview, review, runs
+from dashboard.views import ab_tests, datasets, jobs, models, overview, rating, review, runs
 from stages.services import open_services
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ PAGES: dict[str, tuple[Callable[[Services, Words], None], str]] = {
     "runs": (runs.show, ":material/account_tree:"),
     "datasets": (datasets.show, ":material/database:"),
     "review": (review.show, ":material/rate_review:"),
+    "rating": (rating.show, ":material/star_half:"),
     "jobs": (jobs.show, ":material/model_training:"),
     "models": (models.show, ":material/deployed_code:"),
     "ab-tests": (ab_tests.show, ":material/compare_arrows:"),

@@ -42,6 +42,7 @@ from data_prep.imports.proposing import propose_mapping
 from data_prep.masking.masker import mask
 from data_prep.versions.names import STATISTICS_FILE
 from registry.tracking import read_metrics
+from stages.rating_tasks import agreement_of, items_of, licences_of, list_tasks
 from stages.services import Services
 from stages.summary import read_summary, summarise
 from storage.files import read_json
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from contracts.leases import Lease
     from contracts.lineage import LineageGraph
     from contracts.pipeline import PipelineRun, PipelineSummary
+    from contracts.ratings import AgreementReport, JudgeLicence, Rating, RatingItem, RatingTask
     from contracts.record import JsonObject
     from contracts.sweeps import SweepReport
     from contracts.training import CheckpointRecord, JobProgress
@@ -906,3 +908,39 @@ def review_counts(services: Services, generation_id: str) -> ReviewCounts:
 def sample_to_review(services: Services, review_id: int) -> SampleReview:
     """One sample with its passage and its verdict."""
     return _ask(services, lambda uow: uow.reviews.get(review_id))
+
+
+# Ratings
+
+
+@dataclass(frozen=True, slots=True)
+class RatingAgreement:
+    """How far the raters of a task agree, and which judge may decide a gate."""
+
+    report: AgreementReport
+    licences: list[JudgeLicence]
+
+
+def rating_tasks(services: Services) -> list[tuple[RatingTask, int]]:
+    """What is put up for rating, newest first, each with the number of ratings it has brought."""
+    counts = _ask(services, lambda uow: uow.ratings.counts())
+    return [(task, counts.get(task.name, 0)) for task in list_tasks(services)]
+
+
+@kept(FRESH_SECONDS)
+def rating_items(services: Services, task: str) -> list[RatingItem]:
+    """The task's items in order. Raises NotFoundError."""
+    return items_of(task, services)
+
+
+def ratings_of(services: Services, task: str, rater: str) -> dict[str, Rating]:
+    """What one person has said of the task's items, by item_key."""
+    keys = [item.item_key for item in rating_items(services, task)]
+    return _ask(services, lambda uow: uow.ratings.of_rater(keys, rater))
+
+
+@kept(FRESH_SECONDS)
+def rating_agreement(services: Services, task: str) -> RatingAgreement:
+    """The ratings of a task compared."""
+    report = agreement_of(task, services)
+    return RatingAgreement(report, licences_of(report, services))

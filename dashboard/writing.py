@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from evaluation.rating_items import rating_of
 from stages.jobs import find_job, resume_job, stop_job
 
 if TYPE_CHECKING:
     from contracts.enums import ReviewVerdict
     from contracts.generation import SampleReview
+    from contracts.ratings import RatingItem, RatingTask
     from contracts.record import JsonObject
     from stages.services import Services
 
@@ -47,3 +49,15 @@ def resume(services: Services, job_id: int, checkpoint: str | None) -> None:
     resume_job(find_job(f"train-{job_id}", services.settings), checkpoint, services.settings)
     with services.unit_of_work() as uow:
         uow.audit.append("dashboard", "job.resumed", f"job/{job_id}")
+
+
+def rate_item(services: Services, task: RatingTask, item: RatingItem, rater: str, value: str, comment: str) -> None:
+    """Record what an expert says of an item; said again, the newest counts."""
+    with services.unit_of_work() as uow:
+        uow.ratings.rate([rating_of(task, item, rater, value, comment)])
+
+
+def take_rating_back(services: Services, item: RatingItem, rater: str) -> None:
+    """Forget what an expert said of an item."""
+    with services.unit_of_work() as uow:
+        uow.ratings.take_back(item.item_key, rater)

@@ -83,3 +83,8 @@ class RatingRepository:
             ExpertRatingRow.item_key.in_(list(item_keys)), ExpertRatingRow.rater == rater
         )
         return {row.item_key: _record(row) for row in self._session.execute(query).scalars()}
+
+    def counts(self) -> dict[str, int]:
+        """How many ratings each task has brought."""
+        query = select(ExpertRatingRow.task, func.count().label("ratings")).group_by(ExpertRatingRow.task)
+        return {row.task: row.ratings for row in self._session.execute(query)}
