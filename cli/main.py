@@ -136,6 +136,12 @@ def ratings(context: typer.Context) -> None:
     _part("cli.ratings").app(context.args, prog_name="tuneway ratings")
 
 
+@app.command(context_settings=Forwarded, help=_help("safety"))
+def safety(context: typer.Context) -> None:
+    """Add the safety suites."""
+    _part("cli.safety").app(context.args, prog_name="tuneway safety")
+
+
 @app.command(context_settings=Forwarded, help=_help("sweep"))
 def sweep(context: typer.Context) -> None:
     """Look for the best numbers of a recipe."""

@@ -8,6 +8,7 @@ from cli.job_texts import JOB_TEXTS
 from cli.model_texts import MODEL_TEXTS
 from cli.ratings_texts import RATINGS_TEXTS
 from cli.run_texts import RUN_TEXTS
+from cli.safety_texts import SAFETY_TEXTS
 from cli.sweep_texts import SWEEP_TEXTS
 from cli.train_texts import TRAIN_TEXTS
 
@@ -313,6 +314,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     **AB_TEXTS,
     **RUN_TEXTS,
     **RATINGS_TEXTS,
+    **SAFETY_TEXTS,
     **MODEL_TEXTS,
     **CONTAMINATION_TEXTS,
     **SWEEP_TEXTS,

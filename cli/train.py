@@ -234,6 +234,7 @@ def preferences(
     name: Annotated[str, typer.Argument(metavar="NAME", help=_help("arg_preferences"))],
     pairs_file: Annotated[Path | None, typer.Option("--file", help=_help("opt_pairs_file"))] = None,
     experiment: Annotated[int | None, typer.Option("--experiment", min=1, help=_help("opt_experiment"))] = None,
+    rating_task: Annotated[str | None, typer.Option("--rating-task", help=_help("opt_rating_task"))] = None,
     difference: Annotated[float | None, typer.Option("--min-rating-difference", help=_help("opt_difference"))] = None,
     test_suites: Annotated[list[str] | None, typer.Option("--test-suite", help=_help("opt_test_suites"))] = None,
     as_json: AsJson = False,
@@ -248,6 +249,7 @@ def preferences(
             "dataset_name": name,
             "pairs_file": None if pairs_file is None else str(pairs_file.absolute()),
             "experiment_id": experiment,
+            "rating_task": rating_task,
             "min_rating_difference": difference,
             "test_suites": test_suites,
         }

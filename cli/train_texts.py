@@ -153,6 +153,10 @@ TRAIN_TEXTS: dict[str, tuple[str, str]] = {
         "prompt, chosen, rejected가 한 줄씩 든 JSONL 파일",
         "JSON lines of prompt, chosen and rejected",
     ),
+    "train.opt_rating_task": (
+        "전문가가 두 답변을 비교한 평가 과제의 이름",
+        "Name of the rating task in which experts compared two answers",
+    ),
     "train.opt_experiment": ("평점을 가져올 A/B 시험의 번호", "Number of the A/B test whose ratings are taken"),
     "train.opt_difference": (
         "두 답변의 평균 평점 차이가 이만큼은 되어야 합니다.",

@@ -25,13 +25,15 @@ class PreferencePair(Record):
 
 
 class PreferencesRequest(Record):
-    """Make a dataset version of preference pairs: from a file, from ratings, or both."""
+    """Make a dataset version of preference pairs: from a file, from ratings, or from all of them."""
 
     dataset_name: str = Field(pattern=NAME_PATTERN)
     pairs_file: str | None = None
     """JSON lines of `prompt`, `chosen` and `rejected`; texts, or conversations as TRL has them."""
     experiment_id: int | None = Field(default=None, ge=1)
     """The A/B test whose rated answers become pairs."""
+    rating_task: str | None = Field(default=None, pattern=NAME_PATTERN)
+    """The rating task whose items become pairs where the experts' common opinion names a winner; judges do not count."""
     min_rating_difference: float = Field(default=1.0, gt=0, le=4)
     """By how much the better answer's mean rating must exceed the worse one's."""
     test_suites: list[str] = Field(default=[], max_length=10)

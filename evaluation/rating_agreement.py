@@ -4,7 +4,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from contracts.enums import MeasurementLevel, Preference, RatingKind
-from contracts.ratings import SCORES, AgreementReport, JudgeAgreement, Rating, RatingCounts, RatingTask
+from contracts.preferences import PreferencePair
+from contracts.ratings import SCORES, AgreementReport, JudgeAgreement, Rating, RatingCounts, RatingItem, RatingTask
 from evaluation.agreement import agreement, common_opinion, confusion, confusion_by_category
 
 _LABELS = {RatingKind.PAIRWISE: (Preference.A, Preference.TIE, Preference.B), RatingKind.RUBRIC: SCORES}
@@ -40,6 +41,24 @@ def agreement_report(task: RatingTask, ratings: Sequence[Rating]) -> AgreementRe
             for judge, verdicts in sorted(by_judge.items())
         ],
     )
+
+
+def expert_pairs_of(items: Sequence[RatingItem], ratings: Sequence[Rating]) -> list[PreferencePair]:
+    """The items on which the experts' common opinion names a winner, as pairs to learn from."""
+    by_item: dict[str, dict[str, str]] = defaultdict(dict)
+    for rating in ratings:
+        if not rating.is_by_judge:
+            by_item[rating.item_key][rating.rater] = rating.value
+    opinion = common_opinion(by_item, tuple(Preference), MeasurementLevel.NOMINAL, Preference.TIE)
+    pairs = []
+    for item in items:
+        answers = {Preference.A.value: item.answer_a, Preference.B.value: item.answer_b or ""}
+        better = answers.pop(opinion.get(item.item_key, ""), None)
+        if better and len(answers) == 1 and (worse := next(iter(answers.values()))):
+            pairs.append(
+                PreferencePair(prompt=[{"role": "user", "content": item.question}], chosen=better, rejected=worse)
+            )
+    return pairs
 
 
 def _beside_experts(

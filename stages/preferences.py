@@ -1,4 +1,4 @@
-"""Preference pairs from files and A/B ratings become a dataset version that a dpo recipe trains on."""
+"""Preference pairs from files, A/B ratings and experts' ratings become a dataset version that a dpo recipe trains on."""
 
 from __future__ import annotations
 
@@ -24,11 +24,13 @@ def make_preferences(request: PreferencesRequest, services: Services) -> Dataset
     from data_prep.policies import load_policy
     from data_prep.preferences import pairs_of_ratings, read_pairs, write_preferences
     from stages.pseudonyms import pseudonym_key
+    from stages.rating_tasks import expert_pairs
 
     settings = services.settings
-    if request.pairs_file is None and request.experiment_id is None:
+    if request.pairs_file is None and request.experiment_id is None and request.rating_task is None:
         raise InvalidRequestError(
-            "Preferences come from a file or from an A/B test", next_step="give pairs_file, experiment_id, or both"
+            "Preferences come from a file, from an A/B test or from a rating task",
+            next_step="give pairs_file, experiment_id, rating_task, or several of them",
         )
     roots = settings.allowed_input_roots
     policy = load_policy(request.policy, relative_to=settings.repository_root, allowed_roots=roots)
@@ -42,10 +44,12 @@ def make_preferences(request: PreferencesRequest, services: Services) -> Dataset
             uow.experiments.get(request.experiment_id)
             answers = uow.experiments.rated_answers(request.experiment_id)
         pairs += pairs_of_ratings(answers, request.min_rating_difference)
+    if request.rating_task is not None:
+        pairs += expert_pairs(request.rating_task, services)
     if not pairs:
         raise InvalidDataError(
             "There are no preference pairs",
-            value=request.pairs_file or f"experiment {request.experiment_id}",
+            value=request.pairs_file or request.rating_task or f"experiment {request.experiment_id}",
             allowed="at least one question with two answers whose mean ratings differ by "
             f"{request.min_rating_difference:g} or more",
             next_step="wait for more ratings, lower min_rating_difference, or give a pairs_file",

@@ -8,7 +8,7 @@ from contracts.enums import RatingKind
 from contracts.errors import ConflictError, InvalidRequestError
 from contracts.judging import JUDGE_PREFIX
 from evaluation.judge_licence import judge_may_gate
-from evaluation.rating_agreement import agreement_report
+from evaluation.rating_agreement import agreement_report, expert_pairs_of
 from evaluation.rating_items import (
     TASK_FILE,
     chosen,
@@ -26,6 +26,7 @@ from storage.files import write_text_atomically
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from contracts.preferences import PreferencePair
     from contracts.ratings import AgreementReport, JudgeLicence, PutUpRequest, RatingItem, RatingTask
     from stages.services import Services
 
@@ -153,6 +154,21 @@ def licences_of(report: AgreementReport, services: Services) -> list[JudgeLicenc
         judge_may_gate(one, judge=one.judge, bar=settings.judge_agreement_bar, min_items=settings.judge_min_items)
         for one in report.judges
     ]
+
+
+def expert_pairs(name: str, services: Services) -> list[PreferencePair]:
+    """What experts prefer, as pairs to learn from. Raises InvalidRequestError for a task without pairs of answers."""
+    task, items = task_named(name, services), items_of(name, services)
+    if task.kind is not RatingKind.PAIRWISE:
+        raise InvalidRequestError(
+            "The rating task has no pairs of answers",
+            value=f"{name} is {task.kind.value}",
+            allowed=RatingKind.PAIRWISE.value,
+            next_step="take a task in which two answers were compared",
+        )
+    with services.unit_of_work() as uow:
+        ratings = uow.ratings.of_items(item.item_key for item in items)
+    return expert_pairs_of(items, ratings)
 
 
 def check_rater(rater: str) -> None:

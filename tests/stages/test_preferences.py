@@ -9,9 +9,12 @@ from contracts.datasets import QualityRequest
 from contracts.enums import Arm, ExperimentStatus, QualityCheckType
 from contracts.errors import InvalidDataError, InvalidRequestError, NotFoundError
 from contracts.preferences import PreferencesRequest
+from contracts.ratings import PutUpRequest
 from stages.check_quality import check_quality
 from stages.preferences import make_preferences
+from stages.rating_tasks import put_up
 from stages.train import create_job
+from tests.stages.test_rating_tasks import answers_file
 from tests.training.tiny_model import make_base_model, tiny_request
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -121,3 +124,27 @@ def test_recipe_and_dataset_must_have_the_same_objective(services, experiment, t
             request.model_copy(update={"job_name": "other", "dataset_id": pairs.dataset_id, "recipe": "demo-lora"}),
             services,
         )
+
+
+def test_what_experts_prefer_becomes_pairs_and_judges_do_not_count(services):
+    from evaluation.rating_items import rating_of
+    from stages.rating_tasks import expert_pairs, items_of
+
+    task = put_up(PutUpRequest(name="compared", answers_file=answers_file(services, 6)), services)
+    said = [("a", "a"), ("b", "tie"), ("a", "b"), ("both_bad", "both_bad"), (None, None), ("b", "b")]
+    ratings = [
+        rating_of(task, item, rater, value)
+        for item, values in zip(items_of(task.name, services), said, strict=True)
+        for rater, value in zip(("김전문", "이전문"), values, strict=True)
+        if value is not None
+    ]
+    ratings += [rating_of(task, item, "judge:m:0", "b") for item in items_of(task.name, services)]
+    with services.unit_of_work() as uow:
+        uow.ratings.rate(ratings)
+    pairs = expert_pairs(task.name, services)
+    assert [(pair.prompt[0]["content"], pair.chosen, pair.rejected) for pair in pairs] == [
+        ("0번 서식의 보존 기간은?", "5년입니다.", "5년"),
+        ("5번 서식의 보존 기간은?", "5년간 보존합니다.", "5년입니다."),
+    ]
+    made = make_preferences(PreferencesRequest(dataset_name="experts", rating_task=task.name), services)
+    assert made.train_samples + made.val_samples == 2
