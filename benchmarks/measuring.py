@@ -53,15 +53,29 @@ def own_settings(**values: object) -> Settings:
 
 
 def base_model(folder: Path) -> Path:
-    """The demo's base model where `make demo` has made it, else a random one, made in `folder`."""
-    if (DEMO_BASE / "manifest.json").is_file():
-        return DEMO_BASE
-    # in a process of its own: this one stays without torch, whose threads and memory would be measured too
+    """The demo's base model where `make demo` has made it, else a small random one, made in `folder`."""
     code = "import sys; from pathlib import Path; from tests.tiny_model import make_tiny_model as make; make(Path(sys.argv[1]))"
-    made = folder / "tiny-base"
+    return _demo_base() or _made(code, folder / "tiny-base")
+
+
+def demo_base_model(folder: Path) -> Path:
+    """The same, else one of the demo's shape and tokenizer that has hardly learnt anything."""
+    code = (
+        "import sys; from pathlib import Path; from demo.pretrain import Pretraining, pretrain;"
+        "pretrain(Path(sys.argv[1]), Pretraining(max_steps=1))"
+    )
+    return _demo_base() or _made(code, folder / "demo-base")
+
+
+def _demo_base() -> Path | None:
+    return DEMO_BASE if (DEMO_BASE / "manifest.json").is_file() else None
+
+
+def _made(code: str, folder: Path) -> Path:
+    # in a process of its own: this one stays without torch, whose threads and memory would be measured too.
     # DeepSpeed prints at its import: standard output is for the result alone
-    subprocess.run([sys.executable, "-c", code, str(made)], cwd=REPOSITORY_ROOT, check=True, stdout=sys.stderr)
-    return made
+    subprocess.run([sys.executable, "-c", code, str(folder)], cwd=REPOSITORY_ROOT, check=True, stdout=sys.stderr)
+    return folder
 
 
 def demo_questions() -> list[str]:

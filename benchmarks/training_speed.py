@@ -22,6 +22,7 @@ from typing import Any
 from benchmarks.measuring import REPOSITORY_ROOT, own_folder, parser, report
 from benchmarks.training_memory import FEW_WORDS, QWEN3_8B, write_model
 from contracts.enums import Method
+from stages.cards import real_gpus
 from storage.files import write_json_atomically
 from storage.job_folder import JobFolder
 from training.plan import TrainingPlan
@@ -31,6 +32,7 @@ SAMPLE_TOKENS = 500
 """About what a sample of this platform has."""
 CUSTOMER_SAMPLES, CUSTOMER_CARDS = 10_000, 2
 """What the customer asked the duration of: one epoch."""
+SHAPES = {"qwen3-8b": QWEN3_8B, "tiny": FEW_WORDS}
 STEPS = 8
 WARM_UP_STEPS = 2
 
@@ -39,14 +41,20 @@ def main() -> None:
     """Measure and report; with --one, be one of the processes."""
     arguments = parser(__doc__ or "")
     arguments.add_argument("--methods", nargs="+", default=[method.value for method in Method], choices=list(Method))
+    arguments.add_argument("--shape", choices=list(SHAPES), help="of the model; qwen3-8b on a GPU, tiny on a CPU")
+    arguments.add_argument("--device", choices=["gpu", "cpu"], help="a GPU where there is one, unless given")
     arguments.add_argument("--one", help=argparse.SUPPRESS)
     options = arguments.parse_args()
     if options.one is not None:
         print(json.dumps(measure(**json.loads(options.one))))
         return
+    if options.device == "cpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    device = options.device or ("gpu" if real_gpus() else "cpu")
+    shape = options.shape or ("qwen3-8b" if device == "gpu" and not options.tiny else "tiny")
     with own_folder():
         lines = [
-            _in_a_process({"contestant": contestant, "method": method, "tiny": options.tiny})
+            _in_a_process({"contestant": contestant, "method": method, "shape": shape, "device": device})
             for method in options.methods
             for contestant in ("training", "trl")
         ]
@@ -67,13 +75,15 @@ def _in_a_process(run: dict[str, Any]) -> dict[str, Any]:
     return line
 
 
-def measure(contestant: str, method: str, *, tiny: bool) -> dict[str, Any]:
+def measure(contestant: str, method: str, shape: str, device: str) -> dict[str, Any]:
     """One contestant: its speed over the steps after the first ones, and its memory."""
     import torch
     from transformers import TrainerCallback
 
     on_gpu = torch.cuda.is_available()
-    recipe = recipe_of(Method(method), tiny=tiny or not on_gpu)
+    if on_gpu != (device == "gpu"):
+        raise SystemExit(f"asked for a {device}, and torch finds {torch.cuda.device_count()} GPUs")
+    recipe = recipe_of(Method(method), tiny=shape == "tiny")
     ends: list[float] = []
 
     class StepEnds(TrainerCallback):  # type: ignore[misc]
@@ -84,7 +94,7 @@ def measure(contestant: str, method: str, *, tiny: bool) -> dict[str, Any]:
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_model(QWEN3_8B if on_gpu and not tiny else FEW_WORDS, folder / "model", recipe)
+        write_model(SHAPES[shape], folder / "model", recipe)
         write_samples(folder, recipe)
         run = _train_here if contestant == "training" else _train_with_trl
         run(folder, recipe, StepEnds())
@@ -96,6 +106,7 @@ def measure(contestant: str, method: str, *, tiny: bool) -> dict[str, Any]:
     return {
         "contestant": contestant,
         "method": method,
+        "shape": shape,
         "device": torch.cuda.get_device_name() if on_gpu else "cpu",
         "tokens_per_second": round(speed),
         "peak_gb": round(torch.cuda.max_memory_allocated() / 1e9, 1) if on_gpu else None,

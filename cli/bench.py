@@ -11,7 +11,7 @@ from cli.screen import exit_code_of, make_screen
 from cli.texts import translate
 from contracts.errors import InvalidRequestError, JobFailedError
 from settings import Settings, load_settings
-from stages.launching import real_gpus
+from stages.cards import real_gpus
 
 LANGUAGE = load_settings().language
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=translate("help.bench", LANGUAGE))
@@ -43,6 +43,7 @@ def data(
 @app.command(help=translate("help.bench_train", LANGUAGE))
 def train(
     on_gpu: Annotated[bool, typer.Option("--gpu", help=translate("help.bench_gpu", LANGUAGE))] = False,
+    quick: Annotated[bool, typer.Option("--quick", help=translate("help.bench_quick", LANGUAGE))] = False,
     as_json: Annotated[bool, typer.Option("--json", help=translate("help.json", LANGUAGE))] = False,
 ) -> None:
     """Train against TRL as it comes: on a CPU the demo's recipe, on a GPU LoRA, QLoRA and full on packed rows."""
@@ -55,12 +56,13 @@ def train(
             screen.show_error(error)
             raise typer.Exit(exit_code_of(error))
         name = "training_speed" if on_gpu else "training_step"
-        result = _result([sys.executable, "-m", f"benchmarks.{name}"], settings)
+        shorter = [] if not quick else ["--methods", "lora"] if on_gpu else ["--quick"]
+        result = _result([sys.executable, "-m", f"benchmarks.{name}", *shorter], settings)
         if as_json:
             sys.stdout.write(json.dumps(result, ensure_ascii=False, indent=1) + "\n")
             return
         for line in result["runs" if on_gpu else "measured"]:
-            line = {"method": "lora", "peak_gb": None, "error": None, **line}
+            line = {"method": "lora", "peak_gb": None, "error": None, "speed_ratio": "", **line}
             if line["error"] is not None:
                 screen.say("bench.train_failed", **line)
                 continue

@@ -291,6 +291,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "GPU에서 Qwen3-8B 크기의 모델로 LoRA, QLoRA, 전체 학습을 잽니다",
         "On a GPU: LoRA, QLoRA and full fine-tuning of a model the size of Qwen3-8B",
     ),
+    "help.bench_quick": (
+        "짧게 한 번만 잽니다(CPU 2분 이내, --gpu는 LoRA만)",
+        "Once and briefly (two minutes on a CPU; with --gpu LoRA only)",
+    ),
     "bench.train_line": (
         "{contestant} ({method}): 초당 {tokens_per_second:,}토큰, {memory}",
         "{contestant} ({method}): {tokens_per_second:,} tokens a second, {memory}",

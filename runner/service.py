@@ -38,6 +38,7 @@ from contracts.training import JobProgress, TrainingReport
 from runner.card_use import card_uses, expected_end, running_uses
 from runner.leases import SWEEP_SECONDS, orphans, restore_lease, sweep_leases
 from runner.queue import USAGE_WINDOW, CardUse, Holding, WaitingJob, decide, used_card_seconds
+from stages.cards import real_gpus
 from stages.catalog import STAGES
 from stages.launching import (
     cards_in_use,
@@ -45,7 +46,6 @@ from stages.launching import (
     job_cards,
     lease_kind,
     lease_owner,
-    real_gpus,
     slots,
     start_launcher,
 )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from contracts.enums import JobKind, LeaseKind
 from contracts.errors import InvalidDataError
+from storage.compiled_extensions import extensions_folder
 from storage.files import read_json
 from storage.job_state import job_folders, job_view
 from storage.processes import ATTEMPT_VARIABLE, attempt_mark, is_alive
@@ -35,20 +36,6 @@ def host_name() -> str:
 def lease_owner(submission: JobSubmission) -> str:
     """Owner of the cards of one attempt: a later attempt never inherits or frees them."""
     return f"{submission.job_key}#{submission.attempt}"
-
-
-def real_gpus() -> int:
-    """Number of NVIDIA cards; 0 where there is no driver."""
-    import pynvml
-
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError:
-        return 0
-    try:
-        return int(pynvml.nvmlDeviceGetCount())
-    finally:
-        pynvml.nvmlShutdown()
 
 
 def lease_kind(submission: JobSubmission) -> LeaseKind:
@@ -106,6 +93,7 @@ def start_launcher(
         "TOKENIZERS_PARALLELISM": "false",
         "PYTHONUNBUFFERED": "1",
         "PYTHONPATH": str(settings.repository_root),
+        "TORCH_EXTENSIONS_DIR": str(extensions_folder(settings.cache_dir)),
         GPU_IDS_VARIABLE: str(cards),
         ATTEMPT_VARIABLE: attempt_mark(folder.root, submission.attempt),
         "CUDA_VISIBLE_DEVICES": ",".join(str(card) for card in cards) if gpus else "",

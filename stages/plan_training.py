@@ -12,6 +12,7 @@ from contracts.enums import Method
 from contracts.errors import CapacityError, InvalidDataError
 from contracts.fitting import FitPlan, FitVerdict, MemoryEstimate
 from contracts.training import Hyperparameters
+from stages.cards import cards
 
 if TYPE_CHECKING:
     from contracts.fitting import TimeEstimate
@@ -156,9 +157,9 @@ def capacity_of(settings: Settings, num_gpus: int) -> Capacity:
             size_bytes=round(settings.gpu_memory_gb * BYTES_PER_GB),
             source="setting TUNEWAY_GPU_MEMORY_GB",
         )
-    cards = _cards()
-    if cards:
-        smallest, name = min(cards)
+    present = cards()
+    if present:
+        smallest, name = min(present)
         return Capacity(on_gpu=True, size_bytes=smallest, source=name, card=name)
     if settings.runner_url is not None:
         return Capacity(on_gpu=True, size_bytes=None, source="another machine's: set TUNEWAY_GPU_MEMORY_GB")
@@ -171,24 +172,6 @@ def retention(settings: Settings) -> Retention:
     from training.fitting.disk import Retention
 
     return Retention(settings.checkpoint_keep, settings.checkpoint_keep_best, settings.min_free_disk_gb)
-
-
-def _cards() -> list[tuple[int, str]]:
-    """Memory and name of each NVIDIA card."""
-    import pynvml
-
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError:
-        return []
-    try:
-        handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
-        return [
-            (int(pynvml.nvmlDeviceGetMemoryInfo(handle).total), str(pynvml.nvmlDeviceGetName(handle)))
-            for handle in handles
-        ]
-    finally:
-        pynvml.nvmlShutdown()
 
 
 def _memory_bytes() -> int:

@@ -20,13 +20,13 @@ from contracts.errors import (
     error_from_record,
 )
 from contracts.record import utc_now
+from stages.cards import real_gpus
 from stages.launching import (
     cards_in_use,
     host_name,
     job_cards,
     lease_kind,
     lease_owner,
-    real_gpus,
     slots,
     start_launcher,
 )

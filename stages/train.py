@@ -16,7 +16,8 @@ from contracts.errors import (
 from contracts.jobs import DEFAULT_PROJECT, JobSubmission
 from contracts.record import JsonObject
 from contracts.training import Hyperparameters, TrainingReport, TrainRequest
-from stages.launching import real_gpus
+from stages.cards import this_machine
+from stages.launching import job_cards
 from stages.plan_training import check_memory, expected_seconds, retention
 from stages.run_job import error_of, run_job
 from storage.files import read_json, write_json_atomically
@@ -73,25 +74,42 @@ def check_request(request: FinetuneRequest | TrainRequest, services: Services) -
             next_step="start compress_model with compression distill, or choose another recipe",
         )
     model = find_base_model(request.base_model, settings.allowed_model_roots)
-    if recipe.sharding != "none" and (request.num_gpus < 2 or not real_gpus()):
-        raise InvalidRequestError(
-            "There is nothing to divide the model over",
-            value=f"sharding {recipe.sharding} with num_gpus {request.num_gpus}, {real_gpus()} GPUs here",
-            allowed="two or more GPUs",
-            next_step="set num_gpus to 2 or more where there are such, or choose a recipe without sharding",
-        )
-    if request.num_gpus > settings.job_slots:
-        raise InvalidRequestError(
-            "The request asks for more GPUs than there are for jobs",
-            value=request.num_gpus,
-            allowed=f"1 to {settings.job_slots} (settings TUNEWAY_GPU_SLOTS, TUNEWAY_SERVING_GPUS)",
-            next_step="lower num_gpus",
-        )
+    _check_cards(recipe, request.num_gpus, settings)
     check_architecture(model)
     training_template(_tokenizer(model))
     settings.jobs_dir.mkdir(parents=True, exist_ok=True)
     check_disk(settings.jobs_dir, model, recipe, retention(settings))
     check_memory(recipe, model, request.num_gpus, settings)
+
+
+def _check_cards(recipe: Recipe, num_gpus: int, settings: Settings) -> None:
+    """So many cards there are, and they and the packages can do what the recipe asks. Raises InvalidRequestError.
+
+    A machine that hands its jobs to another one's runner knows that one's number of cards by its own settings only,
+    and nothing of what they can do: there the job itself will tell.
+    """
+    from training.machine import check_machine
+
+    machine = this_machine()
+    elsewhere = settings.runner_url is not None and not machine.gpus
+    if recipe.sharding != "none" and (num_gpus < 2 or not (machine.gpus or elsewhere)):
+        raise InvalidRequestError(
+            "There is nothing to divide the model over",
+            value=f"sharding {recipe.sharding} with num_gpus {num_gpus}, {machine.gpus} GPUs here",
+            allowed="two or more GPUs",
+            next_step="set num_gpus to 2 or more where there are such, or choose a recipe without sharding",
+        )
+    most = settings.job_slots if elsewhere else len(job_cards(settings, machine.gpus))
+    if num_gpus > most:
+        raise InvalidRequestError(
+            "The request asks for more GPUs than there are for jobs",
+            value=num_gpus,
+            allowed=f"1 to {most} (settings TUNEWAY_GPU_SLOTS, TUNEWAY_SERVING_GPUS"
+            f"{f', {machine.gpus} GPUs here' if machine.gpus else ''})",
+            next_step="lower num_gpus",
+        )
+    if not elsewhere:
+        check_machine(recipe, machine)
 
 
 def create_job(
@@ -121,6 +139,7 @@ def create_job(
     if recipe is None:
         recipe = resolve_recipe(request.recipe, request.hyperparameters, request.method, settings.recipes_dir)
     else:
+        _check_cards(recipe, request.num_gpus, settings)
         check_memory(recipe, model, request.num_gpus, settings)
     with services.unit_of_work() as uow:
         dataset = uow.datasets.get(request.dataset_id)

@@ -18,7 +18,7 @@ from contracts.errors import TrainingDivergedError
 from contracts.training import TrainingReport
 from training.callbacks import run_callback
 from training.checkpoints import PREFIX, STAGING, checkpoint_records, newest_whole_checkpoint
-from training.loading import describe_devices, load_model, make_deterministic
+from training.loading import check_options, describe_devices, load_model, make_deterministic
 from training.memory_fallback import Adjustment, adjusted, is_memory_shortage, read_adjustment, shortage_error
 from training.metrics import BYTES_PER_MB, MetricsFile, ProgressWriter, loss_curve, perplexity
 from training.output import save_output, write_artifacts
@@ -66,7 +66,8 @@ def _finetune(
 ) -> TrainingReport:
     began = time.monotonic()
     plan = adjusted(given, adjustment)
-    make_deterministic(plan.seed)
+    make_deterministic(plan.seed, on_gpu=plan.recipe.deterministic)
+    check_options(plan.recipe)
     import torch
     from transformers import AutoTokenizer, set_seed
     from transformers.utils.logging import disable_progress_bar

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from contracts.errors import TrainingDivergedError
 from training.checkpoints import newest_saved_step, set_aside_after
+from training.packing import samples_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -172,12 +173,11 @@ class GuardedSteps:
 
 def _samples_of_batch(batch: Any) -> list[dict[str, Any]]:
     """A batch of one sample each; with dpo the first half of a batch holds the chosen answers, the second the others."""
-    count = len(batch["input_ids"])
+    if "completion_mask" not in batch:
+        return samples_of(batch)
     tensors = {name: value for name, value in batch.items() if hasattr(value, "shape")}
-    if "completion_mask" in batch:
-        pairs = count // 2
-        return [{name: value[index::pairs] for name, value in tensors.items()} for index in range(pairs)]
-    return [{name: value[index : index + 1] for name, value in tensors.items()} for index in range(count)]
+    pairs = len(batch["input_ids"]) // 2
+    return [{name: value[index::pairs] for name, value in tensors.items()} for index in range(pairs)]
 
 
 def _tokens_of(sample: dict[str, Any]) -> list[list[int]]:

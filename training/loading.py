@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from contracts.errors import InvalidRequestError
+from training.machine import Machine, check_machine, installed_packages
 from training.methods import training_method
+from training.sample_attention import BY_SAMPLE, register_attention, takes_samples_apart
 
 if TYPE_CHECKING:
     from training.plan import TrainingPlan
@@ -20,9 +20,15 @@ SHARED_WEIGHTS = ("fsdp2", "zero3")
 def load_model(plan: TrainingPlan) -> Any:
     """The base model on this process's device, quantised as its method wants it."""
     import torch
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoConfig, AutoModelForCausalLM
 
     dtype = dtype_of(plan.recipe)
+    attention = attention_of(plan.recipe)
+    if not torch.cuda.is_available():
+        config = AutoConfig.from_pretrained(plan.base_model_path, local_files_only=True)
+        if takes_samples_apart(config, plan.recipe):
+            register_attention()
+            attention = BY_SAMPLE
     options: dict[str, Any] = {}
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
@@ -34,7 +40,7 @@ def load_model(plan: TrainingPlan) -> Any:
     return AutoModelForCausalLM.from_pretrained(
         plan.base_model_path,
         dtype=dtype,
-        attn_implementation=attention_of(plan.recipe),
+        attn_implementation=attention,
         use_safetensors=True,
         local_files_only=True,
         **options,
@@ -42,32 +48,24 @@ def load_model(plan: TrainingPlan) -> Any:
 
 
 def attention_of(recipe: Recipe) -> str:
-    """The implementation of attention. Raises InvalidRequestError where the one asked for cannot run here."""
+    """The implementation of attention; FlashAttention unasked where it can run."""
     import torch
-    from transformers.utils import is_flash_attn_2_available
 
-    if recipe.attention == "sdpa":
-        return "sdpa"
-    possible = torch.cuda.is_available() and is_flash_attn_2_available() and recipe.precision != "float32"
-    if recipe.attention == "flash_attention_2" and not possible:
-        raise InvalidRequestError(
-            "FlashAttention cannot run here",
-            value="attention: flash_attention_2",
-            allowed="a GPU, the package flash_attn, and a precision other than float32",
-            next_step="set attention to auto",
-        )
+    if recipe.attention != "auto":
+        return recipe.attention
+    possible = torch.cuda.is_available() and "flash_attn" in installed_packages() and recipe.precision != "float32"
     return "flash_attention_2" if possible else "sdpa"
 
 
-def check_liger() -> None:
-    """Liger's package is there; it is not imported. Raises InvalidRequestError."""
-    if find_spec("liger_kernel") is None:
-        raise InvalidRequestError(
-            "Liger's kernels are not installed",
-            value="liger: true",
-            allowed="the package liger-kernel, on a machine with a GPU only: where it is, training on a CPU fails",
-            next_step="install it, or set liger to false",
-        )
+def check_options(recipe: Recipe) -> None:
+    """The machine that the job has come to can do what its recipe asks. Raises InvalidRequestError.
+
+    Its stage has looked before, unless the job was handed over to another machine.
+    """
+    import torch
+
+    capabilities = [torch.cuda.get_device_capability(card) for card in range(torch.cuda.device_count())]
+    check_machine(recipe, Machine(len(capabilities), min(capabilities, default=None), installed_packages()))
 
 
 def dtype_of(recipe: Recipe) -> Any:
@@ -79,14 +77,20 @@ def dtype_of(recipe: Recipe) -> Any:
     return torch.bfloat16 if recipe.precision == "bfloat16" else torch.float32
 
 
-def make_deterministic(seed: int) -> None:
-    """Same input, same numbers. Before anything else of torch is used."""
+def make_deterministic(seed: int, *, on_gpu: bool = False) -> None:
+    """Same input, same numbers: always on a CPU, on a GPU where the recipe asks for it. Before torch is used."""
     import torch
 
     if torch.cuda.is_available():
-        return
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+        if not on_gpu:
+            return
+        os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # cuBLAS takes it with its first product
+        os.environ["FLASH_ATTENTION_DETERMINISTIC"] = "1"  # read by transformers
+        torch.backends.cudnn.benchmark = False
+    else:
+        torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # nothing reads it, and filling took 3 % of a step
     torch.manual_seed(seed)
 
 

@@ -75,6 +75,8 @@ class Recipe(Record):
     sharding: Literal["none", "fsdp2", "zero2", "zero3"] = "none"
     """How the run is divided over two or more GPUs: zero2 the optimiser's state and the gradients, fsdp2 and zero3 the
     weights too; none keeps all of it on each."""
+    deterministic: bool = False
+    """On a GPU only kernels that give the same bits each time, some of them slower; on a CPU it is always so."""
     logging_steps: int = Field(default=1, ge=1)
     eval_steps: int = Field(default=500, ge=1)
     """A multiple of save_steps or a divisor of it, so that a checkpoint knows its validation loss."""
@@ -129,6 +131,10 @@ class Recipe(Record):
             raise ValueError(f"sharding {self.sharding} does not divide a 4-bit model: sharding none, or method lora")
         if self.sharding != "none" and method.merges(self):
             raise ValueError("use_dora is merged at the end, which a divided model does not allow: sharding none")
+        if self.sharding == "fsdp2" and self.optimizer == "paged_adamw_8bit":
+            raise ValueError(
+                "fsdp2 cannot divide the moments of paged_adamw_8bit: optimizer adamw_torch_fused, or zero2"
+            )
         if self.use_dora and method.quantizes:
             raise ValueError("use_dora wants method lora: it is merged at the end, which a 4-bit model does not allow")
         return self

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import platform
 import shutil
 import subprocess
@@ -21,6 +22,7 @@ from contracts.record import utc_now
 from contracts.training import Difference, RunManifest
 from storage.files import read_json, sha256_of_file, sha256_of_folder, write_json_atomically
 from storage.split_files import sha256_of_split, split_files
+from training.recipe import Recipe
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -98,7 +100,12 @@ def keep_manifest(manifest: RunManifest, folder: JobFolder) -> RunManifest:
 def read_manifest(folder: JobFolder) -> RunManifest | None:
     """The job's manifest; None before its first step."""
     found = read_json(folder.manifest)
-    return None if found is None else RunManifest.model_validate(found)
+    if found is None:
+        return None
+    manifest = RunManifest.model_validate(found)
+    # options that recipes did not have yet when the job began: they do what they do where nobody sets them
+    defaults = {name: field.default for name, field in Recipe.model_fields.items() if not field.is_required()}
+    return manifest.model_copy(update={"recipe": {**defaults, **manifest.recipe}})
 
 
 def differences(before: RunManifest, after: RunManifest, fields: tuple[str, ...]) -> list[Difference]:
@@ -199,6 +206,8 @@ def hardware() -> dict[str, JsonValue]:
         "threads": torch.get_num_threads(),
         "gpus": cards,
         "cuda": torch.version.cuda if cards else None,
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+        "cublas_workspace": os.environ.get("CUBLAS_WORKSPACE_CONFIG") if cards else None,
     }
 
 

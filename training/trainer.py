@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 from training.checkpoints import STAGING
 from training.distillation import distillation_arguments, distilling_trainer
 from training.guard import GuardedSteps
-from training.loading import check_liger, dtype_of
+from training.loading import dtype_of
 from training.longest_batch import LongestBatchFirst
 from training.methods import training_method
 from training.packing import make_collator
+from training.sample_attention import BY_SAMPLE, learnt_positions_only
 from training.saving import WholeCheckpoints
 from training.sharding import sharding_arguments, sharding_callback
 
@@ -78,8 +79,6 @@ def _arguments(plan: TrainingPlan, folder: JobFolder, *, validates: bool) -> dic
 
     recipe = plan.recipe
     on_gpu = torch.cuda.is_available()
-    if recipe.liger and on_gpu:
-        check_liger()
     # FSDP has checkpointing of its own; both together would compute activations three times
     checkpointing = recipe.gradient_checkpointing and recipe.sharding != "fsdp2"
     return {
@@ -140,6 +139,7 @@ def _supervised_trainer(**given: Any) -> Any:
     from trl import SFTTrainer
 
     on_gpu = torch.cuda.is_available()
+    by_sample = given["model"].config._attn_implementation == BY_SAMPLE
 
     class SupervisedTrainer(WholeCheckpoints, GuardedSteps, LongestBatchFirst, SFTTrainer):  # type: ignore[misc]
         def compute_loss(
@@ -147,12 +147,15 @@ def _supervised_trainer(**given: Any) -> Any:
         ) -> Any:
             # With a cache in its way the model would not see that a row holds several samples, and let them mix.
             inputs["use_cache"] = False
+            if by_sample:
+                inputs = learnt_positions_only(inputs)
             # TRL computes the same loss in tiles, which saves a GPU memory where the vocabulary is large. On a CPU the
             # tiles took half of each step: 0.77 s against 0.40 s for 32 samples of the demo.
             parent = SFTTrainer if on_gpu else Trainer
             return parent.compute_loss(self, model, inputs, return_outputs, num_items_in_batch)
 
-    return SupervisedTrainer(data_collator=make_collator(given["processing_class"].pad_token_id), **given)
+    collator = make_collator(given["processing_class"].pad_token_id, in_one_row=by_sample)
+    return SupervisedTrainer(data_collator=collator, **given)
 
 
 def _preference_trainer(**given: Any) -> Any:

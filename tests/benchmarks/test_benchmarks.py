@@ -9,9 +9,9 @@ import pytest
 from tests.conftest import REPOSITORY_ROOT
 
 
-def run_tiny(name: str):
+def run_tiny(name: str, *options: str):
     completed = subprocess.run(
-        [sys.executable, "-m", f"benchmarks.{name}", "--tiny"],
+        [sys.executable, "-m", f"benchmarks.{name}", *(options or ["--tiny"])],
         cwd=REPOSITORY_ROOT,
         capture_output=True,
         text=True,
@@ -41,6 +41,34 @@ def test_a_step_here_has_the_loss_of_a_plain_step_of_trl():
     assert (here["contestant"], packed["contestant"], plain["contestant"]) == names
     assert packed["tokens_per_second"] > 0
     assert plain["largest_loss_difference"] < 1e-3
+    assert plain["speed_ratio"] == plain["cpu_speed_ratio"] == 1
+
+
+@pytest.mark.slow
+def test_the_benchmark_for_gpus_runs_whole_with_a_toy_on_a_cpu():
+    result, _ = run_tiny("training_speed", "--shape", "tiny", "--device", "cpu", "--methods", "lora")
+
+    here, plain = result["runs"]
+    assert (here["contestant"], plain["contestant"]) == ("training", "trl")
+    for line in (here, plain):
+        assert line["error"] is None
+        assert line["tokens_per_second"] > 0
+        assert line["customer_minutes"] > 0
+        assert line["device"] == "cpu"
+
+
+@pytest.mark.slow
+def test_the_command_line_measures_training_for_programs():
+    done = subprocess.run(
+        [sys.executable, "-m", "cli.main", "bench", "train", "--quick", "--json"],
+        cwd=REPOSITORY_ROOT, capture_output=True, text=True, check=False, timeout=900,
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["ratios_to"] == "trl-float32"
+    assert {line["contestant"] for line in result["measured"]} == {"training", "training-packed", "trl-float32"}
+    assert all(line["tokens_per_second"] > 0 for line in result["measured"])
 
 
 @pytest.mark.slow

@@ -28,8 +28,10 @@ from storage.files import read_json
 from storage.job_folder import JobFolder
 from tests.conftest import REPOSITORY_ROOT, free_port
 from tests.training.tiny_model import UNMARKED_TEMPLATE, make_base_model, tiny_request
+from training.machine import OPTIONAL_PACKAGES, Machine
 
 pytestmark = pytest.mark.filterwarnings("ignore")
+ALL = frozenset(OPTIONAL_PACKAGES)
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +77,31 @@ class TestRefusals:
         request = tiny_request(services, base_model, **changes)
         with pytest.raises(error, match=words):
             create_job(request, services)
+        assert no_job_was_made(services)
+
+    @pytest.mark.parametrize(
+        ("options", "machine", "words"),
+        [
+            ({"attention": "flash_attention_2"}, Machine(0, None, ALL), "FlashAttention cannot run here"),
+            ({"liger": True}, Machine(2, (9, 0)), "Liger's kernels are not installed"),
+            ({"method": "qlora"}, Machine(2, (9, 0)), "cannot be read in 4 bits"),
+            ({"precision": "bfloat16"}, Machine(2, (7, 5), ALL), "does not compute in bfloat16"),
+        ],
+    )
+    def test_what_the_machine_lacks_is_refused(self, services, base_model, monkeypatch, options, machine, words):
+        folder = services.settings.recipes_dir
+        folder.mkdir(parents=True)
+        (folder / "wanting.yaml").write_text(yaml.safe_dump({"extends": "demo-lora", "precision": "auto", **options}))
+        monkeypatch.setattr("stages.train.this_machine", lambda: machine)
+        request = tiny_request(services, base_model, recipe="wanting", method=options.get("method", "lora"))
+        with pytest.raises(InvalidRequestError, match=words):
+            create_job(request, services)
+        assert no_job_was_made(services)
+
+    def test_more_gpus_than_the_host_has_are_refused_whatever_the_settings_say(self, services, base_model, monkeypatch):
+        monkeypatch.setattr("stages.train.this_machine", lambda: Machine(1, (9, 0), ALL))
+        with pytest.raises(InvalidRequestError, match=r"1 to 1 .*1 GPUs here"):
+            create_job(tiny_request(services, base_model, num_gpus=2), services)
         assert no_job_was_made(services)
 
     def test_a_disk_that_is_too_small_is_refused(self, services, base_model, monkeypatch):

@@ -5,6 +5,7 @@ import os
 import pytest
 
 from contracts.errors import InvalidDataError
+from storage.files import read_json, write_json_atomically
 from storage.job_folder import JobFolder
 from training.plan import TrainingPlan
 from training.run_manifest import (
@@ -79,3 +80,20 @@ def test_a_base_model_is_known_by_its_bytes_and_remembered_by_its_files(tmp_path
     (model / "model.safetensors").write_bytes(b"weightz")
     os.utime(model / "model.safetensors", ns=(1, 1))
     assert base_model_sha256(model, cache) not in {first, "from the cache"}
+
+
+def test_a_job_that_began_before_recipes_had_an_option_goes_on(manifest, tmp_path):
+    folder = JobFolder(tmp_path)
+    keep_manifest(manifest, folder)
+    before = read_json(folder.manifest)
+    del before["recipe"]["deterministic"]
+    write_json_atomically(folder.manifest, before)
+    assert keep_manifest(manifest, folder) == manifest
+    asked = manifest.model_copy(update={"recipe": {**manifest.recipe, "deterministic": True}})
+    with pytest.raises(InvalidDataError, match=r"recipe\.deterministic: False before, True now"):
+        keep_manifest(asked, folder)
+
+
+def test_a_manifest_says_whether_the_run_was_told_to_repeat_its_bits(manifest):
+    assert manifest.recipe["deterministic"] is False
+    assert manifest.hardware["deterministic"] in (True, False)

@@ -5,6 +5,7 @@ There are no GPUs in CI. The libraries divide a model only where they see severa
 """
 
 import os
+import random
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -31,6 +32,21 @@ DIVIDED = (
 )
 # DeepSpeed would compile a faster exchange between two CPUs, which takes longer than the test.
 UNCOMPILED = "import sys, deepspeed.comm.torch; sys.modules['deepspeed.comm.torch'].build_shm_op = lambda: None;"
+BEGINNINGS = {"none": "", "fsdp2": DIVIDED, "zero2": DIVIDED + UNCOMPILED, "zero3": DIVIDED + UNCOMPILED}
+# In the middle of a step, while another process waits for this one's gradients.
+DYING = """
+import os
+from transformers import Trainer
+begun, step = [], Trainer.training_step
+def dying(*arguments, **options):
+    begun.append(True)
+    if len(begun) == int(os.environ["DIES_AT"]) and os.environ["RANK"] in os.environ["DYING_RANKS"]:
+        if os.environ["DYING_RANKS"] == "01" and os.environ["RANK"] == "0":
+            os.kill(os.getppid(), 9)
+        os.kill(os.getpid(), 9)
+    return step(*arguments, **options)
+Trainer.training_step = dying
+"""
 
 
 @pytest.fixture(scope="module")
@@ -38,12 +54,12 @@ def finished(tmp_path_factory):
     """Runs a recipe in two processes; each kind of run once."""
     root = tmp_path_factory.mktemp("sharding")
     base, dataset = make_base_model(root / "tiny"), make_dataset(root / "dataset", 64, 16)
-    done: dict[tuple[str, str], JobFolder] = {}
+    done: dict[tuple[str, str, str], JobFolder] = {}
 
-    def run(method: str, sharding: str) -> JobFolder:
-        if (method, sharding) in done:
-            return done[method, sharding]
-        folder = JobFolder(root / f"{method}-{sharding}")
+    def run(method: str, sharding: str, name: str = "undisturbed") -> JobFolder:
+        if (method, sharding, name) in done:
+            return done[method, sharding, name]
+        folder = JobFolder(root / f"{method}-{sharding}-{name}")
         numbers = {"batch_size": 8, "num_epochs": 2, "warmup_steps": 1, "logging_steps": 1, "save_steps": 4}
         recipe = Recipe.model_validate(
             {**load_recipe(f"demo-{method}").model_dump(), **numbers, "eval_steps": 4, "sharding": sharding}
@@ -62,22 +78,27 @@ def finished(tmp_path_factory):
             keep_checkpoints=2,
         )
         write_json_atomically(folder.plan, plan.model_dump(mode="json"))
-        beginning = {"none": "", "fsdp2": DIVIDED, "zero2": DIVIDED + UNCOMPILED, "zero3": DIVIDED + UNCOMPILED}
-        script = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--no-python"]
-        with (folder.root / "output.log").open("ab") as log:
-            subprocess.run(
-                [*script, sys.executable, "-c", beginning[sharding] + RUN, str(folder.root)],
-                cwd=REPOSITORY_ROOT,
-                env={**os.environ, "PYTHONPATH": str(REPOSITORY_ROOT), "OMP_NUM_THREADS": "1"},
-                stdout=log,
-                stderr=log,
-                timeout=400,
-                check=False,
-            )
-        done[method, sharding] = folder
+        done[method, sharding, name] = folder
+        if name == "undisturbed":
+            start(folder, sharding)
         return folder
 
     return run
+
+
+def start(folder: JobFolder, sharding: str, beginning: str = "", **environment: str) -> int:
+    """Two processes, until they have ended; the exit code."""
+    script = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--no-python"]
+    with (folder.root / "output.log").open("ab") as log:
+        return subprocess.run(
+            [*script, sys.executable, "-c", BEGINNINGS[sharding] + beginning + RUN, str(folder.root)],
+            cwd=REPOSITORY_ROOT,
+            env={**os.environ, "PYTHONPATH": str(REPOSITORY_ROOT), "OMP_NUM_THREADS": "1", **environment},
+            stdout=log,
+            stderr=log,
+            timeout=400,
+            check=False,
+        ).returncode
 
 
 @pytest.mark.parametrize(("method", "sharding"), [("full", "fsdp2"), ("lora", "zero2"), ("full", "zero3")])
@@ -108,3 +129,19 @@ def test_a_model_that_was_quietly_left_whole_ends_the_run_before_its_first_step(
     trainer = SimpleNamespace(model=Linear(2, 2), model_wrapped=Linear(2, 2))
     with pytest.raises(JobFailedError, match="The model was not divided over the processes"):
         sharding_callback(trainer, recipe).on_train_begin()
+
+
+@pytest.mark.parametrize(("method", "sharding"), [("full", "fsdp2"), ("lora", "zero2")])
+def test_a_divided_run_killed_in_one_process_and_in_all_ends_as_one_never_killed(finished, method, sharding):
+    quiet, killed = finished(method, sharding), finished(method, sharding, "killed")
+    chance = random.Random(sharding)
+    # before the checkpoint of step 4, and after it
+    for ranks, at in (("1", chance.randint(3, 4)), ("01", chance.randint(7, 8))):
+        assert start(killed, sharding, DYING, DYING_RANKS=ranks, DIES_AT=str(at)) != 0
+        assert not killed.result.exists()
+    assert start(killed, sharding) == 0, log_of(killed)[-6000:]
+    report, undisturbed = (TrainingReport.model_validate(read_json(run.result)) for run in (killed, quiet))
+    assert report.resumed_from_step == 4
+    assert report.weights_sha256 == undisturbed.weights_sha256
+    assert losses(killed) == losses(quiet)
+    assert report.eval_loss == undisturbed.eval_loss
