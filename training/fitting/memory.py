@@ -71,6 +71,8 @@ class TrainingSetup:
     """Matrices are multiplied in bfloat16 whatever their own type: the trainer does it with bfloat16 on a GPU."""
     masked: bool = False
     """Rows of a batch have different lengths, or several samples: attention gets a mask and repeats keys and values."""
+    by_sample: bool = False
+    """Batches lie in one row without padding, and attention takes each sample by itself (a CPU's way)."""
     dora: bool = False
     answers: int = 1
     """Two where each sample is a pair of answers to compare (dpo)."""
@@ -246,6 +248,8 @@ def _layer_activations(model: Architecture, setup: TrainingSetup) -> int:
     # SDPA keeps queries, keys, values and its output, and a float32 number a head
     repeated = model.attention_width if setup.masked else model.kv_width
     width += (2 * model.attention_width + 2 * repeated) * compute + FLOAT32 * model.heads
+    if setup.by_sample:  # the output where SDPA left it, and once more in the order of the tokens
+        width += model.attention_width * compute
     width += 3 * model.intermediate * compute  # gate, its activation, up
     width += _linear_inputs(model, setup)
     # a byte for each pair of tokens, shared by the layers

@@ -16,6 +16,7 @@ SHORTEST_TOKENS = 512
 
 def setup_of(recipe: Recipe, *, num_gpus: int, on_gpu: bool, longest_tokens: int | None = None) -> TrainingSetup:
     """The recipe on these devices; `longest_tokens` is the longest sample's length, where it is known."""
+    by_sample = not on_gpu and recipe.objective == "sft" and recipe.sharding == "none"
     is_bfloat16 = recipe.precision == "bfloat16" or (recipe.precision == "auto" and on_gpu)
     return TrainingSetup(
         method=recipe.method,
@@ -31,7 +32,8 @@ def setup_of(recipe: Recipe, *, num_gpus: int, on_gpu: bool, longest_tokens: int
         sharding=recipe.sharding,
         devices=num_gpus,
         autocast=on_gpu and (is_bfloat16 or recipe.precision == "mixed"),
-        masked=recipe.packing or recipe.batch_size > 1 or recipe.objective == "dpo",
+        masked=not by_sample and (recipe.packing or recipe.batch_size > 1 or recipe.objective == "dpo"),
+        by_sample=by_sample,
         dora=recipe.use_dora,
         answers=2 if recipe.objective == "dpo" else 1,
         distills=recipe.objective == "distill",

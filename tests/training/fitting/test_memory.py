@@ -7,6 +7,7 @@ import pytest
 from contracts.enums import Method
 from contracts.fitting import MemoryPart
 from tests.training.fitting.qwen3 import QWEN3
+from training.fitting import memory
 from training.fitting.architecture import architecture_of
 from training.fitting.memory import TrainingSetup, estimate_memory, nf4_bytes
 
@@ -116,3 +117,23 @@ def test_zero_2_holds_bfloat16_weights_whole_and_the_rest_by_parts():
     assert parts[MemoryPart.WEIGHTS] == 2 * count
     assert parts[MemoryPart.GRADIENTS] / count == pytest.approx(2 / 8, rel=1e-6)
     assert parts[MemoryPart.OPTIMIZER] / count == pytest.approx(12 / 8, rel=1e-6)
+
+
+@pytest.mark.slow
+def test_moments_in_8_bits_take_what_the_plan_says():
+    """bitsandbytes' own state, of a weight with many numbers and of one whose last block is not full."""
+    import torch
+    from bitsandbytes.optim import AdamW8bit
+
+    weights = [torch.nn.Parameter(torch.randn(size)) for size in (1_000_000, 100_100)]
+    optimizer = AdamW8bit(weights)
+    for weight in weights:
+        weight.grad = torch.randn_like(weight)
+    optimizer.step()
+    held = sum(
+        value.nbytes
+        for state in optimizer.state.values()
+        for name, value in state.items()
+        if isinstance(value, torch.Tensor) and not name.startswith("qmap")  # the tables are shared by all weights
+    )
+    assert memory._optimizer(1_100_100, setup("full", optimizer="paged_adamw_8bit")) == pytest.approx(held, rel=0.001)
