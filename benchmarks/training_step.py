@@ -196,7 +196,8 @@ def import_stack() -> None:
 
 def numbers(batch_size: int, save_steps: int = 100_000) -> Recipe:
     """The recipe of the demo for one epoch, each step logged."""
-    changes = {"num_epochs": 1, "warmup_steps": 2, "logging_steps": 1, "eval_steps": 100_000, "save_steps": save_steps}
+    changes = {"num_epochs": 1, "warmup_steps": 2, "logging_steps": 1, "save_steps": save_steps}
+    changes["eval_steps"] = 1000 * save_steps  # never
     return Recipe.model_validate({**load_recipe(RECIPE).model_dump(), **changes, "batch_size": batch_size})
 
 
