@@ -11,7 +11,7 @@ def test_a_killed_compilation_does_not_keep_the_next_job_waiting(tmp_path, monke
     monkeypatch.setenv("TUNEWAY_DATA_DIR", str(tmp_path / "data"))
     settings = load_settings()
     told = []
-    monkeypatch.setattr(launching.subprocess, "Popen", lambda command, **options: told.append(options["env"]))
+    monkeypatch.setattr("stages.launching.subprocess.Popen", lambda command, **options: told.append(options["env"]))
     folder = JobFolder(tmp_path / "train-1")
     folder.attempt(1).log.parent.mkdir(parents=True)
     submission = JobSubmission(job_key="train-1", kind=JobKind.TRAIN, request={}, num_gpus=2)

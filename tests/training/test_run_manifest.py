@@ -5,7 +5,7 @@ import os
 import pytest
 
 from contracts.errors import InvalidDataError
-from storage.files import read_json, write_json_atomically
+from storage.files import write_json_atomically
 from storage.job_folder import JobFolder
 from training.plan import TrainingPlan
 from training.run_manifest import (
@@ -85,7 +85,7 @@ def test_a_base_model_is_known_by_its_bytes_and_remembered_by_its_files(tmp_path
 def test_a_job_that_began_before_recipes_had_an_option_goes_on(manifest, tmp_path):
     folder = JobFolder(tmp_path)
     keep_manifest(manifest, folder)
-    before = read_json(folder.manifest)
+    before = manifest.model_dump(mode="json")
     del before["recipe"]["deterministic"]
     write_json_atomically(folder.manifest, before)
     assert keep_manifest(manifest, folder) == manifest
