@@ -18,32 +18,34 @@ SHARED_WEIGHTS = ("fsdp2", "zero3")
 
 
 def load_model(plan: TrainingPlan) -> Any:
-    """The base model on this process's device, quantised as its method wants it."""
+    """The base model on this process's device, quantised as its method wants it.
+
+    With fsdp2 the first process reads the weights; the others have none yet, and get their share from it.
+    """
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    dtype = dtype_of(plan.recipe)
-    attention = attention_of(plan.recipe)
-    if not torch.cuda.is_available():
-        config = AutoConfig.from_pretrained(plan.base_model_path, local_files_only=True)
-        if takes_samples_apart(config, plan.recipe):
-            register_attention()
-            attention = BY_SAMPLE
-    options: dict[str, Any] = {}
+    recipe, dtype = plan.recipe, dtype_of(plan.recipe)
+    config = AutoConfig.from_pretrained(plan.base_model_path, local_files_only=True)
+    attention = attention_of(recipe)
+    if not torch.cuda.is_available() and takes_samples_apart(config, recipe):
+        register_attention()
+        attention = BY_SAMPLE
+    options: dict[str, Any] = {"dtype": dtype, "attn_implementation": attention}
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
-    if torch.cuda.is_available() and plan.recipe.sharding not in SHARED_WEIGHTS:
+    if recipe.sharding == "fsdp2" and os.environ.get("RANK", "0") != "0":
+        from accelerate import init_empty_weights
+
+        with init_empty_weights():
+            return AutoModelForCausalLM.from_config(config, **options)
+    if torch.cuda.is_available() and recipe.sharding not in SHARED_WEIGHTS:
         options["device_map"] = {"": torch.cuda.current_device()}
-    quantization = training_method(plan.recipe.method).quantization(dtype)
+    quantization = training_method(recipe.method).quantization(dtype)
     if quantization is not None:
         options["quantization_config"] = quantization
     return AutoModelForCausalLM.from_pretrained(
-        plan.base_model_path,
-        dtype=dtype,
-        attn_implementation=attention,
-        use_safetensors=True,
-        local_files_only=True,
-        **options,
+        plan.base_model_path, use_safetensors=True, local_files_only=True, **options
     )
 
 
