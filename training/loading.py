@@ -38,7 +38,9 @@ def load_model(plan: TrainingPlan) -> Any:
         from accelerate import init_empty_weights
 
         with init_empty_weights():
-            return AutoModelForCausalLM.from_config(config, **options)
+            model = AutoModelForCausalLM.from_config(config, **options)
+        model.tie_weights()  # each weight without content became one of its own
+        return model
     if torch.cuda.is_available() and recipe.sharding not in SHARED_WEIGHTS:
         options["device_map"] = {"": torch.cuda.current_device()}
     quantization = training_method(recipe.method).quantization(dtype)
