@@ -18,10 +18,7 @@ SHARED_WEIGHTS = ("fsdp2", "zero3")
 
 
 def load_model(plan: TrainingPlan) -> Any:
-    """The base model on this process's device, quantised as its method wants it.
-
-    With fsdp2 the first process reads the weights; the others have none yet, and get their share from it.
-    """
+    """The base model on this process's device, quantised as its method wants it."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
@@ -34,13 +31,6 @@ def load_model(plan: TrainingPlan) -> Any:
     options: dict[str, Any] = {"dtype": dtype, "attn_implementation": attention}
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
-    if recipe.sharding == "fsdp2" and os.environ.get("RANK", "0") != "0":
-        from accelerate import init_empty_weights
-
-        with init_empty_weights():
-            model = AutoModelForCausalLM.from_config(config, **options)
-        model.tie_weights()  # each weight without content became one of its own
-        return model
     if torch.cuda.is_available() and recipe.sharding not in SHARED_WEIGHTS:
         options["device_map"] = {"": torch.cuda.current_device()}
     quantization = training_method(recipe.method).quantization(dtype)

@@ -31,7 +31,6 @@ def fsdp_config(recipe: Recipe) -> dict[str, Any]:
         "version": 2,
         "auto_wrap_policy": "TRANSFORMER_BASED_WRAP",  # a unit a layer, as the model's class names its layers
         "reshard_after_forward": True,
-        "cpu_ram_efficient_loading": True,  # the first process has the weights, the others get their share from it
         "state_dict_type": "FULL_STATE_DICT",  # a checkpoint loads with any number of processes
         "activation_checkpointing": recipe.gradient_checkpointing,
     }
