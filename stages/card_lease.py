@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy.exc import DBAPIError
 
 from contracts.errors import CapacityError, UnavailableError
-from stages.launching import cards_in_use, holder_file, host_name, job_cards, real_gpus, slots
+from stages.cards import real_gpus
+from stages.launching import cards_in_use, holder_file, host_name, job_cards, slots
 from storage.files import write_json_atomically
 from storage.processes import identity_of
 

@@ -97,7 +97,7 @@ def _endpoint(request: GenerateRequest, services: Services) -> Iterator[tuple[st
     from deployment.ephemeral import running_server
     from deployment.specification import ServerSpec
     from stages.card_lease import leased_cards
-    from stages.launching import real_gpus
+    from stages.cards import real_gpus
     from training.base_model import find_base_model
 
     settings = services.settings
