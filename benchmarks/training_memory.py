@@ -77,9 +77,6 @@ CPU_RUNS = [
     _run(SMALL, "qlora", 4, 256),
     _run(WIDE, "lora", 2, 256),
     _run(FEW_WORDS, "lora", 4, 256, use_dora=True),
-    _run(FEW_WORDS, "lora", 2, 256, objective="dpo"),
-    _run(FEW_WORDS, "full", 2, 256, objective="dpo"),
-    _run(SMALL, "lora", 2, 256, objective="dpo", **CHECKPOINTING),
 ]
 FUSED = {"optimizer": "adamw_torch_fused"}
 GPU_RUNS = [
@@ -145,7 +142,6 @@ def measure(run: dict[str, Any]) -> dict[str, Any]:
     return {
         "model": f"{shape.layers} x {shape.hidden}, {shape.vocabulary} words",
         "method": recipe.method.value,
-        "objective": recipe.objective,
         "batch_size": recipe.batch_size,
         "accumulation": recipe.gradient_accumulation_steps,
         "tokens": recipe.max_seq_length,
@@ -259,16 +255,12 @@ def _write_rows(recipe: Recipe, folder: Path) -> None:
     import pyarrow.parquet
 
     folder.mkdir()
-    question, answer = [{"role": "user", "content": "가"}], "가나다 " * recipe.max_seq_length
-    if recipe.objective == "dpo":
-        row = {"prompt": json.dumps(question, ensure_ascii=False), "chosen": answer, "rejected": answer[::-1]}
-    else:
-        talk = [*question, {"role": "assistant", "content": answer}]
-        row = {"messages": json.dumps(talk, ensure_ascii=False)}
+    row = [{"role": "user", "content": "가"}, {"role": "assistant", "content": "가나다 " * recipe.max_seq_length}]
+    text = json.dumps(row, ensure_ascii=False)
     count = recipe.batch_size * recipe.gradient_accumulation_steps * STEPS
-    for split, rows in (("train", count), ("validation", 0)):
-        columns = {name: pyarrow.array([text] * rows, pyarrow.string()) for name, text in row.items()}
-        pyarrow.parquet.write_table(pyarrow.table(columns), folder / f"{split}.parquet")
+    for split, texts in (("train", [text] * count), ("validation", [])):
+        table = pyarrow.table({"messages": pyarrow.array(texts, pyarrow.string())})
+        pyarrow.parquet.write_table(table, folder / f"{split}.parquet")
 
 
 if __name__ == "__main__":
