@@ -243,7 +243,7 @@ def _distilled(
     if request.student_layers is not None:
         keep_layers(parent, beginning, request.student_layers)
     report = finetune(student, job_folder, tracker_of(student, job_folder, services.settings))
-    with ProgressWriter(job_folder, "evaluating") as progress:
+    with ProgressWriter(job_folder, "comparing") as progress:
         progress.update(message="comparing the student with its parent")
         rows = calibration_rows(
             Path(plan.dataset_path), AutoTokenizer.from_pretrained(parent, local_files_only=True), request

@@ -136,3 +136,13 @@ def test_planted_test_cases_are_found_in_training_rows(shared_data):
     assert result["speed"]["rows"] == 2_000
     assert [found["copies"] for found in result["found"].values()] == [1, 1, 1]
     assert min(found["edited 10%"] for found in result["found"].values()) >= 0.95
+@pytest.mark.slow
+def test_each_compression_is_measured_beside_its_parent():
+    result, row = run_tiny("compression")
+
+    assert [line["method"] for line in result["measured"]] == ["neurons", "distill"]
+    for line in result["measured"]:
+        assert 0 < line["size_ratio"] < 1
+        assert [load["concurrency"] for load in line["loads"]] == result["concurrencies"]
+        assert all(load["parent_tokens_per_second"] > 0 for load in line["loads"])
+    assert row.startswith("| neurons |")
