@@ -124,7 +124,7 @@ def _story(story: JobStory, services: Services, words: Words) -> None:
         st.subheader(words("jobs.compression_title"))
         for line in compression_lines(job.report.compression, words.language):
             st.text(line)
-    if story.curve is not None or job.compression in {None, CompressionMethod.DISTILL}:
+    if job.compression in {None, CompressionMethod.DISTILL}:
         _curve(story, words)
     left, right = st.columns([2, 3], gap="large")
     with left:
