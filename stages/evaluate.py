@@ -83,6 +83,8 @@ def create_job(request: EvaluateRequest, services: Services) -> JobSubmission:
         "suites": [suite.sha256 for suite in suites],
         "weights": report.weights_sha256,
     }
+    if report.compression is not None:  # an evaluation that did not say whom it asked as the base is another one
+        content["parent_job_id"] = report.compression.parent_job_id
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
     key = f"evaluate-{job.job_id}-{digest[:12]}"
     base = resolved_folder(Path(report.base_model_path), services, name=report.base_model)
