@@ -78,7 +78,7 @@ def create_job(request: EvaluateRequest, services: Services) -> JobSubmission:
             "extra_suites": [suite.path for suite in suites[1:]],
         }
     )
-    content = {
+    content: dict[str, object] = {
         "request": resolved.model_dump(mode="json"),
         "suites": [suite.sha256 for suite in suites],
         "weights": report.weights_sha256,

@@ -136,6 +136,8 @@ def test_planted_test_cases_are_found_in_training_rows(shared_data):
     assert result["speed"]["rows"] == 2_000
     assert [found["copies"] for found in result["found"].values()] == [1, 1, 1]
     assert min(found["edited 10%"] for found in result["found"].values()) >= 0.95
+
+
 @pytest.mark.slow
 def test_each_compression_is_measured_beside_its_parent():
     result, row = run_tiny("compression")
