@@ -160,6 +160,8 @@ def _registered(given: str, services: Services) -> ResolvedModel:
     try:
         folder = find_base_model(given, services.settings.allowed_model_roots)
     except InvalidRequestError as error:
+        if any((root / given).is_dir() for root in services.settings.allowed_model_roots):
+            raise  # it says what the folder lacks
         raise NotFoundError(
             "There is no model of this name", value=given, allowed=FORMS, next_step="see `tuneway model list`"
         ) from error

@@ -204,3 +204,29 @@ def test_a_killed_evaluation_asks_no_answered_case_again(services):
         assert len(endpoint.questions) - asked_before == 44 - len(answered)
         (result,) = stage.collect(submission.job_key, services).results
     assert (result.n, result.primary.value) == (40, 0.5)
+
+
+def test_a_judge_scores_what_a_rubric_scores_and_is_part_of_the_conditions(services):
+    graded = [
+        {
+            "id": f"r-{n}",
+            "question": f"{n}번 절차를 설명해 주십시오.",
+            "scorer": "rubric",
+            "options": {"rubric": "정확성"},
+        }
+        for n in range(4)
+    ]
+    suite = write_suite(services, "graded", [{**CASES[0]}, *graded])
+    with (
+        chat_endpoint(lambda _question: "5년입니다.") as endpoint,
+        chat_endpoint(lambda _question: '{"reason": "정확합니다.", "score": 5}') as judge,
+    ):
+        without = _do(_request(endpoint.address, suite), services).results[0]
+        judged = _do(_request(endpoint.address, suite, judge_url=judge.url, judge_model=MODEL), services).results[0]
+        assert len(judge.questions) == 4
+    assert (without.n, without.excluded) == (1, {"no_judge": 4})
+    assert (judged.n, judged.excluded, judged.primary.value) == (5, {}, 1.0)
+    assert judged.conditions.comparison_key != without.conditions.comparison_key
+    with services.unit_of_work() as uow:
+        remarks = {case.case_id: case.remark for case in uow.suite_results.cases(judged.result_id)}
+    assert remarks["r-0"] == "정확합니다."
