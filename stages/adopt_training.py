@@ -28,7 +28,7 @@ def adopt_training(exported: Path, services: Services) -> TrainingReport:
     request = exported_request(exported)
     output = exported / "output"
     read_outcome(output)  # before a row is made
-    submission = create_job(request, services)
+    submission = create_job(request, services, elsewhere=True)
     folder = JobFolder(services.settings.jobs_dir / submission.job_key)
     if not folder.result.exists():
         report = take_over(TrainingPlan.model_validate(read_json(folder.plan)), folder, output)

@@ -57,8 +57,11 @@ def train(
     return collect(submission.job_key, services)
 
 
-def check_request(request: FinetuneRequest | TrainRequest, services: Services) -> None:
-    """What can be known before any data is touched: base model, recipe, method, GPUs. Raises InvalidRequestError."""
+def check_request(request: FinetuneRequest | TrainRequest, services: Services, *, elsewhere: bool = False) -> None:
+    """What can be known before any data is touched: base model, recipe, method, GPUs. Raises InvalidRequestError.
+
+    `elsewhere`: another trainer does the run, with GPUs of its own; those of this host are not counted.
+    """
     from training.base_model import check_architecture, find_base_model
     from training.conversations import training_template
     from training.fitting.disk import check_disk
@@ -74,12 +77,14 @@ def check_request(request: FinetuneRequest | TrainRequest, services: Services) -
             next_step="start compress_model with compression distill, or choose another recipe",
         )
     model = find_base_model(request.base_model, settings.allowed_model_roots)
-    _check_cards(recipe, request.num_gpus, settings)
+    if not elsewhere:
+        _check_cards(recipe, request.num_gpus, settings)
     check_architecture(model)
     training_template(_tokenizer(model))
     settings.jobs_dir.mkdir(parents=True, exist_ok=True)
     check_disk(settings.jobs_dir, model, recipe, retention(settings))
-    check_memory(recipe, model, request.num_gpus, settings)
+    if not elsewhere:
+        check_memory(recipe, model, request.num_gpus, settings)
 
 
 def _check_cards(recipe: Recipe, num_gpus: int, settings: Settings) -> None:
@@ -119,12 +124,13 @@ def create_job(
     recipe: Recipe | None = None,
     tags: Mapping[str, str] | None = None,
     followed: Callable[[JobFolder], FollowedRun] | None = None,
+    elsewhere: bool = False,
 ) -> JobSubmission:
     """The job's row, folder and plan; the same request again gives the same job.
 
     Everything that can be known to fail fails here, before a GPU is taken. A sweep's trial brings the recipe with its
     own numbers in it, and tags for its run; otherwise the request's recipe is resolved. `followed` names the run of
-    another trainer that the job follows instead of training itself.
+    another trainer that the job follows instead of training itself; `elsewhere` says that it has GPUs of its own.
     """
     from registry.tracking import JOB_TAG
     from training.base_model import find_base_model
@@ -133,7 +139,7 @@ def create_job(
     from training.rows import check_dataset
     from training.run_manifest import code_revision
 
-    check_request(request, services)
+    check_request(request, services, elsewhere=elsewhere)
     settings = services.settings
     model = find_base_model(request.base_model, settings.allowed_model_roots)
     if recipe is None:

@@ -41,7 +41,7 @@ def watch_training(
                 next_step="give the folder into which the other trainer writes, once it has begun",
             )
     run = FollowedRun(output=str(output.resolve()), log=None if log is None else str(log.resolve()))
-    job = create_job(request, services, followed=lambda _: run)
+    job = create_job(request, services, followed=lambda _: run, elsewhere=True)
     submission = job.model_copy(update={"num_gpus": 0, "expected_seconds": None})
     run_job(submission, services)
     return collect(submission.job_key, services)

@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 @pytest.fixture
 def exported(services, tmp_path):
-    request = tiny_request(services, make_base_model(tmp_path / "base"), "by-another", recipe="demo-lora")
+    request = tiny_request(services, make_base_model(tmp_path / "base"), "by-another", recipe="demo-lora", num_gpus=8)
     return Path(export_training(request, "llamafactory", tmp_path / "out", services).folder)
 
 

@@ -67,14 +67,14 @@ def test_a_run_is_followed_while_it_goes_on_also_after_the_follower_was_killed(r
     with pytest.raises(NotFoundError, match="nothing to watch"):
         watch_training(request, output, services)
     output.mkdir()
-    trainer = subprocess.Popen([*OTHER_RUN, str(output), str(base), str(STEPS), "6"], cwd=REPOSITORY_ROOT)
+    first = Watching(request, output, services)
+    first.start()
+    folder = runner.folder("train-1")
+    wait_until(folder.progress.exists, "the follower has begun", 200)
+    wait_until(lambda: job_row(services)[0].progress is not None, "progress in the row")
+    trainer = subprocess.Popen([*OTHER_RUN, str(output), str(base), str(STEPS), "5"], cwd=REPOSITORY_ROOT)
     try:
-        first = Watching(request, output, services)
-        first.start()
-        folder = runner.folder("train-1")
-        wait_until(folder.progress.exists, "the follower has begun", 180)
-        wait_until(lambda: job_row(services)[0].progress is not None, "progress in the row")
-        wait_until(lambda: job_row(services)[0].progress.step >= 2 and job_row(services)[1], "a checkpoint's row", 180)
+        wait_until(lambda: job_row(services)[0].progress.step >= 2 and job_row(services)[1], "a checkpoint's row", 200)
         job, checkpoints = job_row(services)
         assert trainer.poll() is None, "the run has ended before it was looked at"
         assert (job.status, job.progress.stage, job.progress.total_steps) == (JobStatus.RUNNING, "training", STEPS)
