@@ -54,6 +54,15 @@ class EvaluateRequest(Record):
     """A slice of each suite, for a trial; the report says so."""
     max_answer_tokens: int = Field(default=128, ge=1, le=8192)
     """Tokens an answer may have; what goes on longer is cut off and judged as it stands."""
+    judge_url: str | None = Field(default=None, pattern=r"^https?://[^\s]+$")
+    """OpenAI-compatible endpoint of the judge, for cases that a rubric scores. Without one these are excluded."""
+    judge_model: str | None = Field(default=None, max_length=500)
+
+    @model_validator(mode="after")
+    def _names_the_judge_whole(self) -> Self:
+        if (self.judge_url is None) != (self.judge_model is None):
+            raise ValueError("a judge is named by judge_url and judge_model together")
+        return self
 
 
 class Interval(Record):
@@ -136,6 +145,9 @@ class EvaluationReport(Record):
     seconds: float
     parent_job_id: int | None = None
     """Of a compressed model: the job whose model was asked as the "base", from which it was made; None of others."""
+    judge: str | None = None
+    """Judge model, prompt and sampling, where a judge scored cases of the main suite."""
+    judged_cases: int = 0
 
 
 class GateRequest(Record):
@@ -228,6 +240,10 @@ class GateVerdict(Record):
     """How many more cases decide, if the share of right answers stays: None where decided, or where none would."""
     production: ProductionComparison | None = None
     contamination: GateContamination | None = None
+    judge: str | None = None
+    """The judge that scored some of the cases."""
+    judge_may_gate: bool | None = None
+    """It agrees with experts as far as the settings ask; None where no judge scored."""
 
     @property
     def passed(self) -> bool:

@@ -3,26 +3,27 @@
 from collections.abc import Mapping, Sequence
 
 from contracts.evaluation import Accuracy, AccuracyLost, CaseResult, SuiteReport, TestCase
-from evaluation.answer_scoring import is_correct
+from contracts.suites import CaseScore
 from evaluation.statistics import mcnemar_exact, paired_difference_interval, wilson_interval
 
 
-def score_cases(
-    cases: Sequence[TestCase], base_answers: Mapping[str, str], tuned_answers: Mapping[str, str]
-) -> list[CaseResult]:
-    """Both models' answers (case id → text) beside the accepted ones. Every case must have been answered by both."""
+def pair_scores(cases: Sequence[TestCase], base: Sequence[CaseScore], tuned: Sequence[CaseScore]) -> list[CaseResult]:
+    """Both models' answers beside the accepted ones, of the cases that have a score of both."""
+    base_of = {score.case_id: score for score in base}
+    tuned_of = {score.case_id: score for score in tuned}
     return [
         CaseResult(
             case_id=case.id,
             question=case.question,
             category=case.category,
             accepted_answers=case.accepted_answers,
-            base_answer=base_answers[case.id],
-            tuned_answer=tuned_answers[case.id],
-            base_correct=is_correct(base_answers[case.id], case.accepted_answers),
-            tuned_correct=is_correct(tuned_answers[case.id], case.accepted_answers),
+            base_answer=base_of[case.id].answer,
+            tuned_answer=tuned_of[case.id].answer,
+            base_correct=base_of[case.id].correct,
+            tuned_correct=tuned_of[case.id].correct,
         )
         for case in cases
+        if case.id in base_of and case.id in tuned_of
     ]
 
 

@@ -7,7 +7,8 @@ told, whichever decides.
 
 Whatever the rule says, a model does not pass
 
-- while its training rows hold cases of the suite and nobody has said why these may count (undecided), and
+- while its training rows hold cases of the suite and nobody has said why these may count (undecided),
+- while a judge scored cases that agrees with experts too little, or was never compared with them (undecided), and
 - when it is worse than the version in production, beyond chance, over all cases or in a category (fail).
 """
 
@@ -23,6 +24,7 @@ from contracts.evaluation import (
     ProductionComparison,
     SuiteReport,
 )
+from contracts.ratings import JudgeLicence
 from evaluation.comparison import accuracy_lost
 from evaluation.statistics import (
     cases_to_decide,
@@ -243,12 +245,18 @@ def _contamination(found: GateContamination) -> Iterator[str]:
         )
 
 
+def _judged(judge: JudgeLicence, report: EvaluationReport) -> Iterator[str]:
+    lead = "" if judge.may_gate else "판정을 보류합니다. "
+    yield f"문항 {report.judged_cases}개는 심사 모델이 채점했습니다. {lead}{judge.reason}"
+
+
 def decide_gate(
     report: EvaluationReport,
     request: GateRequest,
     *,
     production: ProductionComparison | None = None,
     contamination: GateContamination | None = None,
+    judge: JudgeLicence | None = None,
 ) -> GateVerdict:
     """The verdict on the report's main suite, with its reasons in Korean."""
     tuned, bar = report.main.tuned, request.accuracy_bar
@@ -258,6 +266,8 @@ def decide_gate(
     if production is not None and (is_worse(production) or any(one.regressed for one in production.categories)):
         decision = GateDecision.FAIL
     if contamination is not None and contamination.contaminated and contamination.override_reason is None:
+        decision = GateDecision.UNDECIDED
+    if judge is not None and not judge.may_gate:
         decision = GateDecision.UNDECIDED
     total = cases_to_decide(tuned.correct, tuned.n, bar) if evidence is GateDecision.UNDECIDED else None
     return GateVerdict(
@@ -277,10 +287,13 @@ def decide_gate(
         cases_to_decide=None if total is None else total - tuned.n,
         production=production,
         contamination=contamination,
+        judge=None if judge is None else judge.judge,
+        judge_may_gate=None if judge is None else judge.may_gate,
         reasons=[
             f"시험 문항 {tuned.n}개 가운데 {tuned.correct}개를 맞혀 정확도는 {_with_interval(tuned)}이며, "
             f"단측 95 % 신뢰 하한은 {percent(lower_bound(tuned.correct, tuned.n), 2)}입니다.",
             *(_contamination(contamination) if contamination is not None else ()),
+            *(_judged(judge, report) if judge is not None else ()),
             *([_ground_of_accuracy(tuned, bar)] if is_point_rule else _grounds_of_lower_bound(tuned, bar)),
             _other_rule(tuned, request),
             *_luck(tuned, request),

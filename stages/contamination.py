@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 from contracts.contamination import ContaminationSettings, SoughtCase
 from contracts.record import utc_now
 from data_prep.contamination.checking import check_version_contamination
-from data_prep.imports.input_files import resolve_input_file
-from evaluation.test_cases import read_suite
 from stages.progress import LoggedProgress
+from stages.suites import resolve_suite
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,12 +25,7 @@ def check_contamination(
     request: ContaminationRequest, services: Services, on_progress: OnProgress | None = None
 ) -> ContaminationReport:
     """The report; with a reason, its cases may count from now on. Safe to repeat."""
-    path = resolve_input_file(
-        request.suite,
-        relative_to=services.settings.repository_root,
-        allowed_roots=services.settings.allowed_input_roots,
-    )
-    suite = read_suite(path)
+    suite = resolve_suite(request.suite, services)
     report = report_on(
         request.dataset_id,
         suite.name,

@@ -7,7 +7,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,18 +17,21 @@ from contracts.enums import JobKind, JobStatus
 from contracts.errors import ConflictError, InvalidDataError, InvalidRequestError, NotFoundError
 from contracts.evaluation import CaseResult, EvaluateRequest, EvaluationReport
 from contracts.jobs import JobSubmission
+from contracts.judging import JudgeEndpoint
 from contracts.record import Record
 from contracts.suites import EvaluatedModel
 from contracts.training import TrainingReport
 from data_prep.imports.input_files import resolve_input_file
 from evaluation.asking import Answer, ask, chosen_for_repetition
-from evaluation.comparison import compare_suite, score_cases
+from evaluation.comparison import compare_suite, pair_scores
 from evaluation.picture import draw_comparison
+from evaluation.scorers.registry import scorer_of
 from evaluation.suites.cases import score_answers, served_conditions
-from evaluation.suites.kind import RunOptions, Subject
+from evaluation.suites.kind import Outcome, RunOptions, Subject
 from evaluation.suites.results import read_cases, read_result, suite_result, write_result
 from evaluation.test_cases import Suite, most_common_system_prompt, read_suite, read_test_split
 from stages.evaluated_models import resolved_folder, resolved_job
+from stages.judge import judge_version, rubric_scorer
 from stages.run_job import error_of, run_job
 from storage.files import read_json, write_json_atomically, write_text_atomically
 from storage.job_folder import JobFolder
@@ -51,6 +54,8 @@ JOURNAL_FILE = "answers-journal.jsonl"
 """Every answer as it came, so that a killed evaluation asks no answered question again."""
 RESULTS_FOLDER = "suite-results"
 """Of each model on each suite, until they are in PostgreSQL."""
+JUDGE_FOLDER = "judge"
+"""What the judge said, so that a killed evaluation has nothing judged twice."""
 
 
 def evaluate(request: EvaluateRequest, services: Services) -> EvaluationReport:
@@ -130,15 +135,19 @@ def work(request: EvaluateRequest, job_folder: JobFolder, services: Services) ->
     with ProgressWriter(job_folder, "starting") as progress, _journal(job_folder) as journal:
         asked = _ask_both(request, report, suites, system_prompt, job_folder, services, progress, journal)
         progress.update(stage="saving")
-        _keep_suite_results(plan, suites, asked, system_prompt, request, job_folder)
+        base, tuned = _keep_suite_results(plan, suites, asked, system_prompt, request, job_folder, services)
         results = [
-            score_cases(suite.cases, _texts(base), _texts(tuned))
-            for suite, base, tuned in zip(suites, asked.base, asked.tuned, strict=True)
+            pair_scores(suite.cases, one.cases, other.cases)
+            for suite, one, other in zip(suites, base, tuned, strict=True)
         ]
         reports = [
-            compare_suite(suite.name, suite.path, suite.sha256, scored, suite.excluded)
-            for suite, scored in zip(suites, results, strict=True)
+            compare_suite(
+                suite.name, suite.path, suite.sha256, scored, {**suite.excluded, **one.excluded, **other.excluded}
+            )
+            for suite, scored, one, other in zip(suites, results, base, tuned, strict=True)
         ]
+        judge = _judge(request)
+        judged = {case.id for case in suites[0].cases if scorer_of(case).needs_judge}
         answers = [answer for answers in (*asked.base, *asked.tuned) for answer in answers]
         evaluation = EvaluationReport(
             evaluation_id=0,
@@ -151,6 +160,8 @@ def work(request: EvaluateRequest, job_folder: JobFolder, services: Services) ->
             repeated_answers=sum(answer.repeated_text is not None for answer in answers),
             seconds=time.monotonic() - started,
             parent_job_id=None if report.compression is None else report.compression.parent_job_id,
+            judge=None if judge is None or not judged else judge_version(judge),
+            judged_cases=sum(case.case_id in judged for case in results[0]),
         )
         _keep_answers(job_folder.output / ANSWERS_FILE, suites, results)
         draw_comparison(evaluation, job_folder.output / PICTURE_FILE)
@@ -401,16 +412,38 @@ def _keep_suite_results(
     system_prompt: str | None,
     request: EvaluateRequest,
     job_folder: JobFolder,
-) -> None:
-    """Of the same answers, one result a model and suite: what other models and other days are compared with."""
-    options = RunOptions(system_prompt=system_prompt, max_answer_tokens=request.max_answer_tokens)
+    services: Services,
+) -> tuple[list[Outcome], list[Outcome]]:
+    """Of the same answers, one result a model and suite: what other models and other days are compared with.
+
+    Returns what the suites came to, of the base and of the tuned model.
+    """
+    judge = _judge(request)
+    outcomes: list[list[Outcome]] = []
     subject = Subject(served_name="", engine=asked.engine, template_sha256=plan.template_sha256)
     for side, model, answers in zip(("base", "tuned"), plan.models, (asked.base, asked.tuned), strict=True):
+        outcomes.append([])
         for number, (suite, said) in enumerate(zip(suites, answers, strict=True)):
+            folder = job_folder.root / RESULTS_FOLDER / side / str(number)
+            judged_in = job_folder.root / JUDGE_FOLDER / side / str(number)
+            options = RunOptions(
+                system_prompt=system_prompt,
+                max_answer_tokens=request.max_answer_tokens,
+                judge=None if judge is None else rubric_scorer(judge, judged_in, services),
+                judge_version="" if judge is None else judge_version(judge),
+            )
             outcome = score_answers(suite.cases, said, options)
+            outcomes[-1].append(outcome)
             seconds = sum(answer.latency_ms for answer in said) / 1000
             result = suite_result(model, suite, served_conditions(suite, subject, options), outcome, seconds)
-            write_result(job_folder.root / RESULTS_FOLDER / side / str(number), result, outcome.cases)
+            write_result(folder, result, outcome.cases)
+    return outcomes[0], outcomes[1]
+
+
+def _judge(request: EvaluateRequest) -> JudgeEndpoint | None:
+    if request.judge_url is None or request.judge_model is None:
+        return None
+    return JudgeEndpoint(url=request.judge_url, model=request.judge_model)
 
 
 def _steps(progress: ProgressWriter, before: int) -> Callable[[int, int], None]:
@@ -439,10 +472,6 @@ def gpu_ids(num_gpus: int) -> list[int]:
     if leased is not None:
         return [int(card) for card in leased.split(",") if card.strip().isdigit()]
     return list(range(min(num_gpus, gpu_count())))
-
-
-def _texts(answers: list[Answer]) -> Mapping[str, str]:
-    return {answer.case_id: answer.text for answer in answers}
 
 
 def _keep_answers(path: Path, suites: list[Suite], results: list[list[CaseResult]]) -> None:

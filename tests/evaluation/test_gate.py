@@ -7,8 +7,10 @@ import pytest
 from contracts.enums import GateDecision, Metric
 from contracts.evaluation import GateContamination, GateRequest, GateVerdict, ProductionComparison
 from evaluation.gate import decide_gate
+from evaluation.judge_licence import judge_may_gate
 from evaluation.production import Outcome, compare_with_production
 from tests.evaluation.builders import report, suite
+from tests.evaluation.test_judge_licence import rated
 
 
 def _decide(
@@ -195,3 +197,18 @@ def test_a_reason_lets_them_count_and_stands_in_the_verdict():
 
     assert verdict.passed
     assert "다음 이유로 인정했습니다: 규정 원문을 그대로 묻는 문항입니다." in "\n".join(verdict.reasons)
+
+
+@pytest.mark.parametrize(("agreeing", "decision"), [(1.0, GateDecision.PASS), (0.6, GateDecision.UNDECIDED)])
+def test_a_judge_decides_only_where_it_agrees_with_experts(agreeing, decision):
+    (agreement,) = rated(60, agreeing).judges
+    licence = judge_may_gate(agreement, judge=agreement.judge)
+    judged = report(tuned=195).model_copy(update={"judge": agreement.judge, "judged_cases": 40})
+
+    verdict = decide_gate(judged, GateRequest(evaluation_id=3), judge=licence)
+
+    assert (verdict.decision, verdict.judge_may_gate) == (decision, decision is GateDecision.PASS)
+    assert (
+        f"문항 40개는 심사 모델이 채점했습니다. {'' if verdict.passed else '판정을 보류합니다. '}{licence.reason}"
+        in (verdict.reasons)
+    )

@@ -8,6 +8,7 @@ from sqlalchemy import select
 from contracts.contamination import ContaminationRequest, ContaminationSettings
 from contracts.enums import OverlapKind
 from contracts.errors import InvalidDataError, NotFoundError
+from contracts.evaluation import TestCase
 from database.models import AuditLog, ContaminationReportRow
 from stages.contamination import check_contamination
 from tests.stages.finished_job import finished_job, write_suite
@@ -89,6 +90,15 @@ def test_a_suite_without_a_trace_in_the_rows_is_clean_and_nothing_is_overridden(
     )
 
     assert (report.is_contaminated, report.override_reason) == (False, None)
+
+
+def test_a_managed_suite_is_found_by_its_name(services, dataset_id):
+    with services.unit_of_work() as uow:
+        uow.suites.add("road-exam", [TestCase.model_validate(case) for case in CASES], actor="kim")
+
+    report = check_contamination(ContaminationRequest(dataset_id=dataset_id, suite="road-exam"), services)
+
+    assert (report.suite_name, report.contaminated_cases) == ("road-exam", ["a", "b"])
 
 
 def test_what_cannot_be_read_is_refused(services, dataset_id, tmp_path):

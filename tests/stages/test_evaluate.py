@@ -27,6 +27,8 @@ from stages import evaluate_suites
 from stages.services import Services, open_services
 from storage.files import read_json, write_json_atomically
 from storage.job_folder import JobFolder
+from tests.data_prep.generation.endpoint import endpoint
+from tests.evaluation.judging.endpoint_judges import score_by_length
 from tests.registry.mlflow_server import free_port
 from tests.stages.finished_job import finished_job, write_split, write_suite
 
@@ -321,6 +323,32 @@ def test_a_suite_that_changed_after_the_request_is_refused(services, tmp_path):
     write_suite(services, "suite", [_case(0, "6년")])
     with pytest.raises(ConflictError, match="changed after the evaluation was requested"):
         stage.work(request, folder, services)
+
+
+@pytest.mark.slow
+def test_a_judge_scores_what_a_rubric_asks_and_without_one_it_is_excluded(
+    real_services, tiny_model, tiny_adapter, tmp_path
+):
+    cases = [
+        _case(0, "정답 없음"),
+        {"id": "r", "question": QUESTIONS[1], "scorer": "rubric", "options": {"rubric": "짧은가"}, "pass_score": 0.25},
+    ]
+    job = finished_job(real_services, base_model=tiny_model, output=tiny_adapter)
+    request = EvaluateRequest(
+        job_id=job.job_id, test_suite=write_suite(real_services, "mixed", cases), max_answer_tokens=ANSWER_TOKENS
+    )
+    without = _work(request, real_services, tmp_path / "without")
+    with endpoint(score_by_length) as judge:
+        judged = _work(
+            request.model_copy(update={"judge_url": judge.url, "judge_model": "judge-32b"}),
+            real_services,
+            tmp_path / "judged",
+        )
+        assert len(judge.bodies) == 2
+    assert (without.main.tuned.n, without.main.excluded, without.judged_cases) == (1, {"no_judge": 1}, 0)
+    assert (judged.main.tuned.n, judged.judged_cases) == (2, 1)
+    assert judged.judge is not None
+    assert judged.judge.startswith("judge:judge-32b:")
 
 
 @pytest.mark.slow

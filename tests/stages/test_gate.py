@@ -7,9 +7,11 @@ from sqlalchemy import select
 from contracts.enums import GateDecision, Metric, ModelFormat, ModelStatus
 from contracts.evaluation import GateRequest
 from database.models import AuditLog
+from evaluation.rating_items import rating_of, write_task
 from stages.gate import gate
 from stages.services import Services
 from tests.evaluation.builders import report, results
+from tests.evaluation.test_rating_items import pairwise_items, task
 from tests.stages.finished_job import FinishedJob, finished_job
 
 
@@ -130,3 +132,36 @@ def test_a_production_version_without_answers_to_the_suite_is_said_to_be_missing
     assert verdict.passed
     assert verdict.production is not None
     assert "평가한 결과가 없습니다" in (verdict.production.missing or "")
+
+
+def test_a_judge_that_was_never_compared_with_experts_decides_nothing(services, tmp_path):
+    job, _ = _answered(services, tmp_path)
+    judged = report(tuned=195).model_copy(
+        update={"job_id": job.job_id, "judge": "judge:judge-32b:0123456789ab", "judged_cases": 40}
+    )
+    with services.unit_of_work() as uow:
+        evaluation_id = uow.evaluations.add(judged, content_key="evaluate-judged").evaluation_id
+
+    verdict = gate(GateRequest(evaluation_id=evaluation_id), services)
+
+    assert (verdict.decision, verdict.judge_may_gate) == (GateDecision.UNDECIDED, False)
+
+
+def test_a_judge_that_agrees_with_experts_decides(services, tmp_path):
+    judge, items = "judge:judge-32b:0123456789ab", pairwise_items(60)
+    put_up = task(items=60)
+    write_task(services.settings.ratings_dir / put_up.name, put_up, items)
+    with services.unit_of_work() as uow:
+        uow.ratings.rate(
+            [
+                rating_of(put_up, item, "kim", "a" if number % 2 else "b").model_copy(update={"rater": rater})
+                for number, item in enumerate(items)
+                for rater in ("kim", judge)
+            ]
+        )
+    job, _ = _answered(services, tmp_path)
+    judged = report(tuned=195).model_copy(update={"job_id": job.job_id, "judge": judge, "judged_cases": 40})
+    with services.unit_of_work() as uow:
+        evaluation_id = uow.evaluations.add(judged, content_key="evaluate-judged").evaluation_id
+
+    assert gate(GateRequest(evaluation_id=evaluation_id), services).passed
