@@ -54,9 +54,9 @@ def _version_differences(wanted: WantedModel, found: list[CatalogVersion]) -> It
             model_name=wanted.name, version=version, part=part, key=key, postgresql=postgresql, mlflow=mlflow
         )
 
-    by_content = _by_content(found)
+    entries = by_content(found)
     for version in wanted.versions:
-        there = by_content.get(version.content_hash)
+        there = entries.get(version.content_hash)
         if there is None:
             yield differs(version.version, CataloguePart.VERSION, "", version.content_hash, None)
             continue
@@ -77,7 +77,7 @@ def _version_differences(wanted: WantedModel, found: list[CatalogVersion]) -> It
     known = {version.content_hash for version in wanted.versions}
     for there in found:
         content_hash = there.tags.get(CONTENT_TAG)
-        if content_hash is not None and (content_hash not in known or by_content[content_hash] is not there):
+        if content_hash is not None and (content_hash not in known or entries[content_hash] is not there):
             yield differs(there.version, CataloguePart.VERSION, "", None, content_hash)
 
 
@@ -108,7 +108,7 @@ def make_equal(tracking_url: str, wanted: WantedModel) -> list[CatalogueDifferen
     if not differing:
         return []
     client = open_client(tracking_url)
-    by_content = _by_content(found)
+    entries = by_content(found)
     numbers = {version.version: version for version in wanted.versions}
     with mlflow_errors(f"MLflow's entries of {wanted.name} cannot be mended", tracking_url):
         for difference in differing:
@@ -116,10 +116,10 @@ def make_equal(tracking_url: str, wanted: WantedModel) -> list[CatalogueDifferen
                 client.delete_model_version(wanted.name, difference.version)
             elif difference.part in {CataloguePart.TAG, CataloguePart.DESCRIPTION}:
                 version = numbers[difference.version]
-                _mend(client, difference, version, wanted.name, by_content[version.content_hash].version)
+                _mend(client, difference, version, wanted.name, entries[version.content_hash].version)
         for difference in differing:
             if difference.part is CataloguePart.ALIAS:
-                there = by_content.get(wanted.aliases.get(difference.key, ""))
+                there = entries.get(wanted.aliases.get(difference.key, ""))
                 if there is not None:
                     client.set_registered_model_alias(wanted.name, difference.key, there.version)
                 elif difference.mlflow is not None:
@@ -138,7 +138,7 @@ def _mend(
         client.set_model_version_tag(name, mlflow_version, difference.key, difference.postgresql)
 
 
-def _by_content(found: list[CatalogVersion]) -> dict[str, CatalogVersion]:
+def by_content(found: list[CatalogVersion]) -> dict[str, CatalogVersion]:
     """The oldest entry of each content: a second one is the leftover of two registrations at once."""
     entries: dict[str, CatalogVersion] = {}
     for there in sorted(found, key=lambda entry: int(entry.version)):

@@ -8,8 +8,6 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import text
-
 from contracts.enums import CataloguePart, ModelStatus
 from contracts.errors import UnavailableError
 from contracts.evaluation import AccuracyLost
@@ -26,7 +24,7 @@ from registry.catalog import (
     register_version,
     replace_cards,
 )
-from registry.mirror import STATUS_TAG, WantedModel, WantedVersion, differences, make_equal
+from registry.mirror import STATUS_TAG, WantedModel, WantedVersion, by_content, differences, make_equal
 from registry.model_files import MANIFEST_FILE
 from stages.evaluate import training_run
 from stages.model_cards import KOREAN_CARD, card_content, write_cards
@@ -51,9 +49,7 @@ def mirror(
     """
     url = services.settings.resolved_mlflow_tracking_url
     with services.unit_of_work() as uow:
-        uow.session.execute(
-            text("SELECT pg_advisory_xact_lock(hashtext(:key))"), {"key": f"model_catalogue:{model_name}"}
-        )
+        uow.models.lock_catalogue(model_name)
         versions = _versions(model_name, uow)
         described = {version.model_id for version in versions} if all_cards else set(with_cards_of)
         wanted, cards = _wanted(model_name, versions, described, uow)
@@ -63,7 +59,7 @@ def mirror(
                 version = next(version for version in versions if version.version == difference.version)
                 cards.setdefault(version.model_id, write_cards(card_content(version, uow)))
                 _enter(version, wanted, cards[version.model_id], services)
-        entered = {there.tags.get(CONTENT_TAG): there for there in reversed(read_versions(url, model_name))}
+        entered = by_content(read_versions(url, model_name))
         for version in versions:
             there = entered.get(version.content_hash)
             if there is not None and version.mlflow_model_uri != there.uri:

@@ -42,6 +42,12 @@ class ModelRepository:
     def __init__(self, session: Session) -> None:
         self._session = session
 
+    def lock_catalogue(self, model_name: str) -> None:
+        """Until the transaction's end, nobody else makes MLflow show what is here under the name."""
+        self._session.execute(
+            text("SELECT pg_advisory_xact_lock(hashtext(:key))"), {"key": f"model_catalogue:{model_name}"}
+        )
+
     def ensure_base(self, base_model: str, base_model_path: str, size_gb: float, content_hash: str) -> ModelVersion:
         """The row of a base model as it is, so that it can be an arm of an A/B test."""
         return self.add(

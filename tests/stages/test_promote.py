@@ -20,7 +20,7 @@ from registry.client import open_client
 from settings import load_settings
 from settings.model import REPOSITORY_ROOT
 from stages.gate import gate
-from stages.model_catalogue import compare_catalogues, mirror
+from stages.model_catalogue import compare_catalogues, mirror, refresh_card
 from stages.models import find_model
 from stages.promote import promote, roll_back, set_aside
 from stages.register import register
@@ -28,6 +28,7 @@ from stages.services import Services, open_services
 from tests.evaluation.builders import report
 from tests.registry.mlflow_server import free_port
 from tests.stages.finished_job import finished_job
+from tests.stages.lineage_story import add_result
 from tests.stages.test_register import Subject
 
 
@@ -169,6 +170,10 @@ def test_statuses_are_aliases_and_tags_in_mlflow(real_services, tmp_path):
     assert found["1"].aliases == ["previous"]
     assert [found[number].tags["tuneway.status"] for number in "12"] == ["archived", "production"]
     assert compare_catalogues("assistant-p", real_services) == []
+    add_result(real_services, second.model_id, {1, 2, 3})
+    refresh_card(second.model_id, real_services)
+    (card,) = (there.description for there in read_versions(url, "assistant-p") if there.version == "2")
+    assert "| road-rules v1 | accuracy | 30.0 % |" in card
 
 
 @pytest.mark.slow
