@@ -23,7 +23,7 @@ def agreement_report(task: RatingTask, ratings: Sequence[Rating]) -> AgreementRe
     categories = {}
     counts: dict[str, int] = defaultdict(int)
     for rating in ratings:
-        value = Preference.TIE.value if rating.value == Preference.BOTH_BAD else rating.value
+        value = _beside_a_judge(rating.value)
         categories[rating.item_key] = rating.category
         counts[rating.rater] += 1
         if rating.is_by_judge:
@@ -41,6 +41,28 @@ def agreement_report(task: RatingTask, ratings: Sequence[Rating]) -> AgreementRe
             for judge, verdicts in sorted(by_judge.items())
         ],
     )
+
+
+def judge_agreement(judge: str, kind: RatingKind, ratings: Sequence[Rating]) -> JudgeAgreement | None:
+    """One judge beside the experts on whatever items both rated; None where there is none."""
+    labels, level = _LABELS[kind], _LEVELS[kind]
+    by_item: dict[str, dict[str, str]] = defaultdict(dict)
+    verdicts, categories = {}, {}
+    for rating in ratings:
+        value = _beside_a_judge(rating.value)
+        categories[rating.item_key] = rating.category
+        if rating.rater == judge:
+            verdicts[rating.item_key] = value
+        elif not rating.is_by_judge:
+            by_item[rating.item_key][rating.rater] = value
+    opinion = common_opinion(by_item, labels, level, _UNDECIDED[kind])
+    if not verdicts.keys() & opinion.keys():
+        return None
+    return _beside_experts(judge, verdicts, opinion, categories, labels, level)
+
+
+def _beside_a_judge(value: str) -> str:
+    return Preference.TIE.value if value == Preference.BOTH_BAD else value
 
 
 def expert_pairs_of(items: Sequence[RatingItem], ratings: Sequence[Rating]) -> list[PreferencePair]:

@@ -8,7 +8,7 @@ from contracts.enums import RatingKind
 from contracts.errors import ConflictError, InvalidRequestError
 from contracts.judging import JUDGE_PREFIX
 from evaluation.judge_licence import judge_may_gate
-from evaluation.rating_agreement import agreement_report, expert_pairs_of
+from evaluation.rating_agreement import agreement_report, expert_pairs_of, judge_agreement
 from evaluation.rating_items import (
     TASK_FILE,
     chosen,
@@ -154,6 +154,22 @@ def licences_of(report: AgreementReport, services: Services) -> list[JudgeLicenc
         judge_may_gate(one, judge=one.judge, bar=settings.judge_agreement_bar, min_items=settings.judge_min_items)
         for one in report.judges
     ]
+
+
+def licence_of(judge: str, services: Services, kind: RatingKind = RatingKind.RUBRIC) -> JudgeLicence:
+    """May this judge decide a gate? By all items, of whatever task, that it and experts rated.
+
+    `judge` is the name under which its ratings stand, as a result's conditions tell it (`stages.judge.judge_version`).
+    """
+    settings = services.settings
+    with services.unit_of_work() as uow:
+        ratings = uow.ratings.beside(judge)
+    return judge_may_gate(
+        judge_agreement(judge, kind, ratings),
+        judge=judge,
+        bar=settings.judge_agreement_bar,
+        min_items=settings.judge_min_items,
+    )
 
 
 def expert_pairs(name: str, services: Services) -> list[PreferencePair]:

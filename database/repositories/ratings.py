@@ -77,6 +77,16 @@ class RatingRepository:
         )
         return [_record(row) for row in self._session.execute(query).scalars()]
 
+    def beside(self, rater: str) -> list[Rating]:
+        """Everybody's ratings of all items that this rater has rated."""
+        rated = select(ExpertRatingRow.item_key).where(ExpertRatingRow.rater == rater)
+        query = (
+            select(ExpertRatingRow)
+            .where(ExpertRatingRow.item_key.in_(rated))
+            .order_by(ExpertRatingRow.item_key, ExpertRatingRow.rater)
+        )
+        return [_record(row) for row in self._session.execute(query).scalars()]
+
     def of_rater(self, item_keys: Iterable[str], rater: str) -> dict[str, Rating]:
         """One rater's ratings by item_key."""
         query = select(ExpertRatingRow).where(

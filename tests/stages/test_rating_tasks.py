@@ -15,6 +15,7 @@ from stages.rating_tasks import (
     export_sheet,
     import_sheet,
     items_of,
+    licence_of,
     licences_of,
     list_tasks,
     put_up,
@@ -94,6 +95,30 @@ def test_a_judge_that_agrees_with_experts_may_gate_and_is_asked_nothing_twice(se
     (licence,) = licences_of(report, services)
     assert licence.may_gate
     assert licence.items == 60
+
+
+def test_a_judge_is_licensed_by_all_tasks_in_which_experts_rated_beside_it(services):
+    judged = "judge:m:0123456789ab"
+    for name, first, count in (("scores-a", 0, 30), ("scores-b", 30, 25), ("nobody", 55, 40)):
+        path = services.settings.data_dir / "inbox" / f"{name}.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        rows = [
+            {"case_id": str(number), "question": f"질문 {number}", "answer_a": f"답변 {number}"}
+            for number in range(first, first + count)
+        ]
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        task = put_up(PutUpRequest(name=name, kind=RatingKind.RUBRIC, answers_file=str(path)), services)
+        raters = (judged,) if name == "nobody" else (judged, "김전문")
+        with services.unit_of_work() as uow:
+            uow.ratings.rate(
+                rating_of(task, item, rater, str(1 + int(item.case_id) % 5))
+                for item in items_of(task.name, services)
+                for rater in raters
+            )
+    licence = licence_of(judged, services)
+    assert (licence.may_gate, licence.items, licence.alpha.value) == (True, 55, 1.0)
+    unknown = licence_of("judge:other:0", services)
+    assert (unknown.may_gate, unknown.items) == (False, 0)
 
 
 def test_a_judge_against_which_experts_speak_may_not_gate(services, task):
