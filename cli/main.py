@@ -160,6 +160,12 @@ def dataset(context: typer.Context) -> None:
     _part("cli.dataset").app(context.args, prog_name="tuneway dataset")
 
 
+@app.command(context_settings=Forwarded, help=_help("suite"))
+def suite(context: typer.Context) -> None:
+    """Keep test suites: import, edit, lock, compare, export."""
+    _part("cli.suite").app(context.args, prog_name="tuneway suite")
+
+
 @app.command(context_settings=Forwarded, help=_help("train"))
 def train(context: typer.Context) -> None:
     """Fine-tune models by recipes."""

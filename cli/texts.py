@@ -9,6 +9,7 @@ from cli.model_texts import MODEL_TEXTS
 from cli.ratings_texts import RATINGS_TEXTS
 from cli.run_texts import RUN_TEXTS
 from cli.safety_texts import SAFETY_TEXTS
+from cli.suite_texts import SUITE_TEXTS
 from cli.sweep_texts import SWEEP_TEXTS
 from cli.train_texts import TRAIN_TEXTS
 
@@ -321,6 +322,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     **SAFETY_TEXTS,
     **MODEL_TEXTS,
     **CONTAMINATION_TEXTS,
+    **SUITE_TEXTS,
     **SWEEP_TEXTS,
     **DATASET_TEXTS,
     **TRAIN_TEXTS,

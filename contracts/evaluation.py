@@ -46,9 +46,9 @@ class EvaluateRequest(Record):
     job_id: int = Field(ge=1)
     """Finished fine-tuning job."""
     test_suite: str | None = None
-    """File of test cases; None takes the dataset version's own test split."""
+    """File of test cases, or name of a managed suite (`rules`, `rules@3`); None takes the dataset version's own test split."""
     extra_suites: list[str] = []
-    """Files reported beside the main suite: unseen question forms, what the base knew before."""
+    """Files or managed suites reported beside the main one: unseen question forms, what the base knew before."""
     num_gpus: int = Field(default=1, ge=1, le=8)
     max_cases: int | None = Field(default=None, ge=1)
     """A slice of each suite, for a trial; the report says so."""

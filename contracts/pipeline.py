@@ -79,9 +79,9 @@ class FinetuneRequest(Record):
     priority: Priority = Field(default=Priority.NORMAL, title="우선순위")
     """기다리는 순서의 등급입니다. 4시간을 기다릴 때마다 한 등급 올라갑니다."""
     test_suite: str | None = Field(default=None, max_length=500, pattern=PATH_PATTERN, title="평가 문항 파일")
-    """정답이 달린 문항(JSONL)입니다. 비워 두면 데이터셋의 시험 몫으로 평가합니다."""
+    """정답이 달린 문항 파일(JSONL), 또는 관리하는 시험 세트의 이름(예: rules, rules@3)입니다. 비워 두면 데이터셋의 시험 몫으로 평가합니다."""
     extra_suites: list[str] = Field(default=[], max_length=10, title="추가 평가 문항")
-    """함께 보고할 문항 파일입니다. 예: 처음 보는 질문 형식, 기존 지식"""
+    """함께 보고할 문항 파일이나 시험 세트입니다. 예: 처음 보는 질문 형식, 기존 지식"""
     accuracy_bar: float = Field(default=0.90, gt=0, lt=1, title="합격 기준")
     """이 정확도를 넘어야 모델을 등록합니다."""
     metric: Metric = Field(default=Metric.ACCURACY, title="합격 지표")
@@ -119,9 +119,9 @@ class EvaluateModelRequest(Record):
     job_id: int = Field(ge=1, title="파인튜닝 작업")
     """완료된 파인튜닝 작업의 번호입니다."""
     test_suite: str | None = Field(default=None, max_length=500, pattern=PATH_PATTERN, title="평가 문항 파일")
-    """정답이 달린 문항(JSONL)입니다. 비워 두면 데이터셋의 시험 몫으로 평가합니다."""
+    """정답이 달린 문항 파일(JSONL), 또는 관리하는 시험 세트의 이름(예: rules, rules@3)입니다. 비워 두면 데이터셋의 시험 몫으로 평가합니다."""
     extra_suites: list[str] = Field(default=[], max_length=10, title="추가 평가 문항")
-    """함께 보고할 문항 파일입니다. 예: 처음 보는 질문 형식, 기존 지식"""
+    """함께 보고할 문항 파일이나 시험 세트입니다. 예: 처음 보는 질문 형식, 기존 지식"""
     max_cases: int | None = Field(default=None, ge=1, title="파일당 최대 문항 수")
     """시험 실행을 위해 문항 파일마다 앞부분만 묻습니다. 보고서에 그 사실이 남습니다."""
     accuracy_bar: float = Field(default=0.90, gt=0, lt=1, title="합격 기준")

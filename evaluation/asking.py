@@ -15,6 +15,7 @@ import aiohttp
 
 from contracts.errors import InvalidRequestError, UnavailableError
 from contracts.evaluation import TestCase
+from evaluation.scorers.multiple_choice import question_with_choices
 from storage.journal import KeyedJournal
 
 REPEATED_SHARE = 0.1
@@ -131,10 +132,10 @@ def chat_url(endpoint_url: str) -> str:
 
 
 def messages_of(case: TestCase, system_prompt: str | None) -> list[dict[str, str]]:
-    """The turns of a case: its own system prompt before the one that all cases are given."""
+    """The turns of a case: its own system prompt before the one that all cases are given; choices below the question."""
     prompt = system_prompt if case.system_prompt is None else case.system_prompt
     system = [] if prompt is None else [{"role": "system", "content": prompt}]
-    return [*system, {"role": "user", "content": case.question}]
+    return [*system, {"role": "user", "content": question_with_choices(case)}]
 
 
 def _answer_tokens(payload: dict[str, Any]) -> int | None:

@@ -83,6 +83,14 @@ def read_cases(rows: Iterable[tuple[int, JsonObject | None]], present: Sequence[
     return found
 
 
+def case_from_cells(cells: Mapping[str, str]) -> TestCase | CaseProblem:
+    """The case of one row's cells by column key, or what is wrong with it."""
+    try:
+        return case_of_row(cells)
+    except _WrongRow as wrong:
+        return CaseProblem(row=1, column=wrong.column, fault=wrong.fault, value=wrong.value)
+
+
 def question_key(question: str) -> str:
     """Equal for questions that differ in spelling only."""
     return normalise_answer(question).replace(" ", "") or question

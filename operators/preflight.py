@@ -43,13 +43,12 @@ def documents_exist(request: GenerateSamplesRequest, services: Services) -> None
 
 
 def suites_exist(request: FinetuneRequest | EvaluateModelRequest | CompressModelRequest, services: Services) -> None:
-    """Every file of test cases is there."""
-    from data_prep.imports.input_files import resolve_input_file
+    """Every managed suite and every file of test cases is there."""
+    from stages.suites import require_suite
 
-    settings = services.settings
     for suite in (request.test_suite, *request.extra_suites):
         if suite is not None:
-            resolve_input_file(suite, relative_to=settings.repository_root, allowed_roots=settings.allowed_input_roots)
+            require_suite(suite, services)
 
 
 def dataset_exists(request: FinetuneRequest, services: Services) -> None:

@@ -14,6 +14,7 @@ from data_prep.contamination.test_suites import read_test_suites
 from data_prep.masking.masker import Masker
 from data_prep.policies import load_policy
 from stages.progress import LoggedProgress
+from stages.suites import suite_path
 from storage.files import read_json
 
 if TYPE_CHECKING:
@@ -30,7 +31,9 @@ def check_quality(request: QualityRequest, services: Services, on_progress: OnPr
     with services.unit_of_work() as uow:
         version = uow.datasets.get(request.dataset_id)
     suites = read_test_suites(
-        request.test_suites, relative_to=settings.repository_root, allowed_roots=settings.allowed_input_roots
+        [suite_path(given, services) for given in request.test_suites],
+        relative_to=settings.repository_root,
+        allowed_roots=settings.allowed_input_roots,
     )
     folder = Path(version.file_path)
     if holds_preferences(folder):

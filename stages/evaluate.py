@@ -21,7 +21,6 @@ from contracts.judging import JudgeEndpoint
 from contracts.record import Record
 from contracts.suites import EvaluatedModel
 from contracts.training import TrainingReport
-from data_prep.imports.input_files import resolve_input_file
 from evaluation.asking import Answer, ask, chosen_for_repetition
 from evaluation.comparison import compare_suite, pair_scores
 from evaluation.picture import draw_comparison
@@ -29,10 +28,11 @@ from evaluation.scorers.registry import scorer_of
 from evaluation.suites.cases import score_answers, served_conditions
 from evaluation.suites.kind import Outcome, RunOptions, Subject
 from evaluation.suites.results import read_cases, read_result, suite_result, write_result
-from evaluation.test_cases import Suite, most_common_system_prompt, read_suite, read_test_split
+from evaluation.test_cases import Suite, most_common_system_prompt, read_test_split
 from stages.evaluated_models import resolved_folder, resolved_job
 from stages.judge import judge_version, rubric_scorer
 from stages.run_job import error_of, run_job
+from stages.suites import resolve_suite
 from storage.files import read_json, write_json_atomically, write_text_atomically
 from storage.job_folder import JobFolder
 from storage.job_state import job_view
@@ -304,22 +304,17 @@ def _subject(request: EvaluateRequest, services: Services) -> tuple[FinetuningJo
 
 
 def _suites(request: EvaluateRequest, dataset: DatasetVersion, services: Services) -> Iterator[Suite]:
-    """The main suite, then the extra ones. Raises one clear error for a file that is absent, elsewhere or broken."""
+    """The main suite, then the extra ones. Raises one clear error for one that is absent, elsewhere or broken."""
 
-    def from_file(given: str) -> Suite:
-        path = resolve_input_file(
-            given,
-            relative_to=services.settings.repository_root,
-            allowed_roots=services.settings.allowed_input_roots,
-        )
-        return read_suite(path).limited_to(request.max_cases)
+    def found(given: str) -> Suite:
+        return resolve_suite(given, services).limited_to(request.max_cases)
 
     if request.test_suite is None:
         name = f"{dataset.name} {dataset.version} test"
         yield read_test_split(Path(dataset.file_path) / "test.parquet", name).limited_to(request.max_cases)
     else:
-        yield from_file(request.test_suite)
-    yield from map(from_file, request.extra_suites)
+        yield found(request.test_suite)
+    yield from map(found, request.extra_suites)
 
 
 def suites_of(request: EvaluateRequest, dataset_id: int, services: Services) -> list[Suite]:

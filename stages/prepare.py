@@ -16,6 +16,7 @@ from data_prep.versions.manifest import request_key
 from stages.dataset_versions import register_version
 from stages.progress import LoggedProgress
 from stages.pseudonyms import pseudonym_key
+from stages.suites import suite_path
 from stages.tokenizers import counting_tokenizer
 
 if TYPE_CHECKING:
@@ -54,7 +55,9 @@ def _check(request: PrepareRequest, services: Services) -> Preparation:
         request.policy, relative_to=settings.repository_root, allowed_roots=settings.allowed_input_roots
     )
     suites = read_test_suites(
-        request.test_suites, relative_to=settings.repository_root, allowed_roots=settings.allowed_input_roots
+        [suite_path(given, services) for given in request.test_suites],
+        relative_to=settings.repository_root,
+        allowed_roots=settings.allowed_input_roots,
     )
     return Preparation(
         imported=imported,

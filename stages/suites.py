@@ -4,33 +4,33 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from contracts.enums import CaseFault, SuiteKind
-from contracts.errors import InvalidDataError, InvalidRequestError
-from contracts.suite_versions import ImportedSuite, SuiteDifference
+from contracts.errors import InvalidDataError, InvalidRequestError, NotFoundError
+from contracts.suite_versions import CaseProblem, ImportedSuite, SuiteDifference
 from contracts.suites import SUITE_NAME_PATTERN
 from contracts.words import CASE_FAULTS
 from data_prep.imports.input_files import FORMATS, InputFile, open_input_files, resolve_input_file
 from data_prep.imports.reading import ParsedRow, open_rows
-from evaluation.case_columns import CASE_COLUMNS
-from evaluation.case_rows import ReadCases, question_key, read_cases
+from evaluation.case_columns import CASE_COLUMNS, column_key
+from evaluation.case_rows import ReadCases, case_from_cells, question_key, read_cases, row_of_case
 from evaluation.case_tables import EXPLANATION_SHEETS, export_bytes
 from evaluation.scorers.registry import check_case
 from evaluation.scorers.score import unusable
 from evaluation.suite_difference import suite_difference
 from evaluation.test_cases import Suite, read_suite
-from storage.files import sha256_of_file, write_text_atomically
+from storage.files import sha256_of_file, write_bytes_atomically
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from contracts.evaluation import TestCase
-    from contracts.suite_versions import CaseProblem, ImportSuiteRequest
+    from contracts.suite_versions import ImportSuiteRequest
     from contracts.suites import SuiteVersion
     from database.unit_of_work import UnitOfWork
     from stages.services import Services
@@ -49,13 +49,14 @@ def resolve_suite(given: str, services: Services) -> Suite:
     """
     named = _named(given, services)
     if named is None:
-        return read_suite(_input_file(given, services))
+        return _from_file(_input_file(given, services), services)
     with services.unit_of_work() as uow:
         version = uow.suites.find(*named)
         cases = uow.suites.cases(version.suite_id)
-    path = services.settings.suites_dir / version.name / f"v{version.version}-{version.content_hash[:12]}.jsonl"
+    # the file's name is the suite's for those who know the file only
+    path = services.settings.suites_dir / version.content_hash[:12] / f"{version.name}@{version.version}.jsonl"
     if not path.is_file():
-        write_text_atomically(path, export_bytes(cases, ".jsonl").decode())
+        write_bytes_atomically(path, export_bytes(cases, ".jsonl"))
     return Suite(
         name=version.name,
         path=str(path),
@@ -68,9 +69,29 @@ def resolve_suite(given: str, services: Services) -> Suite:
     )
 
 
+def _from_file(path: Path, services: Services) -> Suite:
+    """The file's cases. One that a managed suite was written to is still that version of that suite."""
+    suite = read_suite(path)
+    named = _REFERENCE.fullmatch(path.stem)
+    is_managed = path.is_relative_to(services.settings.suites_dir.resolve())
+    if is_managed and named is not None and named[2] is not None:
+        return replace(suite, name=named[1], version=int(named[2]))
+    return suite
+
+
 def suite_path(given: str, services: Services) -> str:
     """The file that holds the suite's cases; a path is handed back as it was given."""
     return given if _named(given, services) is None else resolve_suite(given, services).path
+
+
+def require_suite(given: str, services: Services) -> None:
+    """The managed suite or the file is there; what a file holds is not read. Raises as `resolve_suite`."""
+    named = _named(given, services)
+    if named is None:
+        _input_file(given, services)
+        return
+    with services.unit_of_work() as uow:
+        uow.suites.find(*named)
 
 
 def find_version(given: str, services: Services) -> SuiteVersion:
@@ -196,6 +217,39 @@ def _imported(brought: _Brought, suite: SuiteVersion | None, *, is_new: bool) ->
         problems=brought.read.problems,
         notes=brought.read.notes,
     )
+
+
+def edit_case(
+    suite_id: int, case_id: str, changes: Mapping[str, str], services: Services, *, actor: str
+) -> SuiteVersion:
+    """Change columns of a case (`정답` or `accepted_answers`, as in a table of cases), or add a case with that id.
+
+    Raises InvalidRequestError for a column that does not exist, and what `put_case` raises.
+    """
+    unknown = [header for header in changes if column_key(header) is None]
+    if unknown:
+        raise InvalidRequestError(
+            "A table of test cases has no such column",
+            value=", ".join(unknown),
+            allowed=", ".join(column.header.korean for column in CASE_COLUMNS),
+            next_step="see the columns in the file that `tuneway suite template` writes",
+        )
+    with services.unit_of_work() as uow:
+        try:
+            stored = uow.suites.case(suite_id, case_id)
+        except NotFoundError:
+            stored = None
+    cells = {} if stored is None else row_of_case(stored.case)
+    cells |= {key: text for header, text in changes.items() if (key := column_key(header)) is not None}
+    found = case_from_cells({**cells, "id": case_id})
+    if isinstance(found, CaseProblem):
+        raise InvalidDataError(
+            f"The test case {case_id} cannot be stored",
+            value=tell_problem(found, "en"),
+            allowed="cells as in the file that `tuneway suite template` writes",
+            next_step="correct the column",
+        )
+    return put_case(suite_id, found, services, actor=actor, seen=None if stored is None else stored.edited_at)
 
 
 def put_case(

@@ -201,3 +201,10 @@ async def test_the_servers_count_of_tokens_is_kept():
     async with _serving(counted) as (_, url):
         (answer,) = await ask_async(CASES[:1], endpoint_url=url, model="tuned")
     assert answer.tokens == 3
+
+
+async def test_choices_are_asked_below_the_question():
+    case = TestCase(id="c", question="어느 부서인가요?", accepted_answers=["재무처"], choices=["영업처", "재무처"])
+    async with _serving(_echo) as (server, url):
+        await ask_async([case], endpoint_url=url, model="m")
+    assert server.bodies[0]["messages"][-1]["content"] == "어느 부서인가요?\n\n1. 영업처\n2. 재무처"

@@ -6,11 +6,13 @@ import pytest
 
 from contracts.enums import CaseFault, SuiteStatus
 from contracts.errors import InvalidDataError, InvalidRequestError, NotFoundError
-from contracts.evaluation import TestCase
+from contracts.evaluation import EvaluateRequest, TestCase
 from contracts.suite_versions import ImportSuiteRequest
+from data_prep.contamination.test_suites import read_test_suites
 from database.models import AuditLog
 from evaluation.case_tables import export_bytes
 from evaluation.scorers.score import UnusableCaseError
+from stages import evaluate
 from stages.suites import (
     archive_suite,
     compare_suites,
@@ -20,11 +22,13 @@ from stages.suites import (
     newest_version,
     put_case,
     remove_case,
+    require_suite,
     resolve_suite,
     suite_path,
     tell_problem,
 )
 from tests.conftest import REPOSITORY_ROOT
+from tests.stages.finished_job import finished_job
 
 TABLE = "번호,질문,정답,분류,채점\n1,보존 기간은?,5년|오 년,tolls,일치\n2,담당 부서는?,영업처,tolls,\n3,기한은?,30일,safety,수치\n"
 
@@ -137,9 +141,28 @@ def test_a_managed_suite_is_found_by_name_or_version_and_lies_in_a_file_too(serv
     assert named.sha256 != newer.sha256
     assert [case.id for case in named.cases] == ["1", "2", "3"]
     from_file = resolve_suite(named.path, services)
-    assert (from_file.cases, from_file.version) == (named.cases, None)
+    assert from_file == named
     assert suite_path("rules", services) == named.path
     assert newest_version("rules", services).version == 2
+    require_suite("rules@1", services)
+    require_suite(named.path, services)
+    for absent in ("rules@9", "rulse", "demo/test_cases/none.jsonl"):
+        with pytest.raises((NotFoundError, InvalidRequestError)):
+            require_suite(absent, services)
+
+
+def test_a_managed_suite_is_evaluated_and_kept_out_of_training_by_its_name(services, inbox, tmp_path):
+    brought(services, inbox)
+    for name in ("base", "adapter"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text("{}")
+    job = finished_job(services, base_model=tmp_path / "base", output=tmp_path / "adapter")
+    submission = evaluate.create_job(EvaluateRequest(job_id=job.job_id, test_suite="rules"), services)
+    assert str(submission.request["test_suite"]).endswith("/rules@1.jsonl")
+    (found,) = read_test_suites(
+        [suite_path("rules", services)], relative_to=tmp_path, allowed_roots=services.settings.allowed_input_roots
+    ).sha256
+    assert found.endswith("/rules@1.jsonl")
 
 
 def test_a_file_is_still_a_file(services, inbox):
