@@ -15,7 +15,7 @@ from contracts.errors import TunewayError
 from dashboard import parts
 from dashboard.texts import Language, Words
 from dashboard.theme import STYLES
-from dashboard.views import ab_tests, datasets, jobs, models, overview, rating, review, runs
+from dashboard.views import ab_tests, datasets, jobs, models, overview, rating, review, runs, test_cases
 from stages.services import open_services
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ PAGES: dict[str, tuple[Callable[[Services, Words], None], str]] = {
     "datasets": (datasets.show, ":material/database:"),
     "review": (review.show, ":material/rate_review:"),
     "rating": (rating.show, ":material/star_half:"),
+    "test-cases": (test_cases.show, ":material/quiz:"),
     "jobs": (jobs.show, ":material/model_training:"),
     "models": (models.show, ":material/deployed_code:"),
     "ab-tests": (ab_tests.show, ":material/compare_arrows:"),

@@ -37,6 +37,8 @@ from contracts.experiments import ABExperiment, ArmCounts
 from contracts.generation import GenerationReport, ReviewCounts, SampleReview
 from contracts.jobs import FinetuningJob, JobView
 from contracts.models import ArmEndpoint, ModelVersion
+from contracts.suite_versions import StoredCase, SuiteListing
+from contracts.suites import SuiteVersion
 from data_prep.imports.input_files import list_input_files, open_input_files
 from data_prep.imports.proposing import propose_mapping
 from data_prep.masking.masker import mask
@@ -54,7 +56,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from contracts.evaluation import CaseResult, EvaluationReport, GateVerdict
+    from contracts.evaluation import CaseResult, EvaluationReport, GateVerdict, TestCase
     from contracts.leases import Lease
     from contracts.lineage import LineageGraph
     from contracts.pipeline import PipelineRun, PipelineSummary
@@ -944,3 +946,31 @@ def rating_agreement(services: Services, task: str) -> RatingAgreement:
     """The ratings of a task compared."""
     report = agreement_of(task, services)
     return RatingAgreement(report, licences_of(report, services))
+
+
+# Test suites: never kept, so that an edit shows at once
+
+
+def suites(services: Services) -> list[SuiteListing]:
+    """Every test suite by name, archived ones too."""
+    return _ask(services, lambda uow: uow.suites.list_suites(with_archived=True))
+
+
+def suite_versions(services: Services, name: str) -> list[SuiteVersion]:
+    """The versions of a suite, the newest first."""
+    return _ask(services, lambda uow: uow.suites.versions(name))
+
+
+def suite_cases(
+    services: Services, suite_id: int, category: str | None, search: str, offset: int, limit: int
+) -> tuple[list[StoredCase], int]:
+    """Some cases of a version in their order, and how many there are of that kind."""
+    return _ask(
+        services,
+        lambda uow: uow.suites.page(suite_id, category=category, search=search, offset=offset, limit=limit),
+    )
+
+
+def every_case(services: Services, suite_id: int) -> list[TestCase]:
+    """All cases of a version."""
+    return _ask(services, lambda uow: uow.suites.cases(suite_id))

@@ -8,7 +8,14 @@ from enum import StrEnum
 from functools import cache
 from pathlib import Path
 
-from contracts.words import COMPRESSION_METHODS, PERSONAL_DATA_KINDS, PROTECTED_ATTRIBUTES, REMOVAL_REASONS
+from contracts.words import (
+    CASE_FAULTS,
+    COMPRESSION_METHODS,
+    PERSONAL_DATA_KINDS,
+    PROTECTED_ATTRIBUTES,
+    REMOVAL_REASONS,
+    SCORER_EXPLANATIONS,
+)
 
 LOCALES = Path(__file__).with_name("locales")
 
@@ -37,10 +44,13 @@ def table(language: Language) -> dict[str, str]:
     own = {f"{section}.{key}": text for section, texts in sections.items() for key, text in texts.items()}
     shared = {
         f"{section_of(type(member))}.{member.value}": wording.of(language.value)
-        for wordings in (REMOVAL_REASONS, PERSONAL_DATA_KINDS, PROTECTED_ATTRIBUTES, COMPRESSION_METHODS)
+        for wordings in (REMOVAL_REASONS, PERSONAL_DATA_KINDS, PROTECTED_ATTRIBUTES, COMPRESSION_METHODS, CASE_FAULTS)
         for member, wording in wordings.items()
     }
-    return own | shared
+    explained = {
+        f"scorer_explanation.{name}": wording.of(language.value) for name, wording in SCORER_EXPLANATIONS.items()
+    }
+    return own | shared | explained
 
 
 def translate(key: str, language: Language, **values: object) -> str:

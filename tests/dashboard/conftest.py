@@ -7,7 +7,7 @@ from streamlit.testing.v1 import AppTest
 from tests.conftest import REPOSITORY_ROOT
 from tests.dashboard.story import Story, tell
 
-PAGES = ("overview", "runs", "datasets", "review", "rating", "jobs", "models", "ab-tests")
+PAGES = ("overview", "runs", "datasets", "review", "rating", "test-cases", "jobs", "models", "ab-tests")
 APP = REPOSITORY_ROOT / "dashboard" / "app.py"
 
 

@@ -15,7 +15,8 @@ SHOWN_SETS = [
     enums.GateDecision, enums.Metric, enums.ModelStatus, enums.ModelFormat, enums.ServerBackend, enums.Method,
     enums.Arm, enums.ExperimentStatus, enums.StageName, enums.Split,
     enums.PersonalDataKind, enums.ProtectedAttribute,
-    enums.TrialState, enums.QuestionTemplate, enums.ReviewVerdict, enums.SampleFault, RunState, CaseOutcome,
+    enums.TrialState, enums.QuestionTemplate, enums.ReviewVerdict, enums.SampleFault, enums.SuiteStatus, enums.CaseFault,
+    RunState, CaseOutcome,
 ]  # fmt: skip
 KOREAN = re.compile(r"[\u1100-\u11ff\u3130-\u318f\uac00-\ud7a3]")
 
@@ -79,7 +80,10 @@ def test_every_key_that_is_built_from_a_name_exists(language):
         for part in ("title", "text")
     ]
     built += [f"overview.slot{part}_{kind}" for part in ("", "s") for kind in ("gpu", "cpu")]
-    built += [f"{page}.title" for page in ("overview", "runs", "datasets", "review", "jobs", "models", "ab_tests")]
+    built += [
+        f"{page}.title"
+        for page in ("overview", "runs", "datasets", "review", "test_cases", "jobs", "models", "ab_tests")
+    ]
     assert [key for key in built if key not in texts] == []
 
 
