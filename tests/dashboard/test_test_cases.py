@@ -23,7 +23,8 @@ def suite(services):
 
 def cases_of(services, version: int) -> list[TestCase]:
     with services.unit_of_work() as uow:
-        return uow.suites.cases(uow.suites.find("rules", version).suite_id)
+        found: list[TestCase] = uow.suites.cases(uow.suites.find("rules", version).suite_id)
+    return found
 
 
 def warnings_of(app) -> str:
