@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 NOBODY = "dashboard"
 """Who edited, where no name was given."""
-PAGE_CASES = 50
+PAGE_CASES = 25
 MOST_SHOWN_PROBLEMS = 20
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _TONES = {SuiteStatus.DRAFT: "waiting", SuiteStatus.LOCKED: "succeeded", SuiteStatus.ARCHIVED: "skipped"}
