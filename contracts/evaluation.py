@@ -40,6 +40,12 @@ class TestCase(Record):
         return self
 
 
+def require_whole_judge(url: str | None, model: str | None) -> None:
+    """A judge is an address and a model, or there is none. Raises ValueError, for validators."""
+    if (url is None) != (model is None):
+        raise ValueError("a judge is named by judge_url and judge_model together")
+
+
 class EvaluateRequest(Record):
     """Ask base and tuned model the same questions, as they will be served."""
 
@@ -60,8 +66,7 @@ class EvaluateRequest(Record):
 
     @model_validator(mode="after")
     def _names_the_judge_whole(self) -> Self:
-        if (self.judge_url is None) != (self.judge_model is None):
-            raise ValueError("a judge is named by judge_url and judge_model together")
+        require_whole_judge(self.judge_url, self.judge_model)
         return self
 
 

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from contracts.datasets import DATASET_NAME_PATTERN, ColumnMapping, DatasetVersion, ImportedDataset
 from contracts.documents import QdrantSource
 from contracts.enums import Method, Metric, Priority, QuestionTemplate, SplitUnit, StageName, StageStatus
-from contracts.evaluation import EvaluationReport, GateVerdict
+from contracts.evaluation import EvaluationReport, GateVerdict, require_whole_judge
 from contracts.experiments import ABExperiment
 from contracts.jobs import CHECKPOINT_PATTERN, DEFAULT_PROJECT, PROJECT_PATTERN
 from contracts.models import Deployment, ModelVersion
@@ -86,6 +86,10 @@ class FinetuneRequest(Record):
     """이 정확도를 넘어야 모델을 등록합니다."""
     metric: Metric = Field(default=Metric.ACCURACY, title="합격 지표")
     """accuracy: 정확도, accuracy_lower_bound: 정확도의 95 % 신뢰 하한"""
+    judge_url: str | None = Field(default=None, max_length=500, pattern=r"^https?://[^\s]+$", title="심사 모델 주소")
+    """채점 기준(rubric)이 달린 문항을 채점할 모델의 OpenAI 호환 주소입니다. 비워 두면 그 문항을 평가에서 뺍니다."""
+    judge_model: str | None = Field(default=None, max_length=500, title="심사 모델")
+    """심사 모델의 이름입니다. 전문가 평가와 충분히 일치한다고 확인된 모델만 합격을 정할 수 있습니다."""
     contamination_override: str | None = Field(
         default=None, min_length=10, max_length=2000, title="겹친 문항 인정 사유"
     )
@@ -110,6 +114,7 @@ class FinetuneRequest(Record):
             )
         if self.dataset_id is None and not self.input_files:
             raise ValueError("give input_files, or the dataset_id of a dataset version that is already prepared")
+        require_whole_judge(self.judge_url, self.judge_model)
         return self
 
 
@@ -130,10 +135,19 @@ class EvaluateModelRequest(Record):
     """accuracy: 정확도, accuracy_lower_bound: 정확도의 95 % 신뢰 하한"""
     model_name: str | None = Field(default=None, pattern=NAME_PATTERN, title="모델 이름")
     """이 이름으로 운영 중인 모델과 문항별로 비교합니다. 비워 두면 비교하지 않습니다."""
+    judge_url: str | None = Field(default=None, max_length=500, pattern=r"^https?://[^\s]+$", title="심사 모델 주소")
+    """채점 기준(rubric)이 달린 문항을 채점할 모델의 OpenAI 호환 주소입니다. 비워 두면 그 문항을 평가에서 뺍니다."""
+    judge_model: str | None = Field(default=None, max_length=500, title="심사 모델")
+    """심사 모델의 이름입니다. 전문가 평가와 충분히 일치한다고 확인된 모델만 합격을 정할 수 있습니다."""
     contamination_override: str | None = Field(
         default=None, min_length=10, max_length=2000, title="겹친 문항 인정 사유"
     )
     """시험 문항이 학습 데이터와 겹치면 판정을 보류합니다. 그래도 인정하려면 그 이유를 적습니다. 감사 기록에 남습니다."""
+
+    @model_validator(mode="after")
+    def _names_the_judge_whole(self) -> Self:
+        require_whole_judge(self.judge_url, self.judge_model)
+        return self
 
 
 class ResumeTrainingRequest(Record):

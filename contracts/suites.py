@@ -12,7 +12,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from contracts.enums import EvaluatedKind, SuiteKind, SuiteStatus
-from contracts.evaluation import Interval
+from contracts.evaluation import Interval, require_whole_judge
 from contracts.record import JsonObject, Record
 
 SUITE_NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,99}$"
@@ -147,8 +147,7 @@ class EvaluateSuitesRequest(Record):
 
     @model_validator(mode="after")
     def _names_the_judge_whole(self) -> Self:
-        if (self.judge_url is None) != (self.judge_model is None):
-            raise ValueError("a judge is named by judge_url and judge_model together")
+        require_whole_judge(self.judge_url, self.judge_model)
         return self
 
 

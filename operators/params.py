@@ -39,7 +39,10 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "sweep_name", "search_space", "objectives", "trials", "sampler", "pruner", "evaluations_per_trial",
         "budget_hours",
     ),
-    "평가": ("test_suite", "extra_suites", "max_cases", "accuracy_bar", "metric", "contamination_override"),
+    "평가": (
+        "test_suite", "extra_suites", "max_cases", "accuracy_bar", "metric", "judge_url", "judge_model",
+        "contamination_override",
+    ),
     "배포": ("deploy", "approval_needed", "traffic_to_new"),
 }  # fmt: skip
 """Groups of the form, in order, and the fields in each."""

@@ -83,6 +83,8 @@ def evaluate(run: RunRecords) -> EvaluateRequest:
         job_id=run.record("collect_train", TrainingReport).job_id,
         test_suite=request.test_suite,
         extra_suites=request.extra_suites,
+        judge_url=request.judge_url,
+        judge_model=request.judge_model,
     )
 
 
@@ -94,6 +96,8 @@ def evaluate_given_job(run: RunRecords) -> EvaluateRequest:
         test_suite=request.test_suite,
         extra_suites=request.extra_suites,
         max_cases=request.max_cases,
+        judge_url=request.judge_url,
+        judge_model=request.judge_model,
     )
 
 
