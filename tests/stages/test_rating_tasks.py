@@ -190,24 +190,3 @@ def test_an_evaluations_answers_are_put_up_and_only_those_that_differ(services):
     made = put_up(PutUpRequest(name="from-evaluation", evaluation_id=stored.evaluation_id, max_items=10), services)
     assert (made.items, made.suite_name, made.model_b) == (10, "regulations", "tuned")
     assert {item.answer_a for item in items_of(made.name, services)} == {"모름"}
-
-
-@pytest.mark.slow
-def test_a_model_too_small_to_judge_gives_no_verdict_and_is_told_so(services, tiny_model, tmp_path):
-    from deployment.ephemeral import running_server
-    from deployment.specification import ServerSpec
-
-    scored = put_up(
-        PutUpRequest(name="scores", kind=RatingKind.RUBRIC, answers_file=rubric_answers(services), max_items=2),
-        services,
-    )
-    spec = ServerSpec(model_path=str(tiny_model), served_model_name="tiny")
-    with running_server(spec, services.settings, tmp_path / "server.log") as server:
-        request = JudgeRequest(
-            task=scored.name,
-            judge=JudgeEndpoint(url=server.base_url, model="tiny", max_tokens=16, readable_attempts=2),
-        )
-        with pytest.raises(UnavailableError, match=r"no verdict on any item.*unreadable_reply 2"):
-            judge_task(request, services)
-    replies = (services.settings.ratings_dir / scored.name / "judge-replies.jsonl").read_text(encoding="utf-8")
-    assert len(replies.splitlines()) == 4
