@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.answers import print_json, told
+from cli.reference_suites import add_to
 from cli.texts import translate
 from contracts.errors import InvalidRequestError
 from settings import language
@@ -38,6 +39,9 @@ CaseId = Annotated[str, typer.Argument(metavar="CASE", help=_help("arg_case"))]
 Out = Annotated[Path, typer.Argument(metavar="FILE", help=_help("arg_out"))]
 By = Annotated[str | None, typer.Option("--by", help=_help("opt_by"))]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help=_help("opt_overwrite"))]
+
+
+add_to(app)
 
 
 @app.command("list", help=_help("help_list"))

@@ -6,8 +6,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from cli import reference_suites
 from cli.evaluate import app
+from cli.suite import app as suites
 from tests.conftest import free_port
 from tests.evaluation.chat_endpoint import chat_endpoint
 from tests.stages.finished_job import write_suite
@@ -65,8 +65,6 @@ def test_what_is_wrong_is_told_in_four_parts_and_as_a_record(services, run):
 
 
 def test_a_benchmark_is_brought_in_by_one_command(services, run):
-    suites = typer.Typer()
-    reference_suites.add_to(suites)
     inbox = services.settings.data_dir / "inbox"
     inbox.mkdir(parents=True)
     (inbox / "sentineg_dev.tsv").write_text("ID\tLabel\tText\n1\t1\t좋습니다\n", encoding="utf-8")
