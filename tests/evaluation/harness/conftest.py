@@ -1,5 +1,5 @@
 """Servers that benchmarks are asked of."""
 
-from tests.model_fixtures import embedded_endpoint, tiny_models, vllm_endpoint
+from tests.model_fixtures import embedded_endpoint, tiny_models
 
-__all__ = ["embedded_endpoint", "tiny_models", "vllm_endpoint"]
+__all__ = ["embedded_endpoint", "tiny_models"]

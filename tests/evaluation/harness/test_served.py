@@ -1,13 +1,12 @@
-"""Benchmarks over a served model: vLLM tells likelihoods, the embedded server is refused."""
+"""Benchmarks over a served model: a server that tells no likelihoods is refused."""
 
 import pytest
 
 from contracts.enums import SuiteKind
-from contracts.errors import ConflictError, InvalidRequestError
-from evaluation.suites.harness import check_harness, harness_settings, run_harness
-from evaluation.suites.kind import RunOptions, RunState, Subject
+from contracts.errors import InvalidRequestError
+from evaluation.suites.harness import check_harness, harness_settings
+from evaluation.suites.kind import Subject
 from evaluation.test_cases import Suite
-from storage.journal import KeyedJournal
 from tests.model_fixtures import BASE_NAME
 
 REVIEWS = [
@@ -28,25 +27,7 @@ def suite(tmp_path):
     return Suite("sentineg", "", "", [], {}, 1, SuiteKind.HARNESS, settings)
 
 
-def _likelihoods(suite, subject, folder):
-    folder.mkdir()
-    with KeyedJournal(folder / "journal.jsonl", ConflictError("in use")) as journal:
-        run_harness(suite, subject, RunOptions(), RunState(folder, journal, lambda done, total: None))
-        return [entry["value"][0] for key in journal if (entry := journal.get(key)) is not None]
-
-
 @pytest.mark.slow
 def test_the_embedded_server_is_refused_before_anything_runs(suite, embedded_endpoint):
     with pytest.raises(InvalidRequestError, match="does not tell the likelihood"):
         check_harness(suite, Subject(BASE_NAME, endpoint_url=embedded_endpoint.base_url))
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")
-def test_a_model_served_by_vllm_has_the_likelihoods_of_its_weights(suite, vllm_endpoint, tiny_models, tmp_path):
-    served = Subject(BASE_NAME, endpoint_url=vllm_endpoint.base_url)
-    check_harness(suite, served)
-    over_http = _likelihoods(suite, served, tmp_path / "served")
-    in_process = _likelihoods(suite, Subject("tiny", model_path=tiny_models.base), tmp_path / "weights")
-    assert len(over_http) == 12
-    assert over_http == pytest.approx(in_process, rel=1e-3)
