@@ -18,8 +18,8 @@ from scipy import stats
 from scipy.special import ndtr
 
 from ab_testing.confidence_sequence import mixture_variance, two_sided_bound
-from ab_testing.moments import Array
-from contracts.experiment_verdicts import DecisionBasis, DecisionLook, DecisionPlan
+from ab_testing.moments import Array, Numbers
+from contracts.experiment_verdicts import DecisionBasis, DecisionLook, DecisionPlan, ExperimentVerdict
 
 _LOOKS = 60
 _POINTS = 151
@@ -42,6 +42,22 @@ class PlanCharacteristics:
 
 
 @dataclass(frozen=True, slots=True)
+class _Walk:
+    """Where walks are that have not crossed."""
+
+    points: Array
+    density: Array
+    """Without drift, times the grid's weights."""
+    elapsed: float
+
+    def tilted(self, drifts: Array) -> Array:
+        """Under each drift: the density without it, times exp(drift s - drift² t / 2)."""
+        drift = drifts[:, None]
+        tilted: Array = self.density * np.exp(drift * self.points - drift**2 * self.elapsed / 2)
+        return tilted
+
+
+@dataclass(frozen=True, slots=True)
 class _Crossings:
     """Of one plan: rows are drifts, columns looks."""
 
@@ -50,24 +66,34 @@ class _Crossings:
     above: Array
     """Chance to cross the upper bound at each look."""
     below: Array
-    last_points: Array
-    """Grid over the walk one look before the planned size, among those that never crossed."""
-    last_density: Array
-    """Without drift, times the grid's weights."""
-    last_bound: float
-    """Of the continuous test at the planned size."""
+    bounds: Array
+    """Of the walk, at each look of the grid."""
+    before: tuple[_Walk, ...]
+    """The walk before each look."""
+
+    def above_by(self, share: float) -> Array:
+        """Of each drift: to have crossed the upper bound by that share of the planned users."""
+        reached = np.concatenate([np.zeros((len(self.above), 1)), np.cumsum(self.above, axis=1)], axis=1)
+        shares = np.concatenate([[0.0], self.shares])
+        place = int(np.clip(np.searchsorted(shares, share), 1, len(shares) - 1))
+        part = (share - shares[place - 1]) / (shares[place] - shares[place - 1])
+        return np.asarray((1 - part) * reached[:, place - 1] + part * reached[:, place])
+
+    def chance_above(self, drifts: Array, look: int, height: float) -> Array:
+        """Of each drift: not to cross before the look, and to be above the height at it."""
+        walk = self.before[look]
+        step = float(self.shares[look]) - walk.elapsed
+        ends = walk.points + drifts[:, None] * step
+        chance: Array = (walk.tilted(drifts) * ndtr((ends - height) / math.sqrt(step))).sum(axis=1)
+        return chance
 
     def final_chance(self, drifts: Array, z: float) -> Array:
         """Of each drift: never to cross, and to end above z at the planned size."""
-        if z >= self.last_bound:
+        bound = float(self.bounds[-1])
+        if z >= bound:
             return np.zeros(len(drifts))
-        drift, elapsed = drifts[:, None], float(self.shares[-2])
-        step = 1 - elapsed
-        tilted = self.last_density * np.exp(drift * self.last_points - drift**2 * elapsed / 2)
-        ends = self.last_points + drift * step
-        inside = ndtr((self.last_bound - ends) / math.sqrt(step)) - ndtr((z - ends) / math.sqrt(step))
-        chance: Array = (tilted * inside).sum(axis=1)
-        return chance
+        last = len(self.shares) - 1
+        return self.chance_above(drifts, last, z) - self.chance_above(drifts, last, bound)
 
 
 def plan_characteristics(plan: DecisionPlan, drift: float) -> PlanCharacteristics:
@@ -99,32 +125,31 @@ def characteristics_by_drift(plan: DecisionPlan, drifts: tuple[float, ...]) -> l
 
 
 def corrected_difference(plan: DecisionPlan, look: DecisionLook) -> float | None:
-    """The difference without the exaggeration of early stopping: the median-unbiased estimate.
+    """The difference without the exaggeration of early stopping.
 
-    The effect under which an experiment of this plan would have been as extreme, or more, half of the time; earlier
-    stops count as more extreme (stagewise order). None where nothing was computed. An experiment that was not
-    decided by the confidence sequence before the planned size hardly changes.
+    The median-unbiased estimate for a stop on the bound: the effect under which half of the experiments of this plan
+    would have stopped as early (stagewise order). By how much the difference exceeds the bound was not needed for
+    stopping and stays as it is; that is little where every rating is looked at, and the most of it where looks are
+    rare. None where nothing was computed. What went on to the planned size hardly changes.
     """
     if look.difference is None or not look.standard_error:
         return None
-    share = min(1.0, (look.users_a + look.users_b) / plan.planned_users)
+    if look.basis is None or look.verdict is ExperimentVerdict.NO_RELEVANT_DIFFERENCE:
+        # nothing has been selected for being large
+        return look.difference
+    users = look.users_a + look.users_b
+    share = min(1.0, users / plan.planned_users)
     z = abs(look.difference) / look.standard_error
     crossings = _table(plan)
-    stopped_early = look.basis is DecisionBasis.CONTINUOUS and share < 1
-    if stopped_early:
-        reached = np.concatenate([np.zeros((len(_DRIFTS), 1)), np.cumsum(crossings.above, axis=1)], axis=1)
-        shares = np.concatenate([[0.0], crossings.shares])
-        place = int(np.clip(np.searchsorted(shares, share), 1, len(shares) - 1))
-        weight = (share - shares[place - 1]) / (shares[place] - shares[place - 1])
-        extreme = (1 - weight) * reached[:, place - 1] + weight * reached[:, place]
-    elif share >= 1:
-        extreme = crossings.above.sum(axis=1) + crossings.final_chance(_DRIFTS, z)
+    if look.basis is DecisionBasis.CONTINUOUS:
+        bound = min(z, float(_bound(plan, float(users))))
+        extreme = crossings.above_by(share)
     else:
-        # still going on, or no relevant difference: nothing has been selected for being large
-        return look.difference
-    drift = float(np.interp(0.5, extreme, _DRIFTS))
-    size: float = drift * look.standard_error * math.sqrt(share)
-    return size if look.difference > 0 else -size
+        bound = z
+        extreme = crossings.above_by(1.0) + crossings.final_chance(_DRIFTS, z)
+    likely = float(np.interp(0.5, extreme, _DRIFTS)) * math.sqrt(share)
+    corrected = (min(likely, bound) + z - bound) * look.standard_error
+    return corrected if look.difference > 0 else -corrected
 
 
 @lru_cache(maxsize=64)
@@ -134,14 +159,13 @@ def _table(plan: DecisionPlan) -> _Crossings:
 
 @lru_cache(maxsize=256)
 def _crossings(plan: DecisionPlan, drifts: tuple[float, ...]) -> _Crossings:
-    drift = np.array(drifts)[:, None]
+    drift = np.array(drifts)
     first = 2 * plan.minimum_users_per_arm
     looks = max(2, min(_LOOKS, plan.planned_users - first + 1))
     # a plan so small that its first look is its last gets an empty one before
     shares = np.linspace(first / plan.planned_users if first < plan.planned_users else 0.5, 1.0, looks)
     users = shares * plan.planned_users
-    rho_squared = mixture_variance(plan.continuous_alpha, plan.tuning)
-    bounds = two_sided_bound(users, alpha=plan.continuous_alpha, rho_squared=rho_squared) * np.sqrt(shares)
+    bounds = _bound(plan, users) * np.sqrt(shares)
     steps = np.diff(shares, prepend=0.0)
     moved = _OVERSTEP * (np.sqrt(steps) - np.sqrt(1 / plan.planned_users))
     # the first look is one look, not many
@@ -150,21 +174,27 @@ def _crossings(plan: DecisionPlan, drifts: tuple[float, ...]) -> _Crossings:
         bounds[0] = _BEYOND
 
     above, below = np.empty((len(drifts), looks)), np.empty((len(drifts), looks))
-    points, density, elapsed = np.zeros(1), np.ones(1), 0.0
+    walk, before = _Walk(np.zeros(1), np.ones(1), 0.0), []
     for place, (share, bound, step) in enumerate(zip(shares, bounds, steps, strict=True)):
-        # change of measure: under a drift the density is the one without it, times exp(drift s - drift² t / 2)
-        tilted = density * np.exp(drift * points - drift**2 * elapsed / 2)
-        scale = np.sqrt(step)
-        above[:, place] = (tilted * ndtr((points + drift * step - bound) / scale)).sum(axis=1)
-        below[:, place] = (tilted * ndtr((-bound - points - drift * step) / scale)).sum(axis=1)
+        before.append(walk)
+        tilted, scale = walk.tilted(drift), math.sqrt(step)
+        ends = walk.points + drift[:, None] * step
+        above[:, place] = (tilted * ndtr((ends - bound) / scale)).sum(axis=1)
+        below[:, place] = (tilted * ndtr((-bound - ends) / scale)).sum(axis=1)
         grid = np.linspace(-bound, bound, _POINTS)
-        if place < looks - 1:
-            points, density, elapsed = grid, _step(grid, points, density, scale), share
-    return _Crossings(shares, above, below, points, density, float(bounds[-1]))
+        walk = _Walk(grid, _step(grid, walk, scale), float(share))
+    return _Crossings(shares, above, below, bounds, tuple(before))
 
 
-def _step(grid: Array, points: Array, density: Array, scale: float) -> Array:
+def _bound(plan: DecisionPlan, users: Numbers) -> Numbers:
+    """|z| beyond which the plan's sequence shows a difference."""
+    rho_squared = mixture_variance(plan.continuous_alpha, plan.tuning)
+    return two_sided_bound(users, alpha=plan.continuous_alpha, rho_squared=rho_squared)
+
+
+def _step(grid: Array, walk: _Walk, scale: float) -> Array:
     weights = np.full(len(grid), grid[1] - grid[0])
     weights[[0, -1]] /= 2
-    stepped: Array = stats.norm.pdf((grid[:, None] - points[None, :]) / scale) @ density / scale * weights
+    moved = stats.norm.pdf((grid[:, None] - walk.points[None, :]) / scale) @ walk.density
+    stepped: Array = moved / scale * weights
     return stepped

@@ -92,9 +92,11 @@ def more_users_needed(plan: DecisionPlan, difference: Difference) -> int:
         half = float(bound) * math.sqrt(difference.variance * difference.users / users)
         return half < size or (plan.margin is not None and half < plan.margin - size)
 
-    # the interval only gets narrower with users
-    open_, decided = difference.users, difference.users + left
-    if not decides(decided):
+    # no look counts before both arms have the minimum; after it the interval only gets narrower with users
+    smaller = min(difference.users_a, difference.users_b)
+    first = math.ceil(difference.users * plan.minimum_users_per_arm / max(1, smaller))
+    open_, decided = max(difference.users, first - 1), difference.users + left
+    if not decides(decided) or open_ >= decided:
         return left
     while decided - open_ > 1:
         middle = (open_ + decided) // 2

@@ -4,30 +4,61 @@ import math
 
 from scipy import stats
 
+from ab_testing.boundary_crossing import corrected_difference
+from ab_testing.comparison import compare
+from ab_testing.confidence_sequence import sequence_bounds
+from ab_testing.decision import judge
+from ab_testing.fixed_horizon import welch_test
+from ab_testing.metrics import USER_RATING
+from ab_testing.moments import RatioSums, UnitMoments, variance_of
 from contracts.enums import Arm
 from contracts.evaluation import Interval
-from contracts.experiment_results import ArmSummary, ExperimentResults, RatingComparison
-from contracts.experiments import ABExperiment, ArmCounts
+from contracts.experiment_results import ArmSummary, ExperimentResults, RatingComparison, ResponseTimeComparison
+from contracts.experiment_verdicts import DecisionPlan, NotComputable, NotComputableReason
+from contracts.experiments import ABExperiment, ArmCounts, ExperimentUsers, UserSums
 
 CONFIDENCE = 0.95
+SMALLEST_PLAN = 60
 
 
-def summarise_experiment(experiment: ABExperiment, counts: dict[Arm, ArmCounts]) -> ExperimentResults:
-    """Both arms and their comparison, as far as it can be computed."""
-    a, b = counts[Arm.A], counts[Arm.B]
-    comparison = compare_ratings(a, b, target_samples=experiment.target_samples)
-    return ExperimentResults(
-        experiment=experiment,
-        arms=[
-            summarise_arm(Arm.A, experiment.model_a_id, a),
-            summarise_arm(Arm.B, experiment.model_b_id, b),
-        ],
-        comparison=comparison,
-        missing=None if comparison is not None else _missing(a, b),
+def plan_of(experiment: ABExperiment) -> DecisionPlan:
+    """The experiment's target, as the planned number of users who rate."""
+    return DecisionPlan(planned_users=max(SMALLEST_PLAN, experiment.target_samples))
+
+
+def moments_of(sums: UserSums) -> UnitMoments:
+    """The arm's statistics as PostgreSQL summed them."""
+    return UnitMoments(
+        users=sums.users,
+        sums=RatioSums(sums.weight, sums.value, sums.weight_squared, sums.weight_value, sums.value_squared),
     )
 
 
-def summarise_arm(arm: Arm, model_id: int, counts: ArmCounts) -> ArmSummary:
+def summarise_experiment(
+    experiment: ABExperiment, counts: dict[Arm, ArmCounts], users: ExperimentUsers
+) -> ExperimentResults:
+    """Both arms and their comparison, as far as it can be computed."""
+    plan = plan_of(experiment)
+    a, b = (moments_of(users.ratings[arm]) for arm in (Arm.A, Arm.B))
+    difference = compare(a, b)
+    look = judge(plan, difference, USER_RATING)
+    return ExperimentResults(
+        experiment=experiment,
+        arms=[
+            summarise_arm(Arm.A, experiment.model_a_id, counts[Arm.A], a),
+            summarise_arm(Arm.B, experiment.model_b_id, counts[Arm.B], b),
+        ],
+        plan=plan,
+        look=look,
+        corrected_difference=corrected_difference(plan, look),
+        comparison=compare_ratings(a, b, planned_users=plan.planned_users),
+        response_time=compare_response_times(users.log_response_times, plan),
+        mixed_users=users.mixed_users,
+        missing=_missing(difference) if isinstance(difference, NotComputable) else None,
+    )
+
+
+def summarise_arm(arm: Arm, model_id: int, counts: ArmCounts, ratings: UnitMoments) -> ArmSummary:
     """One arm's means, with the interval of its mean rating."""
     return ArmSummary(
         arm=arm,
@@ -36,56 +67,50 @@ def summarise_arm(arm: Arm, model_id: int, counts: ArmCounts) -> ArmSummary:
         users=counts.users,
         ratings=counts.ratings,
         mean_rating=counts.mean_rating,
-        rating_interval=mean_interval(counts),
+        rating_interval=mean_interval(ratings),
         mean_response_time_ms=counts.mean_response_time_ms,
     )
 
 
-def rating_variance(counts: ArmCounts) -> float | None:
-    """Unbiased sample variance of the ratings; None before the second."""
-    if counts.ratings < 2:
+def mean_interval(ratings: UnitMoments) -> Interval | None:
+    """95 % t interval of the mean rating over users; None before the second user."""
+    variance, mean = variance_of(ratings), ratings.mean
+    if variance is None or mean is None:
         return None
-    spread = counts.sum_squared_rating - counts.sum_rating**2 / counts.ratings
-    # sums of small integers are exact, their quotient is not: equal ratings would give -1e-13
-    return max(0.0, spread) / (counts.ratings - 1)
+    half = float(stats.t.isf((1 - CONFIDENCE) / 2, ratings.users - 1)) * math.sqrt(variance)
+    return Interval(lower=mean - half, upper=mean + half, method="t")
 
 
-def mean_interval(counts: ArmCounts) -> Interval | None:
-    """95 % t interval of the mean rating; None before the second rating."""
-    variance = rating_variance(counts)
-    if variance is None or counts.mean_rating is None:
+def compare_ratings(a: UnitMoments, b: UnitMoments, *, planned_users: int) -> RatingComparison | None:
+    """Welch's t-test of b against a over users; None while it cannot be computed."""
+    found = welch_test(a, b, planned_users=planned_users, confidence=CONFIDENCE)
+    if isinstance(found, NotComputable):
         return None
-    half = _t_quantile(counts.ratings - 1) * math.sqrt(variance / counts.ratings)
-    return Interval(lower=counts.mean_rating - half, upper=counts.mean_rating + half, method="t")
-
-
-def compare_ratings(a: ArmCounts, b: ArmCounts, *, target_samples: int) -> RatingComparison | None:
-    """Welch's t-test of b against a; None while an arm has fewer than two ratings, or no rating ever differed."""
-    variance_a, variance_b = rating_variance(a), rating_variance(b)
-    if variance_a is None or variance_b is None or variance_a + variance_b == 0:
-        return None
-    share_a, share_b = variance_a / a.ratings, variance_b / b.ratings
-    difference = b.sum_rating / b.ratings - a.sum_rating / a.ratings
-    standard_error = math.sqrt(share_a + share_b)
-    # Welch-Satterthwaite
-    degrees = (share_a + share_b) ** 2 / (share_a**2 / (a.ratings - 1) + share_b**2 / (b.ratings - 1))
-    statistic = difference / standard_error
-    half = _t_quantile(degrees) * standard_error
     return RatingComparison(
-        difference=difference,
-        interval=Interval(lower=difference - half, upper=difference + half, method="welch"),
-        t_statistic=statistic,
-        degrees_of_freedom=degrees,
-        p_value=float(2 * stats.t.sf(abs(statistic), degrees)),
-        planned_size_reached=a.ratings + b.ratings >= target_samples,
+        difference=found.difference,
+        interval=Interval(lower=found.bounds.lower, upper=found.bounds.upper, method="welch"),
+        t_statistic=found.t_statistic,
+        degrees_of_freedom=found.degrees_of_freedom,
+        p_value=found.p_value,
+        planned_size_reached=found.planned_size_reached,
     )
 
 
-def _t_quantile(degrees: float) -> float:
-    return float(stats.t.ppf((1 + CONFIDENCE) / 2, degrees))
+def compare_response_times(times: dict[Arm, UserSums], plan: DecisionPlan) -> ResponseTimeComparison | None:
+    """By the logarithm, over users; None until each arm has as many users as a look takes."""
+    found = compare(moments_of(times[Arm.A]), moments_of(times[Arm.B]))
+    if isinstance(found, NotComputable) or min(found.users_a, found.users_b) < plan.minimum_users_per_arm:
+        return None
+    bounds = sequence_bounds(found, alpha=1 - CONFIDENCE, tuned_at_users=plan.tuning)
+    return ResponseTimeComparison(
+        ratio=math.exp(found.value), lower=math.exp(bounds.lower), upper=math.exp(bounds.upper)
+    )
 
 
-def _missing(a: ArmCounts, b: ArmCounts) -> str:
-    if min(a.ratings, b.ratings) < 2:
-        return f"두 모델의 평점이 각각 2건 이상 모여야 비교할 수 있습니다. 현재 A {a.ratings}건, B {b.ratings}건입니다."
-    return "모든 평점이 같은 값이어서 아직 차이를 검정할 수 없습니다."
+def _missing(found: NotComputable) -> str:
+    if found.reason is NotComputableReason.NO_SPREAD:
+        return "모든 평점이 같은 값이어서 아직 차이를 검정할 수 없습니다."
+    return (
+        "두 모델에 평점을 남긴 사용자가 각각 2명 이상이어야 비교할 수 있습니다. "
+        f"현재 A {found.users_a}명, B {found.users_b}명입니다."
+    )

@@ -5,7 +5,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from contracts.enums import ExperimentStatus
+from contracts.enums import Arm, ExperimentStatus
 from contracts.record import Record
 from contracts.training import NAME_PATTERN
 
@@ -67,3 +67,28 @@ class ArmCounts(Record):
     def mean_response_time_ms(self) -> float | None:
         """Mean response time; None before the first answer."""
         return self.sum_response_time_ms / self.samples if self.samples else None
+
+
+class UserSums(Record):
+    """Sufficient statistics of one arm, over its users. A user's weight is the number of their values.
+
+    An answer without a user is a unit by itself: the router assigned it by itself.
+    """
+
+    users: int = 0
+    weight: float = 0
+    value: float = 0
+    weight_squared: float = 0
+    weight_value: float = 0
+    value_squared: float = 0
+
+
+class ExperimentUsers(Record):
+    """What an experiment's users say, arm by arm."""
+
+    ratings: dict[Arm, UserSums]
+    """Of those who rated."""
+    log_response_times: dict[Arm, UserSums]
+    """Of the natural logarithm of the milliseconds."""
+    mixed_users: int
+    """Users put aside, because they were answered by both arms or by another arm than theirs."""

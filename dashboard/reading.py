@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from contracts.evaluation import CaseResult, EvaluationReport, GateVerdict, TestCase
+    from contracts.experiment_results import ExperimentResults
     from contracts.leases import Lease
     from contracts.lineage import LineageGraph
     from contracts.pipeline import PipelineRun, PipelineSummary
@@ -376,16 +377,22 @@ class ExperimentState:
     model_a: ModelVersion
     model_b: ModelVersion
     counts: dict[Arm, ArmCounts]
+    results: ExperimentResults
 
     @property
     def ratings(self) -> int:
-        """Rated answers of both arms; these count towards the target."""
+        """Rated answers of both arms."""
         return sum(counts.ratings for counts in self.counts.values())
 
     @property
-    def needed(self) -> int:
-        """Ratings still missing to the target."""
-        return max(0, self.experiment.target_samples - self.ratings)
+    def raters(self) -> int:
+        """Users of both arms who rated; these count towards the planned size."""
+        return self.results.look.users_a + self.results.look.users_b
+
+    @property
+    def planned_users(self) -> int:
+        """Users at which the final test is made."""
+        return self.results.plan.planned_users
 
     def model(self, arm: Arm) -> ModelVersion:
         """The arm's model version."""
@@ -809,11 +816,16 @@ def experiments(services: Services) -> list[ExperimentState]:
 
 
 def _experiment_state(uow: UnitOfWork, experiment: ABExperiment) -> ExperimentState:
+    # scipy takes a second to import, which only this page needs
+    from ab_testing.results import summarise_experiment
+
+    counts = uow.experiments.counts(experiment.experiment_id)
     return ExperimentState(
         experiment=experiment,
         model_a=uow.models.get(experiment.model_a_id),
         model_b=uow.models.get(experiment.model_b_id),
-        counts=uow.experiments.counts(experiment.experiment_id),
+        counts=counts,
+        results=summarise_experiment(experiment, counts, uow.experiments.users(experiment.experiment_id)),
     )
 
 

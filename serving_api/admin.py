@@ -229,9 +229,12 @@ def get_experiment(services: ServicesParameter, experiment_id: int) -> ABExperim
 
 @router.get("/ab-tests/{experiment_id}/results", responses=_errors(404))
 def get_results(services: ServicesParameter, experiment_id: int) -> ExperimentResults:
-    """What the A/B test shows so far, with intervals; its p value is valid once, at the planned size."""
+    """What the A/B test shows so far: a verdict over users that may be read at any time, and the classical test."""
     with services.unit_of_work() as uow:
-        return summarise_experiment(uow.experiments.get(experiment_id), uow.experiments.counts(experiment_id))
+        experiments = uow.experiments
+        return summarise_experiment(
+            experiments.get(experiment_id), experiments.counts(experiment_id), experiments.users(experiment_id)
+        )
 
 
 @router.post("/ab-tests/{experiment_id}/stop", responses=_errors(404, 409))

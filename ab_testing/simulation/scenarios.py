@@ -233,7 +233,7 @@ def early_effect(random: np.random.Generator, experiments: int) -> Simulated:
         _at_most(
             "early_effect_overstated",
             corrected / 0.3 - 1,
-            0.05,
+            0.1,
             uncorrected=float(raw.mean() / 0.3 - 1),
             median=float(np.median(corrected) / 0.3 - 1),
         ),

@@ -1,4 +1,4 @@
-"""A/B tests: what was counted so far, and what is still missing for a decision."""
+"""A/B tests: the verdict as of now with its interval, what was counted, and how many more users it takes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from contracts.enums import Arm, ExperimentStatus
+from contracts.experiment_verdicts import DecisionBasis, ExperimentVerdict
 from dashboard import parts, reading
 from dashboard.formats import milliseconds, model_label, moment, number, percent
 from dashboard.links import choose
@@ -69,7 +70,7 @@ def _line(state: ExperimentState, words: Words) -> dict[str, str]:
         words("ab_tests.state"): words.of(state.experiment.status),
         words("ab_tests.started"): moment(state.experiment.start_date, words.language),
         words("ab_tests.split"): _split(state),
-        words("ab_tests.ratings"): f"{number(state.ratings)} / {number(state.experiment.target_samples)}",
+        words("ab_tests.ratings"): number(state.ratings),
         words("ab_tests.arm_a"): model_label(state.model_a),
         words("ab_tests.arm_b"): model_label(state.model_b),
     }
@@ -88,7 +89,7 @@ def _story(state: ExperimentState, services: Services, words: Words) -> None:
             [
                 (words("ab_tests.metric"), _metric(state, words)),
                 (words("ab_tests.split"), _split(state)),
-                (words("ab_tests.target"), number(experiment.target_samples)),
+                (words("ab_tests.target"), number(state.planned_users)),
                 (words("ab_tests.ratings"), number(state.ratings)),
             ]
         )
@@ -116,19 +117,55 @@ def _story(state: ExperimentState, services: Services, words: Words) -> None:
     parts.html(f"<p>{escape(words('ab_tests.endpoint'))}: <code>{escape(reading.chat_endpoint(services))}</code></p>")
 
 
+def verdict_sentence(state: ExperimentState, words: Words) -> str:
+    """The verdict as of now."""
+    look = state.results.look
+    if look.verdict is ExperimentVerdict.KEEP_GOING and state.experiment.status is not ExperimentStatus.RUNNING:
+        return words("ab_tests.ended_undecided")
+    return words(f"ab_tests.verdict_{look.verdict.value}", needed=number(look.more_users_needed))
+
+
 def _decision(state: ExperimentState, words: Words) -> None:
-    target, ratings, needed = (number(n) for n in (state.experiment.target_samples, state.ratings, state.needed))
+    results, look = state.results, state.results.look
+    share = state.raters / state.planned_users
     st.progress(
-        min(1.0, state.ratings / state.experiment.target_samples),
-        text=parts.plain(f"{ratings} / {target} ({percent(state.ratings / state.experiment.target_samples, 0)})"),
+        min(1.0, share),
+        text=parts.plain(
+            words("ab_tests.raters", raters=number(state.raters), planned=number(state.planned_users))
+            + f" ({percent(share, 0)})"
+        ),
     )
-    if state.experiment.status is not ExperimentStatus.RUNNING:
-        if state.needed:
-            st.info(words("ab_tests.ended_short", target=target, needed=needed))
-        else:
-            st.info(words("ab_tests.ended", ratings=ratings))
-    elif state.needed:
-        st.info(f"**{words('ab_tests.not_decided', target=target, needed=needed)}**", icon=":material/hourglass_top:")
-        st.markdown(words("ab_tests.not_decided_text", ratings=ratings))
-    else:
-        st.info(words("ab_tests.target_reached", target=target), icon=":material/flag:")
+    icon = ":material/hourglass_top:" if look.verdict is ExperimentVerdict.KEEP_GOING else ":material/flag:"
+    st.info(f"**{verdict_sentence(state, words)}**", icon=icon)
+    if look.bounds is not None:
+        st.markdown(
+            words(
+                "ab_tests.difference_final" if look.basis is DecisionBasis.FINAL else "ab_tests.difference",
+                difference=number(look.difference, 2),
+                level=percent(look.bounds.level, 0),
+                lower=number(look.bounds.lower, 2),
+                upper=number(look.bounds.upper, 2),
+            )
+        )
+    if look.basis is DecisionBasis.CONTINUOUS and results.corrected_difference is not None:
+        st.markdown(words("ab_tests.corrected", corrected=number(results.corrected_difference, 2)))
+    if results.response_time is not None:
+        time = results.response_time
+        st.markdown(
+            words(
+                "ab_tests.response_time",
+                ratio=number(time.ratio, 2),
+                lower=number(time.lower, 2),
+                upper=number(time.upper, 2),
+            )
+        )
+    if results.comparison is not None:
+        st.caption(
+            words(
+                "ab_tests.fixed_horizon",
+                p=number(results.comparison.p_value, 3),
+                planned=number(state.planned_users),
+            )
+        )
+    if results.mixed_users:
+        st.caption(words("ab_tests.mixed_users", mixed=number(results.mixed_users)))

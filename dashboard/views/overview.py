@@ -12,6 +12,7 @@ from contracts.record import utc_now
 from dashboard import charts, parts, reading
 from dashboard.formats import gigabytes, milliseconds, model_label, moment, number, percent
 from dashboard.links import link
+from dashboard.views.ab_tests import verdict_sentence
 
 if TYPE_CHECKING:
     from dashboard.reading import Disk, ExperimentState, ModelInService, Overview, RunningWork, ServiceHealth, Slots
@@ -158,14 +159,11 @@ def _experiment(state: ExperimentState | None, words: Words) -> None:
     st.markdown(f"**{parts.plain(state.experiment.experiment_name)}**")
     parts.html(experiment_rows(state, words))
     st.progress(
-        min(1.0, state.ratings / state.experiment.target_samples),
-        text=parts.plain(f"{number(state.ratings)} / {number(state.experiment.target_samples)} "
-                         f"({percent(state.ratings / state.experiment.target_samples, 0)})"),
+        min(1.0, state.raters / state.planned_users),
+        text=parts.plain(f"{number(state.raters)} / {number(state.planned_users)} "
+                         f"({percent(state.raters / state.planned_users, 0)})"),
     )  # fmt: skip
-    if state.needed:
-        st.caption(
-            words("ab_tests.not_decided", target=number(state.experiment.target_samples), needed=number(state.needed))
-        )
+    st.caption(verdict_sentence(state, words))
     link("ab-tests", words("runs.open_experiment"), words, experiment=state.experiment.experiment_id)
 
 

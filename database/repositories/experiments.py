@@ -1,12 +1,14 @@
 """A/B tests: experiments, assignments, answers, ratings."""
 
-from sqlalchemy import func, select, text, update
+from typing import Any
+
+from sqlalchemy import Float, SQLColumnExpression, case, cast, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from contracts.enums import Arm, ExperimentStatus
 from contracts.errors import NotFoundError
-from contracts.experiments import ABExperiment, ArmCounts, StartABTestRequest, TrafficSplit
+from contracts.experiments import ABExperiment, ArmCounts, ExperimentUsers, StartABTestRequest, TrafficSplit, UserSums
 from contracts.preferences import RatedAnswer
 from database.models import ABExperimentRow, ABTestAssignment, ABTestLog
 
@@ -205,3 +207,52 @@ class ExperimentRepository:
             samples=0, ratings=0, sum_rating=0.0, sum_squared_rating=0.0, sum_response_time_ms=0.0, users=0
         )
         return {arm: found.get(arm, empty) for arm in Arm}
+
+    def users(self, experiment_id: int) -> ExperimentUsers:
+        """What each arm's users say, summed by user first."""
+        ratings, mixed = self._user_sums(experiment_id, ABTestLog.user_rating)
+        # the clock may have counted less than a millisecond
+        times, _ = self._user_sums(experiment_id, func.ln(func.greatest(ABTestLog.response_time_ms, 1)))
+        return ExperimentUsers(ratings=ratings, log_response_times=times, mixed_users=mixed)
+
+    def _user_sums(self, experiment_id: int, value: SQLColumnExpression[Any]) -> tuple[dict[Arm, UserSums], int]:
+        """Each arm's sums of a value of an answer, and how many users were put aside."""
+        went_astray = case((ABTestLog.variant != ABTestLog.assigned_variant, 1), else_=0)
+        user = (
+            select(
+                func.min(ABTestLog.variant).label("variant"),
+                ((func.count(func.distinct(ABTestLog.variant)) > 1) | (func.max(went_astray) > 0)).label("is_mixed"),
+                func.count(value).label("weight"),
+                func.coalesce(func.sum(cast(value, Float)), 0.0).label("value"),
+            )
+            .where(ABTestLog.experiment_id == experiment_id, ABTestLog.variant.is_not(None))
+            .group_by(func.coalesce(func.nullif(ABTestLog.user_key, ""), "request " + ABTestLog.request_id))
+            .subquery()
+        )
+        weight, total = cast(user.c.weight, Float), user.c.value
+        rows = self._session.execute(
+            select(
+                user.c.variant,
+                func.count(),
+                func.sum(weight),
+                func.sum(total),
+                func.sum(weight * weight),
+                func.sum(weight * total),
+                func.sum(total * total),
+            )
+            .where(~user.c.is_mixed, user.c.weight > 0)
+            .group_by(user.c.variant)
+        ).all()
+        found = {
+            Arm(variant): UserSums(
+                users=users,
+                weight=weights,
+                value=values,
+                weight_squared=weight_squared,
+                weight_value=weight_value,
+                value_squared=value_squared,
+            )
+            for variant, users, weights, values, weight_squared, weight_value, value_squared in rows
+        }
+        mixed = self._session.execute(select(func.count()).select_from(user).where(user.c.is_mixed)).scalar_one()
+        return {arm: found.get(arm, UserSums()) for arm in Arm}, mixed

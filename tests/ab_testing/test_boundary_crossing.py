@@ -71,6 +71,14 @@ def test_an_early_winner_is_shrunk_and_keeps_its_direction():
     assert corrected_difference(PLAN, mirrored) == pytest.approx(-corrected)
 
 
+def test_a_difference_far_beyond_its_bound_is_not_shrunk_for_having_come_early():
+    """Looks come in batches: the first one can be clear by a wide margin."""
+    assert corrected_difference(PLAN, early(2.0, 0.15, 80, DecisionBasis.CONTINUOUS)) == pytest.approx(2.0, rel=0.15)
+    at_bound = computed(corrected_difference(PLAN, early(0.6, 0.15, 200, DecisionBasis.CONTINUOUS)))
+    beyond = computed(corrected_difference(PLAN, early(0.8, 0.15, 200, DecisionBasis.CONTINUOUS)))
+    assert at_bound / 0.6 < beyond / 0.8 <= 1
+
+
 def test_a_result_at_the_planned_size_hardly_moves():
     corrected = corrected_difference(PLAN, early(0.25, 0.1, 600, DecisionBasis.FINAL))
     assert corrected == pytest.approx(0.25, abs=0.02)

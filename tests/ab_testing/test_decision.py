@@ -91,6 +91,8 @@ def test_it_says_how_many_more_users_it_takes():
     more = computed(look_once(0.4, 0.12, 300).more_users_needed)
     assert 1 <= more < 100
     assert look_once(0.0, 0.12, 300).more_users_needed == 300
+    # however clear, no look counts before thirty users an arm
+    assert look_once(3.0, 0.1, 24).more_users_needed == 36
     # with so many more, at the same difference and spread, it is decided
     users = 300 + more
     assert verdict(0.4, 0.12 * (300 / users) ** 0.5, users) is ExperimentVerdict.BETTER_B

@@ -41,11 +41,11 @@ EXPECTED = {
     ],
     ("models", "en"): ["○ Staging", "● answering", "✓ Pass", "94.5 % 90.4–96.9 % · 189 / 200", "LoRA adapter"],
     ("ab-tests", "ko"): [
-        "아직 판정하지 않았습니다. 목표 200건까지 평가 156건이 더 필요합니다.", "A · 현재 모델 demo-base (base) 12 30 20 2.50 400 ms",
+        "아직 판정하지 않았습니다. 평점을 남긴 사용자가 약 36명 더 필요합니다.", "평점을 남긴 사용자 24명 / 계획 200명", "A · 현재 모델 demo-base (base) 12 30 20 2.50 400 ms",
         "B · 새 모델 regulations-assistant v1 12 32 24 4.25 450 ms", "50 % : 50 %",
     ],
     ("ab-tests", "en"): [
-        "Not decided yet: 156 more ratings needed for the target of 200.", "B · new model regulations-assistant v1 12 32 24 4.25",
+        "Not decided yet: about 36 more users who rate are needed.", "it decides nothing", "B · new model regulations-assistant v1 12 32 24 4.25",
     ],
 }  # fmt: skip
 

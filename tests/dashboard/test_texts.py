@@ -5,6 +5,7 @@ import string
 import pytest
 
 from contracts import enums
+from contracts.experiment_verdicts import ExperimentVerdict
 from dashboard.reading import CaseOutcome, CurveSource, RunState, ServiceName
 from dashboard.texts import Language, Words, section_of, table, translate
 from tests.conftest import REPOSITORY_ROOT
@@ -72,6 +73,7 @@ def test_every_key_that_is_built_from_a_name_exists(language):
     built = [f"overview.service_{name.value}" for name in ServiceName]
     built += [f"chart.source_{source.value}" for source in CurveSource]
     built += [f"ab_tests.arm_{arm.value}" for arm in enums.Arm]
+    built += [f"ab_tests.verdict_{verdict.value}" for verdict in ExperimentVerdict]
     built += [f"chart.{which}" for which in ("base", "tuned")]
     built += [f"progress_stage.{stage}" for stage in ("starting", "training", "evaluating", "asking", "saving")]
     built += [

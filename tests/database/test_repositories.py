@@ -1,5 +1,6 @@
 """What the repositories promise, on a real PostgreSQL."""
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -17,7 +18,7 @@ from contracts.enums import (
     StageStatus,
 )
 from contracts.errors import NotFoundError, UnavailableError
-from contracts.experiments import StartABTestRequest, TrafficSplit
+from contracts.experiments import StartABTestRequest, TrafficSplit, UserSums
 from contracts.models import ArmEndpoint, ModelVersion
 from contracts.record import utc_now
 from contracts.training import CheckpointRecord, JobProgress, TrainRequest
@@ -223,6 +224,57 @@ def test_answers_and_ratings_add_up_by_arm(database_url):
     assert counts[Arm.A].mean_response_time_ms == 100.0
     assert counts[Arm.B].samples == 0
     assert counts[Arm.B].mean_rating is None
+
+
+def test_what_users_say_is_summed_by_user_first(database_url):
+    with unit_of_work(database_url) as uow:
+        experiment = start_experiment(uow)
+        model_id = uow.experiments.get(experiment).model_a_id
+        # user, served arm, assigned arm, rating
+        answers = [
+            ("u1", Arm.A, Arm.A, 5),
+            ("u1", Arm.A, Arm.A, 3),
+            ("u1", Arm.A, Arm.A, None),
+            ("u2", Arm.A, None, 1),
+            ("silent", Arm.A, Arm.A, None),
+            # nobody in particular: each answer is a unit of its own
+            ("", Arm.B, Arm.B, 4),
+            ("", Arm.B, Arm.B, 2),
+            # answered by both arms, and by the arm that was not theirs
+            ("both", Arm.A, Arm.A, 5),
+            ("both", Arm.B, Arm.A, 5),
+            ("astray", Arm.B, Arm.A, 1),
+            # broken off
+            ("u3", None, Arm.A, 2),
+        ]
+        for number, (user, served, assigned, rating) in enumerate(answers):
+            uow.experiments.log_answer(
+                experiment_id=experiment,
+                user_key=user,
+                session_id=None,
+                variant=served,
+                assigned_variant=assigned,
+                model_id=model_id,
+                query="질문",
+                response="답변",
+                response_time_ms=100,
+                request_id=f"r{number}",
+            )
+            if rating is not None:
+                uow.experiments.rate(f"r{number}", rating, None)
+        found = uow.experiments.users(experiment)
+    # u1: weight 2, value 8; u2: weight 1, value 1
+    assert found.ratings[Arm.A] == UserSums(
+        users=2, weight=3, value=9, weight_squared=5, weight_value=17, value_squared=65
+    )
+    assert found.ratings[Arm.B] == UserSums(
+        users=2, weight=2, value=6, weight_squared=2, weight_value=6, value_squared=20
+    )
+    assert found.mixed_users == 2
+    # three users of A were answered, five times in all
+    times = found.log_response_times[Arm.A]
+    assert (times.users, times.weight) == (3, 5)
+    assert times.value == pytest.approx(5 * math.log(100))
 
 
 def test_two_jobs_never_hold_the_same_card(database_url):

@@ -101,6 +101,9 @@ def test_results_are_true_to_the_stored_ratings(admin, experiment):
     assert results["comparison"]["p_value"] == pytest.approx(0.070484, abs=1e-6)
     assert results["comparison"]["is_fixed_horizon"] is True
     assert results["comparison"]["planned_size_reached"] is False
+    assert results["look"]["verdict"] == "keep_going"
+    assert (results["look"]["users_a"], results["look"]["users_b"]) == (3, 3)
+    assert results["look"]["more_users_needed"] == 54
 
 
 def test_an_experiment_is_stopped_once_and_stays_stopped(admin, experiment, services):
