@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 from contracts.evaluation import GateContamination, ProductionComparison
 from evaluation.gate import decide_gate
-from evaluation.judge_licence import judge_may_gate
 from evaluation.production import Outcome, compare_with_production
 from stages.contamination import override, report_on, sought_result
-from stages.rating_tasks import agreement_of, licences_of, list_tasks
+from stages.rating_tasks import licence_of
 
 if TYPE_CHECKING:
     from contracts.evaluation import CaseResult, EvaluationReport, GateRequest, GateVerdict
@@ -62,19 +61,7 @@ def _judge(report: EvaluationReport, services: Services) -> JudgeLicence | None:
     """May the judge that scored cases decide? None where no judge scored."""
     if report.judge is None or not report.judged_cases:
         return None
-    known = [
-        licence
-        for task in list_tasks(services)
-        for licence in licences_of(agreement_of(task.name, services), services)
-        if licence.judge == report.judge
-    ]
-    if known:
-        # the task on which most items were rated by both knows the judge best
-        return max(known, key=lambda licence: licence.items)
-    settings = services.settings
-    return judge_may_gate(
-        None, judge=report.judge, bar=settings.judge_agreement_bar, min_items=settings.judge_min_items
-    )
+    return licence_of(report.judge, services)
 
 
 def _production(

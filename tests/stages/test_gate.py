@@ -4,10 +4,10 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from contracts.enums import GateDecision, Metric, ModelFormat, ModelStatus
+from contracts.enums import GateDecision, Metric, ModelFormat, ModelStatus, RatingKind
 from contracts.evaluation import GateRequest
 from database.models import AuditLog
-from evaluation.rating_items import rating_of, write_task
+from evaluation.rating_items import rating_of
 from stages.gate import gate
 from stages.services import Services
 from tests.evaluation.builders import report, results
@@ -148,13 +148,15 @@ def test_a_judge_that_was_never_compared_with_experts_decides_nothing(services, 
 
 
 def test_a_judge_that_agrees_with_experts_decides(services, tmp_path):
-    judge, items = "judge:judge-32b:0123456789ab", pairwise_items(60)
-    put_up = task(items=60)
-    write_task(services.settings.ratings_dir / put_up.name, put_up, items)
+    judge, items = (
+        "judge:judge-32b:0123456789ab",
+        [item.model_copy(update={"answer_b": None}) for item in pairwise_items(60)],
+    )
+    put_up = task(RatingKind.RUBRIC, items=60)
     with services.unit_of_work() as uow:
         uow.ratings.rate(
             [
-                rating_of(put_up, item, "kim", "a" if number % 2 else "b").model_copy(update={"rater": rater})
+                rating_of(put_up, item, "kim", "5" if number % 2 else "1").model_copy(update={"rater": rater})
                 for number, item in enumerate(items)
                 for rater in ("kim", judge)
             ]
