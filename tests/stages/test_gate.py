@@ -6,11 +6,12 @@ from sqlalchemy import select
 
 from contracts.enums import GateDecision, Metric, ModelFormat, ModelStatus, RatingKind
 from contracts.evaluation import GateRequest
-from database.models import AuditLog
+from database.models import AuditLog, ModelEvaluation
 from evaluation.rating_items import rating_of
 from stages.gate import gate
 from stages.services import Services
 from tests.evaluation.builders import report, results
+from tests.evaluation.suite_results import case_scores, suite_result
 from tests.evaluation.test_rating_items import pairwise_items, task
 from tests.stages.finished_job import FinishedJob, finished_job
 
@@ -117,6 +118,35 @@ def test_the_version_in_production_is_compared_case_by_case(services, tmp_path):
     assert verdict.production is not None
     assert (verdict.production.title, verdict.production.n) == ("assistant v1", 200)
     assert (verdict.production.won_cases, len(verdict.production.lost_cases)) == ([], 10)
+    assert verdict.decision is GateDecision.FAIL
+
+
+def test_a_production_version_that_was_evaluated_by_itself_is_compared_too(services, tmp_path):
+    (tmp_path / "base").mkdir()
+    (tmp_path / "adapter").mkdir()
+    production = finished_job(services, base_model=tmp_path / "base", output=tmp_path / "adapter", job_name="old")
+    _in_production(services, tmp_path, production)
+    job, evaluation_id = _answered(services, tmp_path, job_name="new")
+    right, wrong = case_scores([True] * 20), case_scores([True] * 8 + [False] * 12)
+    with services.unit_of_work() as uow:
+        model_id = uow.models.newest()[0].model_id
+        of_production = suite_result(right, "b" * 64, suite="regulations")
+        of_candidate = suite_result(wrong, "c" * 64, suite="regulations")
+        uow.suite_results.add(
+            of_production.model_copy(update={"model": of_production.model.model_copy(update={"model_id": model_id})}),
+            right,
+        )
+        uow.suite_results.add(
+            of_candidate.model_copy(update={"model": of_candidate.model.model_copy(update={"job_id": job.job_id})}),
+            wrong,
+        )
+        cases = [case.model_copy(update={"case_id": f"c-{n:04d}"}) for n, case in enumerate(results(20, 0, 8))]
+        uow.session.get(ModelEvaluation, evaluation_id).test_cases = [case.model_dump(mode="json") for case in cases]
+
+    verdict = gate(GateRequest(evaluation_id=evaluation_id, model_name="assistant"), services)
+
+    assert verdict.production is not None
+    assert (verdict.production.n, verdict.production.production, verdict.production.candidate) == (20, 1.0, 0.4)
     assert verdict.decision is GateDecision.FAIL
 
 
