@@ -19,12 +19,12 @@ EXPECTED = {
     ("overview", "ko"): [
         "최근 파이프라인 실행", "● 진행 중", "2026. 11. 22. 15:20", "학습 중 · 120 / 280 스텝 (43 %)", "남은 시간 1분 49초",
         "손실 0.661", "CPU 작업자 2개 가운데 1개 사용 중", "train-3#1", "regulations-assistant v1", "demo-base (base)",
-        "44 / 200 (22 %)", "목표 200건까지 평가 156건이 더 필요합니다", "A demo-base (base) 30 20 2.50 400 ms",
+        "24 / 200 (12 %)", "평점을 남긴 사용자가 약 36명 더 필요합니다", "A demo-base (base) 30 20 2.50 400 ms",
         "B regulations-assistant v1 32 24 4.25 450 ms",
     ],
     ("overview", "en"): [
         "Newest pipeline run", "● Running", "2026-11-22 15:20", "Training · step 120 / 280 (43 %)", "Time left 1 min 49 s",
-        "1 of 2 CPU workers in use", "156 more ratings needed for the target of 200",
+        "1 of 2 CPU workers in use", "about 36 more users who rate are needed",
     ],
     ("datasets", "ko"): [
         "regulations v1.0", "표본 1,234", "학습 1,110", "검증 62", "품질 점수 0.912", "개인정보 ✓ 통과", "모든 검사를 통과했습니다",
@@ -65,7 +65,7 @@ def test_a_page_shows_the_numbers_of_the_installation(story, page, language):
                 "✓ 완료 2026. 11. 22. 14:03 · 5분 32초", "✓ 가져오기 1,357건 3.0초", "✓ 정제 v1.0 · 1,234건 21초",
                 "✓ 학습 손실 0.0812 3분 18초", "✓ 평가 94.5 % 1분 1초", "✓ 판정 합격", "가져온 행 1,357", "남은 행 1,234",
                 "제거한 행 123", "가린 개인정보 81", "기반 모델 11.0 % 7.4–16.1 % · 22 / 200",
-                "학습한 모델 94.5 % 90.4–96.9 % · 189 / 200", "새로 맞힘 173", "새로 틀림 6", "단측 95 % 신뢰 하한 91.22 %",
+                "학습한 모델 94.5 % 90.4–96.9 % · 189 / 200", "새로 맞힘 173", "새로 틀림 6", "단측 95 % 신뢰 하한 91.21 %",
                 "정확도가 합격 기준 90.0 %를 넘어 합격입니다(200문항 중 181문항부터 합격).", "등록한 모델 버전 regulations-assistant v1",
                 "http://127.0.0.1:18001/v1/chat/completions", "새로 맞힌 문항 173", "173건 가운데 1–8번째",
                 "정답: 2천만 원 ✕ 기반 모델의 답 규정에서 정한 바에 따릅니다. ✓ 학습한 모델의 답 2천만 원입니다.",
@@ -76,7 +76,7 @@ def test_a_page_shows_the_numbers_of_the_installation(story, page, language):
             "en",
             [
                 "✓ Finished 2026-11-22 14:03 · 5 min 32 s", "✓ Import 1,357 rows 3.0 s", "✓ Gate Pass", "Rows imported 1,357",
-                "Tuned model 94.5 % 90.4–96.9 % · 189 / 200", "One-sided 95 % lower bound 91.22 %",
+                "Tuned model 94.5 % 90.4–96.9 % · 189 / 200", "One-sided 95 % lower bound 91.21 %",
                 "The verdict's reasons are recorded in Korean.", "정확도가 합격 기준 90.0 %를 넘어 합격입니다(200문항 중 181문항부터 합격).",
                 "Newly right 173", "1–8 of 173",
             ],
