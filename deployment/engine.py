@@ -42,6 +42,11 @@ def embedded_version() -> str:
 
 
 def _vllm_version(python: Path) -> str:
-    """Read from the folder of its environment: asking its interpreter takes seconds."""
+    """Read from the folder of its environment: asking its interpreter takes seconds.
+
+    Without the label of the build (`+cpu`), which a running vLLM does not tell either.
+    """
     found = sorted((python.parent.parent / "lib").glob("python*/site-packages/vllm-*.dist-info"))
-    return found[-1].name.removeprefix("vllm-").removesuffix(".dist-info") if found else UNKNOWN_ENGINE
+    if not found:
+        return UNKNOWN_ENGINE
+    return found[-1].name.removeprefix("vllm-").removesuffix(".dist-info").partition("+")[0]
