@@ -91,7 +91,7 @@ def test_a_bad_sample_stops_the_run_before_its_step_and_is_named(planned, poison
     plant(data / "train.parquet", row=101)
     folder = planned("bad-sample", base=poisoned_base, data=data, batch_size=4, save_steps=2, eval_steps=2)
     process = start(folder)
-    assert process.wait(timeout=300) == 1
+    assert process.wait(timeout=550) == 1
     log = log_of(folder)
     last = losses(folder)[-1][0]
     assert f"Training stopped at step {last + 1}: the loss is not a finite number" in log
@@ -127,7 +127,7 @@ def test_a_loss_that_keeps_spiking_stops_the_run_and_goes_back_behind_the_first_
     # a loss that only wobbles, under a limit that calls each wobble a spike
     folder = planned("spikes", learning_rate=1e-6, num_epochs=5, save_steps=1, spike_factor=0.01, spike_steps=2)
     process = start(folder)
-    assert process.wait(timeout=300) == 1, log_of(folder)
+    assert process.wait(timeout=550) == 1, log_of(folder)
     last = losses(folder)[-1][0]
     assert last >= 20
     assert f"Training stopped at step {last + 1}: the loss has been above" in log_of(folder)

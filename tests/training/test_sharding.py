@@ -23,7 +23,7 @@ from training.plan import TrainingPlan
 from training.recipe import Recipe, load_recipe
 from training.sharding import sharding_callback
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]  # two processes start again and again
 
 DIVIDED = (
     "import os; os.environ['ACCELERATE_TORCH_DEVICE'] = 'cpu'; os.environ['DS_ACCELERATOR'] = 'cpu';"
