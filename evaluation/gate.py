@@ -26,6 +26,7 @@ from contracts.evaluation import (
 )
 from contracts.ratings import JudgeLicence
 from evaluation.comparison import accuracy_lost
+from evaluation.production import SIGNIFICANT
 from evaluation.statistics import (
     cases_to_decide,
     chance_of,
@@ -41,7 +42,6 @@ WEAKER_BY = 0.02
 """How far below the bar the model lies whose chance to pass is told: 0.88 for a bar of 0.90."""
 FORGETTING_MARGIN = 0.05
 """A suite beside the main one that fell by more is a warning."""
-SIGNIFICANT = 0.05
 LISTED_CASES = 5
 
 

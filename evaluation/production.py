@@ -11,7 +11,7 @@ SIGNIFICANT = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One model's answer to one case."""
+    """The candidate's answer to one case."""
 
     category: str
     correct: bool
@@ -20,7 +20,7 @@ class Outcome:
 def compare_with_production(
     model_id: int,
     title: str,
-    production: Mapping[str, Outcome],
+    production: Mapping[str, bool],
     candidate: Mapping[str, Outcome],
     *,
     max_category_drop: float,
@@ -31,13 +31,13 @@ def compare_with_production(
     number of categories that fell (Bonferroni), is below 0.05.
     """
     shared = [case for case in candidate if case in production]
-    won = [case for case in shared if candidate[case].correct and not production[case].correct]
-    lost = [case for case in shared if production[case].correct and not candidate[case].correct]
+    won = [case for case in shared if candidate[case].correct and not production[case]]
+    lost = [case for case in shared if production[case] and not candidate[case].correct]
     return ProductionComparison(
         model_id=model_id,
         title=title,
         n=len(shared),
-        production=_share(sum(production[case].correct for case in shared), len(shared)),
+        production=_share(sum(production[case] for case in shared), len(shared)),
         candidate=_share(sum(candidate[case].correct for case in shared), len(shared)),
         won_cases=won,
         lost_cases=lost,
@@ -48,7 +48,7 @@ def compare_with_production(
 
 def _categories(
     shared: list[str],
-    production: Mapping[str, Outcome],
+    production: Mapping[str, bool],
     candidate: Mapping[str, Outcome],
     max_category_drop: float,
 ) -> list[CategoryComparison]:
@@ -59,8 +59,8 @@ def _categories(
         (
             category,
             cases,
-            sum(candidate[case].correct and not production[case].correct for case in cases),
-            sum(production[case].correct and not candidate[case].correct for case in cases),
+            sum(candidate[case].correct and not production[case] for case in cases),
+            sum(production[case] and not candidate[case].correct for case in cases),
         )
         for category, cases in sorted(cases_of.items())
     ]
@@ -72,7 +72,7 @@ def _categories(
             CategoryComparison(
                 category=category,
                 n=len(cases),
-                production=_share(sum(production[case].correct for case in cases), len(cases)),
+                production=_share(sum(production[case] for case in cases), len(cases)),
                 candidate=_share(sum(candidate[case].correct for case in cases), len(cases)),
                 won=won,
                 lost=lost,

@@ -86,22 +86,19 @@ def _production(
     )
 
 
-def _production_answers(version: ModelVersion, report: EvaluationReport, uow: UnitOfWork) -> dict[str, Outcome]:
-    """How the version in production answered the same cases, asked the same way; empty where it never did."""
-    for candidate in uow.suite_results.newest(job_id=report.job_id, suite_name=report.main.name):
-        for result in uow.suite_results.comparable(candidate.conditions.comparison_key):
-            if result.model.model_id == version.model_id:
-                return {
-                    case.case_id: Outcome(case.category, case.correct)
-                    for case in uow.suite_results.cases(result.result_id)
-                }
+def _production_answers(version: ModelVersion, report: EvaluationReport, uow: UnitOfWork) -> dict[str, bool]:
+    """Which of the same cases, asked the same way, the version in production had right; empty where it never answered."""
+    asked = {
+        result.conditions.comparison_key
+        for result in uow.suite_results.newest(job_id=report.job_id, suite_name=report.main.name)
+    }
+    for result in uow.model_results.newest(version.model_id, version.finetuning_job_id):
+        if result.conditions.comparison_key in asked:
+            return uow.suite_results.outcomes(result.result_id)
     if version.finetuning_job_id is None:
         return {}
     # evaluated before results of single models were kept
     for evaluation in uow.evaluations.for_job(version.finetuning_job_id):
         if evaluation.main.sha256 == report.main.sha256 and evaluation.backend is report.backend:
-            return {
-                case.case_id: Outcome(case.category, case.tuned_correct)
-                for case in uow.evaluations.cases(evaluation.evaluation_id)
-            }
+            return {case.case_id: case.tuned_correct for case in uow.evaluations.cases(evaluation.evaluation_id)}
     return {}

@@ -153,20 +153,6 @@ class SuiteResultRepository:
                 query = query.where(column == value)
         return self._all(query, limit, offset)
 
-    def assign_model(self, model_id: int, model_content_hash: str) -> int:
-        """A model was registered: results that its content has already become its own. How many those are."""
-        rows = self._session.execute(
-            select(SuiteResultRow).where(
-                SuiteResultRow.model_content_hash == model_content_hash, SuiteResultRow.model_id.is_(None)
-            )
-        ).scalars()
-        assigned = 0
-        for row in rows:
-            row.model_id = model_id
-            assigned += 1
-        self._session.flush()
-        return assigned
-
     def cases(self, result_id: int) -> Iterator[CaseScore]:
         """Every case of a result, by case id, read in pages."""
         last = ""

@@ -135,12 +135,10 @@ def test_a_compressed_model_is_compared_with_its_parent_and_not_scolded_for_not_
 def _production(production: set[int], candidate: set[int], n: int = 40, **arguments: Any) -> ProductionComparison:
     """Cases 0 to n-1, of which the first half is about tolls; the sets are those answered right."""
 
-    def outcomes(right: set[int]) -> dict[str, Outcome]:
-        return {str(case): Outcome("tolls" if case < n // 2 else "safety", case in right) for case in range(n)}
+    right_before = {str(case): case in production for case in range(n)}
+    answered = {str(case): Outcome("tolls" if case < n // 2 else "safety", case in candidate) for case in range(n)}
 
-    return compare_with_production(
-        5, "assistant v2", outcomes(production), outcomes(candidate), max_category_drop=0.05, **arguments
-    )
+    return compare_with_production(5, "assistant v2", right_before, answered, max_category_drop=0.05, **arguments)
 
 
 def test_a_model_worse_than_the_one_in_production_fails_whatever_its_accuracy():
