@@ -25,6 +25,7 @@ MAX_SEQUENCES = 64
 # Two arms are compared at a time; earlier versions wait in memory and come back without reading files.
 LOADED_ADAPTERS = 2
 KEPT_ADAPTERS = 8
+CPU_INFO = Path("/proc/cpuinfo")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,8 @@ class VllmServer(ModelServer):
     def command(self, spec: ServerSpec, settings: Settings, port: int) -> Command:
         """`vllm serve`, on the cards given or on the CPU."""
         config = model_config(spec.model_path)
+        if not spec.gpu_ids:
+            _require_cpu_kernels(spec.model_path, config)
         length = _max_model_length(spec, config)
         arguments = [
             *(str(settings.vllm_python), "-m", "vllm.entrypoints.cli.main", "serve", spec.model_path),
@@ -187,6 +190,32 @@ def model_config(model_path: str) -> dict[str, Any]:
         ) from error
     assert isinstance(value, dict)
     return value
+
+
+def _require_cpu_kernels(model_path: str, config: dict[str, Any]) -> None:
+    """The CPU build of vLLM multiplies packed four-bit weights with AVX-512 only; without it, it dies at a question.
+
+    Raises InvalidRequestError.
+    """
+    groups = (config.get("quantization_config") or {}).get("config_groups") or {}
+    bits = {(group.get("weights") or {}).get("num_bits") for group in groups.values()}
+    if 4 not in bits or cpu_has_avx512():
+        return
+    raise InvalidRequestError(
+        "vLLM cannot serve four-bit weights on this processor",
+        value=model_path,
+        allowed="a GPU, or a CPU with AVX-512",
+        next_step="serve it on a machine with a GPU, or run the DAG compress_model with another `compression`",
+    )
+
+
+def cpu_has_avx512() -> bool:
+    """As vLLM asks it before it chooses among its libraries of kernels; true on other kinds of processors."""
+    try:
+        flags = CPU_INFO.read_text(encoding="utf-8").partition("\nflags")[2].partition("\n")[0].split()
+    except OSError:
+        return True
+    return not flags or "avx512f" in flags
 
 
 def _dtype(config: dict[str, Any]) -> str | None:

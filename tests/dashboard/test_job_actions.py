@@ -1,6 +1,7 @@
 """The buttons of a job's page do what they say, through the runner."""
 
 import pytest
+import streamlit as st
 
 from contracts.enums import JobState, JobStatus
 from contracts.jobs import JobSubmission
@@ -43,6 +44,7 @@ def test_a_job_is_stopped_and_then_goes_on_from_the_chosen_checkpoint(runner, se
 
     with services.unit_of_work() as uow:  # as the runner's next pass does it
         uow.jobs.fail(1, JobStatus.STOPPED, {"what": "The job was stopped on request"})
+    st.cache_data.clear()  # a reader would see it seconds later
     app = open_page("jobs", "ko", job=1)
     chosen = app.selectbox(key="checkpoint-1")
     assert [option.partition(" ")[0] for option in chosen.options] == [

@@ -10,7 +10,7 @@ from contracts.enums import JobStatus, Method
 from contracts.errors import ConflictError, InvalidRequestError
 from contracts.evaluation import EvaluateRequest, GateRequest
 from contracts.models import RegisterRequest
-from contracts.training import TrainRequest
+from contracts.training import CheckpointRecord, TrainRequest
 from registry.client import open_client
 from settings import load_settings
 from stages.compress_model import check_request, compress_model, create_job
@@ -140,7 +140,7 @@ def test_a_student_is_distilled_judged_against_its_parent_and_measured(alone, ti
         job = uow.jobs.get(report.job_id)
         saved = uow.jobs.checkpoints(report.job_id)
     assert (job.status, job.report) == (JobStatus.COMPLETED, report)
-    assert saved == report.checkpoints
+    assert [CheckpointRecord(**row.model_dump(exclude={"checkpoint_id"})) for row in saved] == report.checkpoints
     metrics = open_client(alone.settings.resolved_mlflow_tracking_url).get_run(str(report.mlflow_run_id)).data.metrics
     assert metrics["compression.divergence_after"] == pytest.approx(facts.divergence_after)
     assert metrics["compression.ratio.users_1"] == pytest.approx(facts.speed.loads[0].ratio)

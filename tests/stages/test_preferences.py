@@ -77,7 +77,7 @@ def test_without_pairs_it_is_refused(services, experiment):
         make_preferences(PreferencesRequest(dataset_name="liked", experiment_id=unrated), services)
     with pytest.raises(NotFoundError):
         make_preferences(PreferencesRequest(dataset_name="liked", experiment_id=999), services)
-    with pytest.raises(InvalidRequestError, match="pairs_file, experiment_id, or both"):
+    with pytest.raises(InvalidRequestError, match="pairs_file, experiment_id, rating_task"):
         make_preferences(PreferencesRequest(dataset_name="liked"), services)
 
 

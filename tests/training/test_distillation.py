@@ -215,7 +215,7 @@ def test_a_distilled_student_is_nearer_to_its_teacher_than_one_that_learnt_the_l
 def test_a_distillation_killed_at_a_random_step_ends_with_the_very_weights_of_one_never_killed(planned, teacher, quiet):
     report, undisturbed = quiet
     killed = distilled(planned("killed-student", "demo-distill", **NUMBERS, **TEACHER_ALONE), teacher)
-    kill_at_step(killed, start(killed), random.randint(4, report.steps - 8), signal.SIGKILL)
+    kill_at_step(killed, start(killed), random.randint(5, report.steps - 8), signal.SIGKILL)
     resumed = report_of(killed, start(killed))
     assert resumed.resumed_from_step is not None
     assert resumed.weights_sha256 == report.weights_sha256
