@@ -29,7 +29,7 @@ CHAT_TEMPLATE = Path(__file__).with_name("chat_template.jinja")
 SOURCES = tuple(
     Path(__file__).with_name(name)
     for name in (
-        "pretrain.py", "conversations.py", "known.py", "facts.py", "forms.py", "korean.py",
+        "pretrain.py", "muon.py", "conversations.py", "known.py", "facts.py", "forms.py", "korean.py",
         "forms.yaml", "known_facts.yaml", "chat_template.jinja",
     )
 )  # fmt: skip
@@ -197,6 +197,8 @@ def _train(plan: Pretraining, tokenizer: Any) -> tuple[Any, int, float]:
     import torch
     from transformers import GenerationConfig, Qwen3Config, Qwen3ForCausalLM
 
+    from demo.muon import muon
+
     turn_end = tokenizer.convert_tokens_to_ids(TURN_END)
     padding = tokenizer.convert_tokens_to_ids(END_OF_TEXT)
     model = Qwen3ForCausalLM(
@@ -220,7 +222,7 @@ def _train(plan: Pretraining, tokenizer: Any) -> tuple[Any, int, float]:
     matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name]
     others = [p for name, p in model.named_parameters() if p.ndim != 2 or "embed" in name]
     optimizers = [
-        torch.optim.Muon(matrices, lr=plan.matrix_learning_rate, weight_decay=plan.weight_decay),
+        muon(matrices, plan.matrix_learning_rate, plan.weight_decay),
         torch.optim.AdamW(others, lr=plan.learning_rate, weight_decay=0.0, betas=(0.9, 0.95)),
     ]
     batches = [batch for epoch in range(plan.epochs) for batch in _batches(plan, tokenizer, epoch)]
