@@ -12,6 +12,7 @@ from contracts.record import Record
 from stages.model_catalogue import mirror
 
 if TYPE_CHECKING:
+    from contracts.evaluation import GateVerdict
     from contracts.models import ModelVersion
     from contracts.promotions import PromoteRequest, RollbackRequest, StatusRequest
     from database.unit_of_work import UnitOfWork
@@ -33,7 +34,7 @@ def promote(request: PromoteRequest, services: Services) -> PromotionOutcome:
 
     The version that was in production is archived and kept for `roll_back`. Safe to repeat and after a kill at any
     instant. Raises ConflictError where the newest verdict over the version is not a pass, where it is archived or a base
-    model, and where another version went into production meanwhile.
+    model, where it compared with another version than the one in production, and where another one went there meanwhile.
     """
     replaces = request.replaces
     with services.unit_of_work() as uow:
@@ -43,9 +44,12 @@ def promote(request: PromoteRequest, services: Services) -> PromotionOutcome:
             replaces = 0 if present is None else present.model_id
     with services.unit_of_work() as uow:
         uow.promotions.lock(request.model_id)
-        evaluation_id, decision = _judged(version, uow)
+        evaluation_id, verdict = _judged(version, uow)
+        decision = "none" if verdict is None else verdict.decision.value
         is_override = decision != "pass"
         _require_promotable(request, version, decision, uow)
+        if verdict is not None and not request.override:
+            _require_fresh(version, verdict, uow)
         promotion, happened = uow.promotions.promote(
             request.model_id,
             replaces=replaces or None,
@@ -109,12 +113,27 @@ def set_aside(request: StatusRequest, status: ModelStatus, services: Services) -
     return version
 
 
-def _judged(version: ModelVersion, uow: UnitOfWork) -> tuple[int | None, str]:
-    """The evaluation that decides over the version, and its newest verdict; `none` where there is no verdict."""
+def _judged(version: ModelVersion, uow: UnitOfWork) -> tuple[int | None, GateVerdict | None]:
+    """The evaluation that decides over the version, and its newest verdict."""
     judged = None
     if version.finetuning_job_id is not None:
         judged = uow.evaluations.newest_judged(version.finetuning_job_id)
-    return (None, "none") if judged is None else (judged[0].evaluation_id, judged[1].decision.value)
+    return (None, None) if judged is None else (judged[0].evaluation_id, judged[1])
+
+
+def _require_fresh(version: ModelVersion, verdict: GateVerdict, uow: UnitOfWork) -> None:
+    """A verdict over "not worse than production" says nothing of another version in production."""
+    present, compared = uow.models.production(version.model_name), verdict.production
+    if present is None or compared is None or compared.model_id == present.model_id:
+        return
+    if present.model_id == version.model_id:
+        return
+    raise ConflictError(
+        "The verdict compares with a version that is not in production any more",
+        value=f"evaluation {verdict.evaluation_id}: compared with {compared.title} (model {compared.model_id})",
+        allowed=f"a verdict against {present.model_name} {present.version} (model {present.model_id})",
+        next_step="run the gate over the evaluation again, or add --override; the reason is kept in the audit trail",
+    )
 
 
 def _require_promotable(request: PromoteRequest, version: ModelVersion, decision: str, uow: UnitOfWork) -> None:

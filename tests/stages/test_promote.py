@@ -104,6 +104,24 @@ def test_the_newest_verdict_counts(alone, tmp_path):
         promote(request(version), alone)
 
 
+def test_a_verdict_against_a_version_that_left_production_is_stale(alone, tmp_path):
+    first, second, third = (version_of(alone, tmp_path, name) for name in ("job-a", "job-b", "job-c"))
+    promote(request(first), alone)
+    with alone.unit_of_work() as uow:
+        judged = uow.evaluations.newest_judged(third.finetuning_job_id)
+    assert judged is not None
+    against_first = GateRequest(evaluation_id=judged[0].evaluation_id, model_name="assistant")
+    compared = gate(against_first, alone).production
+    assert compared is not None
+    assert compared.model_id == first.model_id
+    promote(request(second), alone)
+    with pytest.raises(ConflictError, match="not in production any more"):
+        promote(request(third), alone)
+    assert find_model("assistant@production", alone).model_id == second.model_id
+    gate(against_first, alone)
+    assert promote(request(third), alone).promotion.previous_model_id == second.model_id
+
+
 def test_a_promotion_stands_while_mlflow_is_away_and_again_is_the_same(alone, tmp_path):
     version = version_of(alone, tmp_path, "job-a")
     outcome = promote(request(version), alone)
