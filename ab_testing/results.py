@@ -5,25 +5,39 @@ import math
 from scipy import stats
 
 from ab_testing.boundary_crossing import corrected_difference
-from ab_testing.comparison import compare
+from ab_testing.comparison import Difference, compare
 from ab_testing.confidence_sequence import sequence_bounds
 from ab_testing.decision import judge
+from ab_testing.experiment_plan import SMALLEST_PLAN, decided_metric
 from ab_testing.fixed_horizon import welch_test
-from ab_testing.metrics import USER_RATING
+from ab_testing.metrics import RESPONSE_TIME, USER_RATING, Metric
 from ab_testing.moments import RatioSums, UnitMoments, variance_of
 from contracts.enums import Arm
 from contracts.evaluation import Interval
+from contracts.experiment_decisions import ExperimentDecision, MonitoredState
 from contracts.experiment_results import ArmSummary, ExperimentResults, RatingComparison, ResponseTimeComparison
 from contracts.experiment_verdicts import DecisionPlan, NotComputable, NotComputableReason
 from contracts.experiments import ABExperiment, ArmCounts, ExperimentUsers, UserSums
 
 CONFIDENCE = 0.95
-SMALLEST_PLAN = 60
 
 
 def plan_of(experiment: ABExperiment) -> DecisionPlan:
-    """The experiment's target, as the planned number of users who rate."""
+    """The experiment's own; without one, its target as the planned number of users who rate."""
+    if experiment.plan is not None:
+        return experiment.plan.decision
     return DecisionPlan(planned_users=max(SMALLEST_PLAN, experiment.target_samples))
+
+
+def metric_of(experiment: ABExperiment) -> Metric:
+    """What decides the experiment; ratings where it was started without a plan."""
+    return USER_RATING if experiment.plan is None else decided_metric(experiment.plan.metric)
+
+
+def compare_arms(metric: Metric, users: ExperimentUsers) -> Difference | NotComputable:
+    """B against A in that metric, over users."""
+    sums = users.log_response_times if metric is RESPONSE_TIME else users.ratings
+    return compare(moments_of(sums[Arm.A]), moments_of(sums[Arm.B]))
 
 
 def moments_of(sums: UserSums) -> UnitMoments:
@@ -35,13 +49,19 @@ def moments_of(sums: UserSums) -> UnitMoments:
 
 
 def summarise_experiment(
-    experiment: ABExperiment, counts: dict[Arm, ArmCounts], users: ExperimentUsers
+    experiment: ABExperiment,
+    counts: dict[Arm, ArmCounts],
+    users: ExperimentUsers,
+    monitored: MonitoredState | None = None,
+    decision: ExperimentDecision | None = None,
 ) -> ExperimentResults:
-    """Both arms and their comparison, as far as it can be computed."""
-    plan = plan_of(experiment)
+    """Both arms and their comparison, as far as it can be computed; the look that decided stays as it was."""
+    plan, metric = plan_of(experiment), metric_of(experiment)
     a, b = (moments_of(users.ratings[arm]) for arm in (Arm.A, Arm.B))
-    difference = compare(a, b)
-    look = judge(plan, difference, USER_RATING)
+    difference = compare_arms(metric, users)
+    look = judge(plan, difference, metric)
+    if monitored is not None and monitored.experiment.is_decided and monitored.experiment.latest is not None:
+        look = monitored.experiment.latest
     return ExperimentResults(
         experiment=experiment,
         arms=[
@@ -55,6 +75,9 @@ def summarise_experiment(
         response_time=compare_response_times(users.log_response_times, plan),
         mixed_users=users.mixed_users,
         missing=_missing(difference) if isinstance(difference, NotComputable) else None,
+        guardrails=[] if monitored is None else monitored.guardrails,
+        sample_ratio=None if monitored is None else monitored.sample_ratio,
+        decision=decision,
     )
 
 

@@ -514,6 +514,33 @@ class ExperimentStatus(StrEnum):
     STOPPED = "stopped"
 
 
+class ExperimentPolicy(StrEnum):
+    """What is done with an A/B test's verdict. Going back to the present model is never asked for."""
+
+    AUTO = "auto"
+    """The winner goes into production by itself."""
+    APPROVE = "approve"
+    """A promotion waits for a person."""
+    NOTIFY = "notify"
+    """People are told, and conclude the test themselves."""
+
+
+class GuardrailName(StrEnum):
+    """In what the new model may do no harm."""
+
+    FAILURES = "failures"
+    USER_RATING = "user_rating"
+    RESPONSE_TIME_MS = "response_time_ms"
+
+
+class DecisionCause(StrEnum):
+    """What ended an A/B test."""
+
+    VERDICT = "verdict"
+    GUARDRAIL = "guardrail"
+    PERSON = "person"
+
+
 class StageName(StrEnum):
     """The stages, in order."""
 

@@ -4,6 +4,8 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from contracts.enums import ExperimentPolicy, GuardrailName
+from contracts.experiment_verdicts import DecisionPlan
 from contracts.record import Record
 
 
@@ -82,3 +84,24 @@ class SizePlan(Record):
     def samples_needed(self) -> int:
         """Values of both arms for one classical test at the end."""
         return self.samples_needed_a + self.samples_needed_b
+
+
+class ExperimentPlan(Record):
+    """How an experiment decides and what is done then; written down before it starts, never changed."""
+
+    metric: str
+    effect: float
+    """The smallest difference worth finding, in the metric's unit."""
+    decision: DecisionPlan
+    guardrails: list[GuardrailName]
+    policy: ExperimentPolicy
+    samples: int
+    """Ratings of both arms together that are planned."""
+    samples_needed: int
+    """Ratings with which the effect would be found with 80 % chance, looking at any time."""
+    power: float | None
+    """Chance to find the effect with `samples`."""
+    detectable_effect: float | None
+    """What `samples` find with 80 % chance; None where no effect is large enough."""
+    is_enough: bool
+    """False where a person has started it although the effect will probably be missed."""

@@ -2,7 +2,8 @@
 
 from contracts.enums import Arm
 from contracts.evaluation import Interval
-from contracts.experiment_verdicts import DecisionLook, DecisionPlan
+from contracts.experiment_decisions import ExperimentDecision
+from contracts.experiment_verdicts import DecisionLook, DecisionPlan, GuardrailReading, SampleRatioReading
 from contracts.experiments import ABExperiment
 from contracts.record import Record
 
@@ -66,3 +67,8 @@ class ExperimentResults(Record):
     """Users put aside because both arms answered them."""
     missing: str | None
     """What has to come in before the arms can be compared, in Korean."""
+    guardrails: list[GuardrailReading] = []
+    """As the monitor read them last."""
+    sample_ratio: SampleRatioReading | None = None
+    decision: ExperimentDecision | None = None
+    """None until a verdict, a guardrail or a person ended the test."""

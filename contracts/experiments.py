@@ -5,7 +5,8 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from contracts.enums import Arm, ExperimentStatus
+from contracts.enums import Arm, ExperimentPolicy, ExperimentStatus, GuardrailName
+from contracts.experiment_plans import ExperimentPlan
 from contracts.record import Record
 from contracts.training import NAME_PATTERN
 
@@ -30,8 +31,21 @@ class StartABTestRequest(Record):
     model_a_id: int = Field(ge=1)
     model_b_id: int = Field(ge=1)
     traffic_split: TrafficSplit = TrafficSplit()
-    target_samples: int = Field(default=200, ge=1)
+    target_samples: int | None = Field(default=200, ge=1)
+    """Ratings of both arms together (response_time_ms: answers); None: as many as the effect needs."""
     success_metric: str = Field(default="user_rating", pattern=r"^[a-z_]{1,100}$")
+    effect: float = Field(default=0.3, gt=0)
+    """Smallest difference worth finding, in the metric's unit (response_time_ms: a share)."""
+    margin: float | None = Field(default=None, gt=0)
+    """Differences smaller than this do not matter; None: the effect."""
+    values_per_user: float = Field(default=1, ge=1)
+    """Ratings that one user gives, on average."""
+    icc: float = Field(default=0.3, ge=0, le=1)
+    """How alike the ratings of one user are."""
+    guardrails: list[GuardrailName] = list(GuardrailName)
+    policy: ExperimentPolicy = ExperimentPolicy.APPROVE
+    accept_underpowered: bool = False
+    """Start although the target is too small for the effect."""
 
 
 class ABExperiment(Record):
@@ -46,6 +60,8 @@ class ABExperiment(Record):
     success_metric: str
     status: ExperimentStatus
     start_date: datetime
+    plan: ExperimentPlan | None = None
+    """None for a test that was started without one: it decides nothing by itself."""
 
 
 class ArmCounts(Record):

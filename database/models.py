@@ -352,6 +352,7 @@ class ABExperimentRow(Base):
     target_samples: Mapped[int] = mapped_column(server_default="200")
     success_metric: Mapped[str] = mapped_column(String(100), server_default="user_rating")
     created_by: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+    plan: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
 
 
 Index(
@@ -408,6 +409,44 @@ class ABTestResult(Base):
     statistical_significance: Mapped[bool | None]
     winner: Mapped[bool | None]
     calculated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class ABExperimentStateRow(Base):
+    """What the monitor knows of an A/B test between two looks."""
+
+    __tablename__ = "ab_experiment_states"
+    experiment_id: Mapped[int] = mapped_column(ForeignKey("ab_experiments.id"), primary_key=True, autoincrement=False)
+    looks: Mapped[int]
+    state: Mapped[dict[str, Any]]
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class ABExperimentDecisionRow(Base):
+    """The end of an A/B test. A trigger of PostgreSQL refuses to change what was decided or answered."""
+
+    __tablename__ = "ab_experiment_decisions"
+    experiment_id: Mapped[int] = mapped_column(ForeignKey("ab_experiments.id"), primary_key=True, autoincrement=False)
+    decision: Mapped[dict[str, Any]]
+    decided_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    answer: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    obstacle: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    carried_out_at: Mapped[datetime | None]
+
+
+class NotificationRow(Base):
+    """Something that people are told; written with what it tells of, delivered afterwards."""
+
+    __tablename__ = "notifications"
+    __table_args__ = (UniqueConstraint("subject", "event", name="uq_notifications_subject_event"),)
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    subject: Mapped[str] = mapped_column(String(500))
+    event: Mapped[str] = mapped_column(String(100))
+    body: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime] = _created()
+    delivered: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    attempts: Mapped[int] = mapped_column(server_default="0")
+    last_error: Mapped[str | None] = mapped_column(Text)
+    done_at: Mapped[datetime | None]
 
 
 class GpuLease(Base):

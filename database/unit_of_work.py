@@ -13,6 +13,7 @@ from database.repositories.audit import AuditRepository
 from database.repositories.contamination import ContaminationRepository
 from database.repositories.datasets import DatasetRepository
 from database.repositories.evaluations import EvaluationRepository
+from database.repositories.experiment_decisions import ExperimentDecisionRepository
 from database.repositories.experiments import ExperimentRepository
 from database.repositories.jobs import JobRepository
 from database.repositories.leases import LeaseRepository
@@ -20,6 +21,7 @@ from database.repositories.lineage import LineageRepository
 from database.repositories.model_listings import ModelListingRepository
 from database.repositories.model_results import ModelResultRepository
 from database.repositories.models import ModelRepository
+from database.repositories.notifications import NotificationRepository
 from database.repositories.pipeline_runs import PipelineRunRepository
 from database.repositories.promotions import PromotionRepository
 from database.repositories.ratings import RatingRepository
@@ -89,6 +91,16 @@ class UnitOfWork:
     def experiments(self) -> ExperimentRepository:
         """A/B tests."""
         return ExperimentRepository(self.session)
+
+    @cached_property
+    def experiment_decisions(self) -> ExperimentDecisionRepository:
+        """Decisions of A/B tests."""
+        return ExperimentDecisionRepository(self.session)
+
+    @cached_property
+    def notifications(self) -> NotificationRepository:
+        """What people are told."""
+        return NotificationRepository(self.session)
 
     @cached_property
     def leases(self) -> LeaseRepository:

@@ -169,6 +169,7 @@ def _ab_test(run: RunRecords, traffic_to_new: float) -> StartABTestRequest:
         model_a_id=arms[Arm.A].model_id,
         model_b_id=arms[Arm.B].model_id,
         traffic_split=TrafficSplit(a=1 - traffic_to_new, b=traffic_to_new),
+        target_samples=None,
     )
 
 

@@ -12,7 +12,7 @@ from contracts.datasets import DatasetVersion
 from contracts.enums import DatasetStatus, ExperimentStatus, JobStatus, ModelStatus
 from contracts.errors import ConflictError, InvalidRequestError, NotFoundError
 from contracts.experiment_results import ExperimentResults
-from contracts.experiments import ABExperiment
+from contracts.experiments import ABExperiment, StartABTestRequest
 from contracts.fitting import FitPlan, PlanRequest
 from contracts.jobs import FinetuningJob, JobView, ResumedJob, SavedCheckpoint
 from contracts.models import ArmEndpoint, ModelVersion
@@ -25,6 +25,7 @@ from stages.jobs import resume_job as resume_ended_job
 from stages.jobs import stop_job as stop_running_job
 from stages.plan_training import plan_training
 from stages.services import Services
+from stages.start_ab_test import start_ab_test
 from storage.job_folder import JobFolder
 
 T = TypeVar("T")
@@ -218,6 +219,12 @@ def list_experiments(services: ServicesParameter, skip: Skip = 0, limit: Limit =
     """A/B tests."""
     with services.unit_of_work() as uow:
         return Page(items=uow.experiments.newest(limit, skip), skip=skip, limit=limit)
+
+
+@router.post("/ab-tests", responses=_errors(404, 409))
+def create_experiment(services: ServicesParameter, request: StartABTestRequest) -> ABExperiment:
+    """Start an A/B test. 409 where the target is too small for the effect, unless `accept_underpowered` is true."""
+    return start_ab_test(request, services)
 
 
 @router.get("/ab-tests/{experiment_id}", responses=_errors(404))

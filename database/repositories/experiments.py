@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from contracts.enums import Arm, ExperimentStatus
 from contracts.errors import NotFoundError
+from contracts.experiment_plans import ExperimentPlan
 from contracts.experiments import ABExperiment, ArmCounts, ExperimentUsers, StartABTestRequest, TrafficSplit, UserSums
 from contracts.preferences import RatedAnswer
 from database.models import ABExperimentRow, ABTestAssignment, ABTestLog
@@ -24,6 +25,7 @@ def _record(row: ABExperimentRow) -> ABExperiment:
         success_metric=row.success_metric,
         status=ExperimentStatus(row.status),
         start_date=row.start_date,
+        plan=None if row.plan is None else ExperimentPlan.model_validate(row.plan),
     )
 
 
@@ -33,7 +35,7 @@ class ExperimentRepository:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def start(self, request: StartABTestRequest) -> ABExperiment:
+    def start(self, request: StartABTestRequest, plan: ExperimentPlan | None = None) -> ABExperiment:
         """Start the experiment and stop the one running before it; the same name again is the row that is there."""
         self._session.execute(text("SELECT pg_advisory_xact_lock(hashtext('ab_experiments'))"))
         present = self._session.execute(
@@ -51,9 +53,10 @@ class ExperimentRepository:
             model_a_id=request.model_a_id,
             model_b_id=request.model_b_id,
             traffic_split=request.traffic_split.model_dump(),
-            target_samples=request.target_samples,
+            target_samples=request.target_samples if plan is None else plan.samples,
             success_metric=request.success_metric,
             status=ExperimentStatus.RUNNING.value,
+            plan=None if plan is None else plan.model_dump(mode="json"),
         )
         self._session.add(row)
         self._session.flush()
@@ -73,6 +76,22 @@ class ExperimentRepository:
             select(ABExperimentRow).where(ABExperimentRow.status == ExperimentStatus.RUNNING.value)
         ).scalar_one_or_none()
         return None if row is None else _record(row)
+
+    def named(self, experiment_name: str) -> ABExperiment | None:
+        """The experiment of that name."""
+        row = self._session.execute(
+            select(ABExperimentRow).where(ABExperimentRow.experiment_name == experiment_name)
+        ).scalar_one_or_none()
+        return None if row is None else _record(row)
+
+    def all_running(self) -> list[ABExperiment]:
+        """Every experiment that takes traffic now."""
+        rows = self._session.execute(
+            select(ABExperimentRow)
+            .where(ABExperimentRow.status == ExperimentStatus.RUNNING.value)
+            .order_by(ABExperimentRow.id)
+        )
+        return [_record(row) for row in rows.scalars()]
 
     def newest(self, limit: int = 20, offset: int = 0) -> list[ABExperiment]:
         """Experiments, newest first."""
@@ -214,6 +233,17 @@ class ExperimentRepository:
         # the clock may have counted less than a millisecond
         times, _ = self._user_sums(experiment_id, func.ln(func.greatest(ABTestLog.response_time_ms, 1)))
         return ExperimentUsers(ratings=ratings, log_response_times=times, mixed_users=mixed)
+
+    def arrived(self, experiment_id: int) -> dict[Arm, int]:
+        """Users with a record, by the arm that they were assigned to."""
+        arm = func.coalesce(ABTestLog.assigned_variant, ABTestLog.variant)
+        rows = self._session.execute(
+            select(arm, func.count(func.distinct(ABTestLog.user_key)))
+            .where(ABTestLog.experiment_id == experiment_id, arm.is_not(None), ABTestLog.user_key != "")
+            .group_by(arm)
+        )
+        found = {Arm(variant): users for variant, users in rows}
+        return {arm: found.get(arm, 0) for arm in Arm}
 
     def _user_sums(self, experiment_id: int, value: SQLColumnExpression[Any]) -> tuple[dict[Arm, UserSums], int]:
         """Each arm's sums of a value of an answer, and how many users were put aside."""

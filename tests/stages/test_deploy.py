@@ -67,7 +67,10 @@ def test_the_first_version_stands_beside_its_base_and_users_reach_both(platform,
     assert b.served_model_name == "rules-v1-aaaaaaaa"
     assert a.base_url == b.base_url
     assert a.backend is ServerBackend(platform.settings.model_server_backend)
-    start_ab_test(StartABTestRequest(experiment_name="e", model_a_id=a.model_id, model_b_id=b.model_id), platform)
+    start_ab_test(
+        StartABTestRequest(experiment_name="e", model_a_id=a.model_id, model_b_id=b.model_id, target_samples=None),
+        platform,
+    )
     question = "휴게소 점검은 언제 합니까?"
     expected = {
         "a": greedy_answers(tiny_models.base, [question], 12)[0],

@@ -21,7 +21,11 @@ def models(services):
 
 def request(a: int, b: int, name: str = "first") -> StartABTestRequest:
     return StartABTestRequest(
-        experiment_name=name, model_a_id=a, model_b_id=b, traffic_split=TrafficSplit(a=0.8, b=0.2)
+        experiment_name=name,
+        model_a_id=a,
+        model_b_id=b,
+        traffic_split=TrafficSplit(a=0.8, b=0.2),
+        target_samples=None,
     )
 
 
@@ -69,3 +73,34 @@ def test_a_name_is_not_taken_over_for_other_models(services, models):
     start_ab_test(request(models[0].model_id, models[1].model_id), services)
     with pytest.raises(ConflictError, match="belongs to an A/B test of other models"):
         start_ab_test(request(models[0].model_id, models[2].model_id), services)
+
+
+def test_a_target_that_is_too_small_takes_a_confirmation_and_says_what_it_finds(services, models):
+    small = request(models[0].model_id, models[1].model_id).model_copy(
+        update={"traffic_split": TrafficSplit(), "target_samples": 200}
+    )
+    with pytest.raises(ConflictError, match=r"200 samples find 0\.46 with 80 % chance, not 0\.3") as refused:
+        start_ab_test(small, services)
+    assert "accept_underpowered" in refused.value.next_step
+    started = start_ab_test(small.model_copy(update={"accept_underpowered": True}), services)
+    assert started.plan is not None
+    assert not started.plan.is_enough
+    assert started.plan.decision.planned_users == started.target_samples == 200
+
+
+def test_without_a_target_the_planner_sizes_it_for_split_and_ratings_a_user(services, models):
+    ids = models[0].model_id, models[1].model_id
+    one = start_ab_test(request(*ids), services)
+    several = start_ab_test(request(*ids, "several").model_copy(update={"values_per_user": 5, "icc": 0.3}), services)
+    assert one.plan is not None and several.plan is not None
+    assert 691 < one.target_samples < 800  # what looking at any time costs
+    assert one.plan.decision.planned_users == one.target_samples
+    assert one.plan.decision.margin == 0.3
+    assert several.target_samples == pytest.approx(one.target_samples * 2.2, rel=0.01)
+    assert several.plan.decision.planned_users == round(several.target_samples / 5)
+
+
+def test_a_metric_that_decides_nothing_is_refused(services, models):
+    other = request(models[0].model_id, models[1].model_id).model_copy(update={"success_metric": "smiles"})
+    with pytest.raises(InvalidRequestError, match="No A/B test is decided by this metric"):
+        start_ab_test(other, services)
