@@ -506,6 +506,36 @@ class Arm(StrEnum):
     B = "b"
 
 
+class AnswerStatus(StrEnum):
+    """How a question to the router ended."""
+
+    COMPLETE = "complete"
+    REFUSED = "refused"
+    """The model server found fault with the question: status 4xx."""
+    ABANDONED = "abandoned"
+    """The user left before the end."""
+    BROKEN = "broken"
+    """It broke off in the middle of a stream."""
+    FAILED = "failed"
+    """No server of the model version answered."""
+
+
+class Exposure(StrEnum):
+    """Why a user of the router got the model they got."""
+
+    ASSIGNED = "assigned"
+    """By the keyed hash of an A/B test."""
+    OVERRIDE = "override"
+    """A tester, to whom the A/B test gives the arm they asked for; counts in no comparison."""
+    HOLDOUT = "holdout"
+    """Kept out of the A/B test for all its length."""
+    NOT_YET = "not_yet"
+    """The ramp of the A/B test has not come to them."""
+    BY_NAME = "by_name"
+    """They asked for a model by its name."""
+    NO_EXPERIMENT = "no_experiment"
+
+
 class ExperimentStatus(StrEnum):
     """Life of an A/B test."""
 

@@ -1,5 +1,7 @@
 """Registered model versions and their deployment."""
 
+from functools import cached_property
+
 from pydantic import Field
 
 from contracts.enums import Arm, ModelFormat, ModelStatus, ServerBackend
@@ -52,6 +54,13 @@ class ArmEndpoint(Record):
     served_model_name: str
     base_url: str
     backend: ServerBackend
+    replicas: list[str] = []
+    """Base URLs of further servers that answer for the same version under the same name."""
+
+    @cached_property
+    def base_urls(self) -> tuple[str, ...]:
+        """Every server of the version."""
+        return (self.base_url, *self.replicas)
 
 
 class Deployment(Record):

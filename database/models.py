@@ -374,7 +374,7 @@ class ABTestAssignment(Base):
 
 
 class ABTestLog(Base):
-    """An answer given during an A/B test, and its rating."""
+    """A question to the router, how it ended, and the rating of its answer."""
 
     __tablename__ = "ab_test_logs"
     __table_args__ = (Index("ix_ab_test_logs_experiment_id_variant", "experiment_id", "variant"),)
@@ -393,6 +393,12 @@ class ABTestLog(Base):
     user_key: Mapped[str | None] = mapped_column(String(255))
     request_id: Mapped[str] = mapped_column(String(64), unique=True)
     assigned_variant: Mapped[str | None] = mapped_column(String(10))
+    status: Mapped[str | None] = mapped_column(String(20))
+    exposure: Mapped[str | None] = mapped_column(String(20))
+    first_token_ms: Mapped[int | None]
+    prompt_tokens: Mapped[int | None]
+    completion_tokens: Mapped[int | None]
+    table_version: Mapped[str | None] = mapped_column(String(32))
 
 
 class ABTestResult(Base):

@@ -7,10 +7,11 @@ from typing import Any
 from fastapi import FastAPI, Response
 
 from serving_api.admin import router
-from serving_api.data_path import DataPath, Receive, Scope, Send
+from serving_api.data_path import DataPath, Receive, Scope
 from serving_api.documentation import install_documentation
 from serving_api.event_log import EventLog
 from serving_api.event_store import event_store
+from serving_api.exchange import Send
 from serving_api.problems import install_problem_details
 from serving_api.routing import Routing
 from settings import SecretName, read_secret

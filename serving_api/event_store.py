@@ -1,16 +1,30 @@
 """Events of the data path as rows of PostgreSQL."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import orjson
 from sqlalchemy.exc import DataError, IntegrityError
 
-from contracts.enums import Arm
 from contracts.errors import NotFoundError
 from database.unit_of_work import UnitOfWork
 from serving_api.event_log import Event, RefusedEventError
 from stages.services import Services
+
+_KEPT = (
+    "experiment_id",
+    "session_id",
+    "variant",
+    "model_id",
+    "response_time_ms",
+    "user_key",
+    "request_id",
+    "assigned_variant",
+)
+_KEPT_IF_THERE = ("status", "exposure", "first_token_ms", "table_version", "asked_at")
+"""Not in events that an earlier version of the service left in the journal."""
 
 
 def event_store(services: Services) -> Callable[[list[Event]], None]:
@@ -19,48 +33,53 @@ def event_store(services: Services) -> Callable[[list[Event]], None]:
     def store(events: list[Event]) -> None:
         try:
             with services.unit_of_work() as uow:
-                for event in events:
-                    _STORE[event["kind"]](uow, event)
+                # in their order: a rating follows its answer
+                for kind, some in groupby(events, key=lambda event: str(event["kind"])):
+                    _STORE[kind](uow, list(some))
         except (DataError, IntegrityError, NotFoundError, KeyError, ValueError, TypeError) as error:
             raise RefusedEventError("The event cannot be stored", value=f"{type(error).__name__}: {error}") from error
 
     return store
 
 
-def _store_answer(uow: UnitOfWork, event: Event) -> None:
-    uow.experiments.log_answer(
-        experiment_id=event["experiment_id"],
-        user_key=event["user_key"],
-        session_id=event["session_id"],
-        variant=_arm(event["variant"]),
-        assigned_variant=_arm(event["assigned_variant"]),
-        model_id=event["model_id"],
-        query=_storable(event["query"]),
-        response=_storable(answer_text(event["body"], is_stream=event["is_stream"])),
-        response_time_ms=event["response_time_ms"],
-        request_id=event["request_id"],
+def _store_answers(uow: UnitOfWork, events: list[Event]) -> None:
+    uow.experiments.log_answers([_row(event) for event in events])
+
+
+def _row(event: Event) -> dict[str, Any]:
+    said = said_in(event["body"], is_stream=event["is_stream"])
+    return {
+        **{name: event[name] for name in _KEPT},
+        **{name: event.get(name) for name in _KEPT_IF_THERE},
+        "query": _storable(event["query"]),
+        "response": _storable(said.text),
+        "prompt_tokens": said.prompt_tokens,
+        "completion_tokens": said.completion_tokens,
+    }
+
+
+def _store_pins(uow: UnitOfWork, events: list[Event]) -> None:
+    uow.experiments.pin_users(
+        [
+            {"experiment_id": event["experiment_id"], "user_key": event["user_key"], "variant": event["arm"]}
+            for event in events
+        ]
     )
 
 
-def _store_pin(uow: UnitOfWork, event: Event) -> None:
-    uow.experiments.pin_user(event["experiment_id"], event["user_key"], Arm(event["arm"]))
+def _store_ratings(uow: UnitOfWork, events: list[Event]) -> None:
+    for event in events:
+        comment = event["comment"]
+        comment = None if comment is None else _storable(comment)
+        if not uow.experiments.rate(event["request_id"], event["rating"], comment):
+            raise NotFoundError("There is no stored answer to rate", value=event["request_id"])
 
 
-def _store_rating(uow: UnitOfWork, event: Event) -> None:
-    comment = event["comment"]
-    if not uow.experiments.rate(event["request_id"], event["rating"], None if comment is None else _storable(comment)):
-        raise NotFoundError("There is no stored answer to rate", value=event["request_id"])
-
-
-_STORE: dict[str, Callable[[UnitOfWork, Event], None]] = {
-    "answer": _store_answer,
-    "pin": _store_pin,
-    "rating": _store_rating,
+_STORE: dict[str, Callable[[UnitOfWork, list[Event]], None]] = {
+    "answer": _store_answers,
+    "pin": _store_pins,
+    "rating": _store_ratings,
 }
-
-
-def _arm(value: str | None) -> Arm | None:
-    return None if value is None else Arm(value)
 
 
 def _storable(text: str) -> str:
@@ -68,29 +87,59 @@ def _storable(text: str) -> str:
     return text.replace("\x00", "")
 
 
-def answer_text(body: str, *, is_stream: bool) -> str:
-    """The text of an OpenAI chat answer: of the JSON body, or of the deltas of its events."""
-    if is_stream:
-        return "".join(_deltas(body))
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What an answer in OpenAI's protocol holds."""
+
+    text: str
+    prompt_tokens: int | None
+    """None where the model server did not tell."""
+    completion_tokens: int | None
+    """As told; else, of a stream, the pieces that have text. None for a whole answer without usage."""
+
+
+def said_in(body: str, *, is_stream: bool) -> Said:
+    """Text and tokens of a JSON body, or of the events of a stream up to where it broke off."""
+    values = list(_events(body)) if is_stream else _parsed(body)
+    texts = [text for value in values if (text := _text(value))]
+    prompt, completion = next(
+        (told for value in reversed(values) if (told := _usage(value)) is not None),
+        (None, len(texts) if is_stream else None),
+    )
+    return Said("".join(texts), prompt, completion)
+
+
+def _parsed(body: str) -> list[Any]:
     try:
-        return _first_choice(orjson.loads(body), "message")
+        return [orjson.loads(body)]
     except ValueError:
-        return ""
+        return []
 
 
-def _deltas(body: str) -> Iterator[str]:
+def _events(body: str) -> Iterator[Any]:
     for line in body.splitlines():
         if line.startswith("data:") and line[5:].strip() != "[DONE]":
             try:
-                yield _first_choice(orjson.loads(line[5:]), "delta")
+                yield orjson.loads(line[5:])
             except ValueError:
                 # the event in whose middle the connection ended
                 return
 
 
-def _first_choice(value: Any, part: str) -> str:
+def _text(value: Any) -> str:
     try:
-        content = value["choices"][0][part].get("content")
+        choice = value["choices"][0]
+        part = choice.get("delta") or choice.get("message")
+        content = choice.get("text") if part is None else part.get("content")
     except (LookupError, TypeError, AttributeError):
         return ""
     return content if isinstance(content, str) else ""
+
+
+def _usage(value: Any) -> tuple[int | None, int | None] | None:
+    usage = value.get("usage") if isinstance(value, dict) else None
+    if not isinstance(usage, dict):
+        return None
+    told = usage.get("prompt_tokens"), usage.get("completion_tokens")
+    prompt, completion = (number if isinstance(number, int) else None for number in told)
+    return prompt, completion

@@ -1,10 +1,10 @@
 """Which model answers whom: a snapshot of PostgreSQL, renewed each second."""
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from contracts.enums import Arm, ModelStatus
 from contracts.errors import UnavailableError
@@ -28,8 +28,11 @@ class RoutingTable:
     default: ArmEndpoint | None
     """Who answers while no experiment runs."""
     experiment: ABExperiment | None
+    """The running experiment; None also while one of its models is not deployed."""
     arms: Mapping[Arm, ArmEndpoint]
-    """The running experiment's deployed models."""
+    """The running experiment's models."""
+    version: str
+    """Digest of all the above: the same on every host, and after a restart."""
     pins: dict[str, Arm] = field(default_factory=dict)
     """Arm of each user of the experiment seen so far; grows as users come."""
 
@@ -91,17 +94,31 @@ def read_table(services: Services, previous: RoutingTable | None) -> RoutingTabl
         else:
             pins = uow.experiments.pinned(experiment.experiment_id)
     by_model = {endpoint.model_id: endpoint for endpoint in deployed}
-    arms: dict[Arm, Any] = {}
+    arms: dict[Arm, ArmEndpoint] = {}
     if experiment is not None:
         chosen = {Arm.A: experiment.model_a_id, Arm.B: experiment.model_b_id}
         arms = {arm: by_model[model_id] for arm, model_id in chosen.items() if model_id in by_model}
+    if len(arms) < len(Arm):
+        # one arm's users would get no answer, or one that is not their arm's: everyone gets the default model
+        experiment, arms = None, {}
+    default = _default(deployed, production)
+    version = _version(deployed, default, experiment)
+    if previous is not None and previous.version == version:
+        return previous
     return RoutingTable(
         by_name={endpoint.served_model_name: endpoint for endpoint in deployed},
-        default=_default(deployed, production),
+        default=default,
         experiment=experiment,
         arms=arms,
+        version=version,
         pins=pins,
     )
+
+
+def _version(deployed: list[ArmEndpoint], default: ArmEndpoint | None, experiment: ABExperiment | None) -> str:
+    parts = [*deployed, default, experiment]
+    text = "\n".join("" if part is None else part.model_dump_json() for part in parts)
+    return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
 
 
 def _default(deployed: list[ArmEndpoint], production: set[int]) -> ArmEndpoint | None:

@@ -17,7 +17,7 @@ from database.embedded import EmbeddedPostgres
 from database.migrate import upgrade
 from database.unit_of_work import engine_for
 from serving_api.event_log import EventLog, RefusedEventError
-from serving_api.event_store import answer_text
+from serving_api.event_store import said_in
 from serving_api.request_ids import is_request_id, new_request_id
 from settings import load_settings
 from stages.services import open_services
@@ -138,14 +138,28 @@ def test_the_text_of_a_stream_is_put_together_up_to_where_it_broke_off():
         'data: {"choices":[],"usage":{"total_tokens":3}}',
         "data: [DONE]",
     ]
-    assert answer_text("\n".join(events), is_stream=True) == "통행료"
-    assert answer_text("\n".join(events)[:-60], is_stream=True) == "통행료"
-    assert answer_text('data: {"choices":[{"delta":{"content":"통행"}}]}\n\ndata: {"cho', is_stream=True) == "통행"
+    whole = said_in("\n".join(events), is_stream=True)
+    assert (whole.text, whole.completion_tokens) == ("통행료", None)
+    assert said_in("\n".join(events)[:-60], is_stream=True).text == "통행료"
+    assert said_in('data: {"choices":[{"delta":{"content":"통행"}}]}\n\ndata: {"cho', is_stream=True).text == "통행"
+
+
+def test_tokens_are_those_that_the_server_told_else_the_pieces_with_text():
+    piece = 'data: {"choices":[{"delta":{"content":"통행"}}]}\n\n'
+    told = 'data: {"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":9}}\n\ndata: [DONE]\n\n'
+    counted = said_in(piece + piece, is_stream=True)
+    assert (counted.prompt_tokens, counted.completion_tokens) == (None, 2)
+    usage = said_in(piece + piece + told, is_stream=True)
+    assert (usage.prompt_tokens, usage.completion_tokens) == (7, 9)
+    body = '{"choices":[{"text":"통행료"}],"usage":{"prompt_tokens":3,"completion_tokens":4}}'
+    whole = said_in(body, is_stream=False)
+    assert (whole.text, whole.prompt_tokens, whole.completion_tokens) == ("통행료", 3, 4)
 
 
 def test_an_answer_without_text_is_an_empty_text():
-    assert answer_text('{"choices":[{"message":{"content":null}}]}', is_stream=False) == ""
-    assert answer_text("<html>", is_stream=False) == ""
+    assert said_in('{"choices":[{"message":{"content":null}}]}', is_stream=False).text == ""
+    assert said_in("<html>", is_stream=False).text == ""
+    assert said_in('{"data":[{"embedding":[0.1]}]}', is_stream=False).text == ""
 
 
 def test_request_ids_are_recognised_and_cannot_be_made_without_the_key():

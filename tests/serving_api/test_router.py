@@ -150,14 +150,38 @@ def test_the_official_client_lists_models_and_asks_one_by_name(platform):
         client.chat.completions.create(model="nobody", messages=QUESTION)
 
 
-def test_an_arm_that_is_away_is_answered_by_the_other_and_recorded_as_served(platform):
+def test_an_arm_that_is_away_is_never_answered_by_the_other_and_its_users_count_as_failed(platform):
     platform.experiment(share_a=0.0)
     platform.b.mode = "unavailable"
     response = platform.ask()
-    assert response.status_code == 200
-    assert response.headers["x-tuneway-arm"] == "a"
+    assert response.status_code == 503
+    assert response.headers["retry-after"] == "2"
+    assert platform.a.asked == []
     (row,) = platform.answers(1)
-    assert (row["variant"], row["assigned_variant"]) == ("a", "b")
+    assert (row["variant"], row["assigned_variant"], row["status"]) == (None, "b", "failed")
+    assert (row["model_id"], row["query"], row["response"]) == (platform.model_b.model_id, QUESTION[1]["content"], "")
+
+
+def test_the_official_client_completes_texts_and_embeds(platform):
+    platform.experiment(share_a=0.0)
+    client = OpenAI(base_url=f"{platform.url}/v1", api_key="none")
+    whole = client.completions.create(model="auto", prompt="통행료 환급은", user="kim")
+    stream = client.completions.create(model="auto", prompt="통행료 환급은", user="kim", stream=True)
+    text = "new: " + "".join(PIECES)
+    assert whole.choices[0].text == text
+    assert "".join(piece.choices[0].text for piece in stream) == text
+    vectors = client.embeddings.create(model="auto", input=["통행료", "환급"], encoding_format="float", user="kim")
+    assert vectors.data[0].embedding == [0.25, -0.5]
+    completed, streamed, embedded = platform.answers(3)
+    assert (completed["response"], completed["query"], completed["variant"]) == (text, "통행료 환급은", "b")
+    assert (completed["prompt_tokens"], completed["completion_tokens"], completed["first_token_ms"]) == (3, 6, None)
+    assert (streamed["response"], streamed["completion_tokens"]) == (text, 1 + len(PIECES))
+    assert 0 <= streamed["first_token_ms"] <= streamed["response_time_ms"]
+    # the arms' vectors have nothing in common: the default model embeds for everyone
+    assert (embedded["query"], embedded["response"], embedded["variant"]) == ("통행료\n환급", "", None)
+    assert embedded["model_id"] == platform.model_a.model_id
+    assert {row["table_version"] for row in (completed, streamed, embedded)} == {platform.app.routing.table.version}
+    assert {row["status"] for row in (completed, streamed, embedded)} == {"complete"}
 
 
 def test_a_model_asked_by_name_is_never_replaced(platform):

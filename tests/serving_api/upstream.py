@@ -26,6 +26,33 @@ class Upstream:
     """Questions whose connection was closed before the answer was whole."""
     url: str = ""
 
+    async def complete_text(self, request: web.Request) -> web.StreamResponse:
+        """POST /v1/completions."""
+        body = orjson.loads(await request.read())
+        self.asked.append(body)
+        answer = {"id": "1", "object": "text_completion", "created": 1, "model": body["model"]}
+        texts = [f"{self.name}: ", *PIECES]
+        if not body.get("stream"):
+            choices = [{"index": 0, "text": "".join(texts), "finish_reason": "stop", "logprobs": None}]
+            usage = {"prompt_tokens": 3, "completion_tokens": 6, "total_tokens": 9}
+            return web.json_response({**answer, "choices": choices, "usage": usage})
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream; charset=utf-8"})
+        await response.prepare(request)
+        for text in texts:
+            choices = [{"index": 0, "text": text, "finish_reason": None, "logprobs": None}]
+            await response.write(b"data: " + orjson.dumps({**answer, "choices": choices}) + b"\n\n")
+        await response.write(b"data: [DONE]\n\n")
+        await response.write_eof()
+        return response
+
+    async def embed(self, request: web.Request) -> web.StreamResponse:
+        """POST /v1/embeddings."""
+        body = orjson.loads(await request.read())
+        self.asked.append(body)
+        vectors = [{"object": "embedding", "index": 0, "embedding": [0.25, -0.5]}]
+        usage = {"prompt_tokens": 3, "total_tokens": 3}
+        return web.json_response({"object": "list", "data": vectors, "model": body["model"], "usage": usage})
+
     async def complete(self, request: web.Request) -> web.StreamResponse:
         """POST /v1/chat/completions."""
         body = orjson.loads(await request.read())
@@ -75,7 +102,13 @@ def running_upstream(name: str) -> Iterator[Upstream]:
     upstream.url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
     loop = asyncio.new_event_loop()
     application = web.Application()
-    application.add_routes([web.post("/v1/chat/completions", upstream.complete)])
+    application.add_routes(
+        [
+            web.post("/v1/chat/completions", upstream.complete),
+            web.post("/v1/completions", upstream.complete_text),
+            web.post("/v1/embeddings", upstream.embed),
+        ]
+    )
     runner = web.AppRunner(application, handler_cancellation=True, shutdown_timeout=0.1)
 
     async def start() -> None:
