@@ -591,6 +591,10 @@ class StageName(StrEnum):
     REGISTER = "register"
     DEPLOY = "deploy"
     START_AB_TEST = "start_ab_test"
+    MONITOR_AB_TEST = "monitor_ab_test"
+    """Looks at running A/B tests and carries out what they decide; beside the pipeline, each minute."""
+    CONCLUDE_AB_TEST = "conclude_ab_test"
+    """A person's answer to an A/B test; beside the pipeline."""
 
 
 _BESIDE = (
@@ -598,6 +602,8 @@ _BESIDE = (
     StageName.TUNE_HYPERPARAMETERS,
     StageName.COMPRESS_MODEL,
     StageName.EVALUATE_SUITES,
+    StageName.MONITOR_AB_TEST,
+    StageName.CONCLUDE_AB_TEST,
 )
 PIPELINE_STAGES = tuple(stage for stage in StageName if stage not in _BESIDE)
 """The stages that every run of the whole pipeline has."""

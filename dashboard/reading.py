@@ -825,7 +825,13 @@ def _experiment_state(uow: UnitOfWork, experiment: ABExperiment) -> ExperimentSt
         model_a=uow.models.get(experiment.model_a_id),
         model_b=uow.models.get(experiment.model_b_id),
         counts=counts,
-        results=summarise_experiment(experiment, counts, uow.experiments.users(experiment.experiment_id)),
+        results=summarise_experiment(
+            experiment,
+            counts,
+            uow.experiments.users(experiment.experiment_id),
+            uow.experiment_decisions.state(experiment.experiment_id),
+            uow.experiment_decisions.get(experiment.experiment_id),
+        ),
     )
 
 

@@ -5,21 +5,23 @@ from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
-from ab_testing.results import summarise_experiment
 from contracts.datasets import DatasetVersion
-from contracts.enums import DatasetStatus, ExperimentStatus, JobStatus, ModelStatus
-from contracts.errors import ConflictError, InvalidRequestError, NotFoundError
+from contracts.enums import Arm, DatasetStatus, JobStatus, ModelStatus
+from contracts.errors import InvalidRequestError, NotFoundError
+from contracts.experiment_decisions import ConcludeABTestRequest, ExperimentDecision
 from contracts.experiment_results import ExperimentResults
 from contracts.experiments import ABExperiment, StartABTestRequest
 from contracts.fitting import FitPlan, PlanRequest
 from contracts.jobs import FinetuningJob, JobView, ResumedJob, SavedCheckpoint
 from contracts.models import ArmEndpoint, ModelVersion
 from contracts.pipeline import PipelineRun
+from contracts.promotions import REASON_LENGTH
 from database.unit_of_work import UnitOfWork
 from serving_api.problems import Problem, UnauthorizedError
 from settings import SecretName, read_secret
+from stages.conclude_ab_test import conclude_ab_test, results_of, stop_ab_test
 from stages.jobs import find_job
 from stages.jobs import resume_job as resume_ended_job
 from stages.jobs import stop_job as stop_running_job
@@ -53,6 +55,16 @@ class JobStopped(BaseModel):
 
     job: JobView
     checkpoint_step: int | None
+
+
+class Conclusion(BaseModel):
+    """How a person ends an A/B test."""
+
+    winner: Arm | None
+    """Null: nobody wins, the present model stays."""
+    reason: str = Field(default="concluded through the admin API", min_length=1, max_length=REASON_LENGTH)
+    override: bool = False
+    """Promote b also where the gate has not let it pass; audited as an override."""
 
 
 class ModelDetails(BaseModel):
@@ -238,28 +250,28 @@ def get_experiment(services: ServicesParameter, experiment_id: int) -> ABExperim
 def get_results(services: ServicesParameter, experiment_id: int) -> ExperimentResults:
     """What the A/B test shows so far: a verdict over users that may be read at any time, and the classical test."""
     with services.unit_of_work() as uow:
-        experiments = uow.experiments
-        return summarise_experiment(
-            experiments.get(experiment_id), experiments.counts(experiment_id), experiments.users(experiment_id)
-        )
+        return results_of(uow.experiments.get(experiment_id), uow)
 
 
 @router.post("/ab-tests/{experiment_id}/stop", responses=_errors(404, 409))
 def stop_experiment(services: ServicesParameter, experiment_id: int) -> ABExperiment:
     """End the A/B test; its answers and ratings stay. Stopping it again changes nothing."""
-    with services.unit_of_work() as uow:
-        experiment = uow.experiments.get(experiment_id)
-        if experiment.status is ExperimentStatus.COMPLETED:
-            raise ConflictError(
-                "The A/B test has been completed",
-                value=experiment.experiment_name,
-                allowed="a running A/B test",
-                next_step="read its results",
-            )
-        if experiment.status is ExperimentStatus.RUNNING:
-            uow.experiments.stop(experiment_id, ExperimentStatus.STOPPED)
-            uow.audit.append("admin", "experiment.stopped", f"experiment/{experiment_id}")
-        return uow.experiments.get(experiment_id)
+    return stop_ab_test(experiment_id, "admin", services)
+
+
+@router.post("/ab-tests/{experiment_id}/conclude", responses=_errors(404, 409))
+def conclude_experiment(services: ServicesParameter, experiment_id: int, request: Conclusion) -> ExperimentDecision:
+    """End the A/B test with a winner, or answer its decision; b goes into production. The same again changes nothing."""
+    return conclude_ab_test(
+        ConcludeABTestRequest(
+            experiment_id=experiment_id,
+            winner=request.winner,
+            actor="admin",
+            reason=request.reason,
+            override=request.override,
+        ),
+        services,
+    )
 
 
 @router.get("/pipeline-runs")

@@ -82,6 +82,15 @@ class Settings(BaseSettings):
     """Krippendorff's alpha with experts from which a judging model may decide a gate."""
     judge_min_items: int = Field(default=50, ge=2)
     """Items that experts must have rated too before it may."""
+    notify_webhook_url: str | None = None
+    """Where notifications are sent as JSON by POST; a service of the site."""
+    notify_email_to: list[str] = []
+    """Addresses that get notifications by e-mail; needs smtp_host."""
+    smtp_host: str | None = None
+    """The site's mail relay."""
+    smtp_port: int = Field(default=25, ge=1, le=65535)
+    smtp_starttls: bool = False
+    smtp_from: str = "tuneway@localhost"
     language: str = Field(default="ko", pattern="^(ko|en)$")
 
     @field_validator("data_dir", "vllm_python")

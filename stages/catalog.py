@@ -25,6 +25,12 @@ from contracts.datasets import (
 )
 from contracts.enums import JobKind, StageName
 from contracts.evaluation import EvaluateRequest, EvaluationReport, GateRequest, GateVerdict
+from contracts.experiment_decisions import (
+    ConcludeABTestRequest,
+    ExperimentDecision,
+    MonitorABTestRequest,
+    MonitorReport,
+)
 from contracts.experiments import ABExperiment, StartABTestRequest
 from contracts.generation import GenerateRequest, GenerationReport
 from contracts.models import Deployment, DeployRequest, ModelVersion, RegisterRequest
@@ -73,5 +79,7 @@ STAGES: dict[StageName, Stage] = {
         Stage(StageName.REGISTER, RegisterRequest, ModelVersion),
         Stage(StageName.DEPLOY, DeployRequest, Deployment),
         Stage(StageName.START_AB_TEST, StartABTestRequest, ABExperiment),
+        Stage(StageName.MONITOR_AB_TEST, MonitorABTestRequest, MonitorReport),
+        Stage(StageName.CONCLUDE_AB_TEST, ConcludeABTestRequest, ExperimentDecision),
     )
 }

@@ -1,0 +1,93 @@
+"""What people are told of an A/B test, in Korean and English."""
+
+from contracts.enums import Arm, DecisionCause
+from contracts.experiment_decisions import ExperimentDecision
+from contracts.experiments import ABExperiment
+from contracts.record import JsonObject
+
+_TITLES: dict[str, tuple[str, str]] = {
+    "decided": ("A/B 테스트 {name}: 결론이 났습니다", "A/B test {name} has decided"),
+    "needs_answer": ("A/B 테스트 {name}: 승인이 필요합니다", "A/B test {name} needs your answer"),
+    "sample_ratio": (
+        "A/B 테스트 {name}: 배정 비율 이상",
+        "A/B test {name}: users do not fall into the arms as planned",
+    ),
+    "blocked": ("A/B 테스트 {name}: 결론을 실행하지 못했습니다", "A/B test {name}: the decision cannot be carried out"),
+    "concluded": ("A/B 테스트 {name}: 끝났습니다", "A/B test {name} has ended"),
+    "stopped": ("A/B 테스트 {name}: 중지했습니다", "A/B test {name} was stopped"),
+}
+_WINNERS: dict[Arm | None, tuple[str, str]] = {
+    Arm.A: ("현재 모델(A)이 계속 서비스합니다.", "The present model (A) keeps the traffic."),
+    Arm.B: ("새 모델(B)이 서비스를 맡습니다.", "The new model (B) takes the traffic."),
+    None: ("승자가 없어 현재 모델(A)이 계속 서비스합니다.", "Nobody has won; the present model (A) keeps the traffic."),
+}
+_CAUSES: dict[DecisionCause, tuple[str, str]] = {
+    DecisionCause.VERDICT: ("판정에 따른 것입니다.", "The verdict says so."),
+    DecisionCause.GUARDRAIL: (
+        "새 모델이 안전장치를 어겼습니다: {guardrails}.",
+        "The new model has breached a guardrail: {guardrails}.",
+    ),
+    DecisionCause.PERSON: ("담당자가 정했습니다: {actor}.", "A person has decided: {actor}."),
+}
+_ASK = (
+    "Airflow의 승인 화면, 대시보드 또는 `tuneway ab conclude {name}`에서 답하십시오.",
+    "Answer in Airflow's approval page, or with `tuneway ab conclude {name}`.",
+)
+_HELD = (
+    "배정과 기록 사이에서 사용자가 빠지고 있습니다. 원인을 찾을 때까지 판정을 보류합니다.",
+    "Something between assignment and record loses users. No verdict is taken until a person has looked into it.",
+)
+
+
+def decided_notice(experiment: ABExperiment, decision: ExperimentDecision, *, needs_answer: bool) -> JsonObject:
+    """A decision has been taken; whether a person is asked."""
+    lines = [_WINNERS[decision.winner], _CAUSES[decision.cause], *([_ASK] if needs_answer else [])]
+    return _notice("needs_answer" if needs_answer else "decided", experiment, lines, decision)
+
+
+def concluded_notice(experiment: ABExperiment, decision: ExperimentDecision) -> JsonObject:
+    """The decision is carried out."""
+    return _notice("concluded", experiment, [_WINNERS[decision.chosen], _CAUSES[_last_cause(decision)]], decision)
+
+
+def blocked_notice(experiment: ABExperiment, decision: ExperimentDecision, sentence: str) -> JsonObject:
+    """The decision stands and cannot be carried out."""
+    return _notice("blocked", experiment, [(sentence, sentence), _ASK], decision)
+
+
+def held_notice(experiment: ABExperiment) -> JsonObject:
+    """The sample ratio is wrong."""
+    return _notice("sample_ratio", experiment, [_HELD], None)
+
+
+def stopped_notice(experiment: ABExperiment) -> JsonObject:
+    """A person has stopped the test."""
+    return _notice("stopped", experiment, [], None)
+
+
+def _last_cause(decision: ExperimentDecision) -> DecisionCause:
+    return decision.cause if decision.answer is None else DecisionCause.PERSON
+
+
+def _notice(
+    event: str, experiment: ABExperiment, lines: list[tuple[str, str]], decision: ExperimentDecision | None
+) -> JsonObject:
+    actor = ""
+    if decision is not None:
+        actor = decision.actor if decision.answer is None else decision.answer.actor
+    values = {
+        "name": experiment.experiment_name,
+        "guardrails": "" if decision is None else ", ".join(decision.guardrails),
+        "actor": actor,
+    }
+    told = {}
+    for place, language in enumerate(("ko", "en")):
+        told[f"title_{language}"] = _TITLES[event][place].format(**values)
+        told[f"text_{language}"] = " ".join(
+            [told[f"title_{language}"] + ".", *(line[place].format(**values) for line in lines)]
+        )
+    return {
+        **told,
+        "experiment": experiment.model_dump(mode="json"),
+        "decision": None if decision is None else decision.model_dump(mode="json"),
+    }

@@ -1,0 +1,89 @@
+"""An A/B test between two judged versions on a real PostgreSQL, and users who rate."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from sqlalchemy import insert, select
+
+from contracts.enums import Arm, ServerBackend
+from contracts.experiments import ABExperiment, StartABTestRequest, TrafficSplit
+from contracts.models import ArmEndpoint, ModelVersion
+from contracts.promotions import PromoteRequest
+from database.models import ABTestLog, ABTestResult, AuditLog
+from stages.promote import promote
+from stages.services import Services
+from stages.start_ab_test import start_ab_test
+from tests.stages.test_promote import version_of
+
+
+def deployed_pair(services: Services, folder: Path, passed: float | None = 0.9) -> tuple[ModelVersion, ModelVersion]:
+    """A in production, B in staging, judged against a bar of `passed`; both answer."""
+    a = version_of(services, folder, "job-a")
+    b = version_of(services, folder, "job-b", decided=passed)
+    promote(PromoteRequest(model_id=a.model_id, actor="kim", reason="first"), services)
+    with services.unit_of_work() as uow:
+        for arm, version in ((Arm.A, a), (Arm.B, b)):
+            uow.models.set_deployment(
+                version.model_id,
+                ArmEndpoint(
+                    arm=arm,
+                    model_id=version.model_id,
+                    model_name=version.model_name,
+                    version=version.version,
+                    served_model_name=f"assistant-{arm.value}",
+                    base_url="http://127.0.0.1:1/v1",
+                    backend=ServerBackend.EMBEDDED,
+                ),
+            )
+    return a, b
+
+
+def running_test(services: Services, a: ModelVersion, b: ModelVersion, **changes) -> ABExperiment:
+    """Half of the users each."""
+    return start_ab_test(
+        StartABTestRequest(
+            experiment_name="spring",
+            model_a_id=a.model_id,
+            model_b_id=b.model_id,
+            traffic_split=TrafficSplit(),
+            **{"target_samples": None, **changes},
+        ),
+        services,
+    )
+
+
+def rated(
+    services: Services, experiment: ABExperiment, arm: Arm, ratings: Sequence[int], *, milliseconds: int = 100
+) -> None:
+    """One user a rating; answer times differ a little."""
+    model_id = experiment.model_a_id if arm is Arm.A else experiment.model_b_id
+    with services.unit_of_work() as uow:
+        known = len(uow.session.execute(select(ABTestLog.id)).all())
+        rows = [
+            {
+                "experiment_id": experiment.experiment_id,
+                "variant": arm.value,
+                "assigned_variant": arm.value,
+                "model_id": model_id,
+                "user_key": f"user-{known + number}",
+                "request_id": f"request-{known + number}",
+                "response_time_ms": milliseconds + number % 7,
+                "user_rating": rating,
+            }
+            for number, rating in enumerate(ratings)
+        ]
+        uow.session.execute(insert(ABTestLog), rows)
+
+
+def audited(services: Services) -> list[str]:
+    """What was done to experiments and models, in order."""
+    with services.unit_of_work() as uow:
+        rows = uow.session.execute(select(AuditLog.action).order_by(AuditLog.id)).scalars()
+        return [action for action in rows if action.startswith(("experiment.", "model."))]
+
+
+def kept_results(services: Services) -> list[tuple[str, bool | None, bool | None]]:
+    """Rows of ab_test_results: arm, winner, significant."""
+    with services.unit_of_work() as uow:
+        rows = uow.session.execute(select(ABTestResult).order_by(ABTestResult.id)).scalars()
+        return [(row.variant, row.winner, row.statistical_significance) for row in rows]
