@@ -497,6 +497,42 @@ class ServerBackend(StrEnum):
 
     VLLM = "vllm"
     EMBEDDED = "embedded"
+    URL = "url"
+    """A server that runs already and that others start and stop."""
+
+
+class ParityForm(StrEnum):
+    """In which form a fine-tuned model is served."""
+
+    WHOLE = "whole"
+    """All weights in one folder: fully fine-tuned, or an adapter merged into its base."""
+    ADAPTER = "adapter"
+    QUANTISED = "quantised"
+
+
+class DeploymentState(StrEnum):
+    """Life of a deployment."""
+
+    PLANNED = "planned"
+    STARTING = "starting"
+    """Its card is leased; its server is being brought up."""
+    HEALTHY = "healthy"
+    """The server answers and knows the model."""
+    PARITY_CHECKED = "parity_checked"
+    """It answers as the trained weights do; the certificate says how near."""
+    WARMED = "warmed"
+    """It has answered a question."""
+    SERVING = "serving"
+    """Users are sent to it."""
+    DRAINING = "draining"
+    """No new users; the answers that have begun are given to their end."""
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+    @property
+    def is_final(self) -> bool:
+        """Nothing more happens; the model version can be deployed anew."""
+        return self in {DeploymentState.STOPPED, DeploymentState.FAILED}
 
 
 class Arm(StrEnum):

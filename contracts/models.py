@@ -4,6 +4,7 @@ from functools import cached_property
 
 from pydantic import Field
 
+from contracts.deployments import DeploymentConfig
 from contracts.enums import Arm, ModelFormat, ModelStatus, ServerBackend
 from contracts.record import Record
 from contracts.training import NAME_PATTERN
@@ -42,6 +43,16 @@ class DeployRequest(Record):
     """Put a model version into service beside the present one."""
 
     model_id: int = Field(ge=1)
+    config: DeploymentConfig = DeploymentConfig()
+
+
+class UndeployRequest(Record):
+    """Take a model version out of service."""
+
+    model_id: int = Field(ge=1)
+    actor: str = Field(default="deploy", min_length=1, max_length=255)
+    drain_seconds: float = Field(default=120.0, ge=0, le=3600)
+    """Answers that have begun may take so long to end."""
 
 
 class ArmEndpoint(Record):

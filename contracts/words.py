@@ -6,6 +6,7 @@ from typing import NamedTuple
 from contracts.enums import (
     CaseFault,
     CompressionMethod,
+    DeploymentState,
     LineageKind,
     PersonalDataKind,
     ProtectedAttribute,
@@ -54,6 +55,18 @@ LINEAGE_KINDS: Mapping[LineageKind, Wording] = {
     LineageKind.DEPLOYMENT: Wording("배포", "deployment"),
     LineageKind.EXPERIMENT: Wording("A/B 테스트", "A/B test"),
     LineageKind.VERDICT: Wording("A/B 판정", "A/B verdict"),
+}
+
+DEPLOYMENT_STATES: Mapping[DeploymentState, Wording] = {
+    DeploymentState.PLANNED: Wording("계획됨", "planned"),
+    DeploymentState.STARTING: Wording("시작하는 중", "starting"),
+    DeploymentState.HEALTHY: Wording("응답함", "healthy"),
+    DeploymentState.PARITY_CHECKED: Wording("학습 결과와 일치함", "the same as trained"),
+    DeploymentState.WARMED: Wording("준비됨", "warmed"),
+    DeploymentState.SERVING: Wording("서비스 중", "serving"),
+    DeploymentState.DRAINING: Wording("비우는 중", "draining"),
+    DeploymentState.STOPPED: Wording("멈춤", "stopped"),
+    DeploymentState.FAILED: Wording("실패", "failed"),
 }
 
 COMPRESSION_METHODS: Mapping[CompressionMethod, Wording] = {

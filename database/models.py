@@ -323,6 +323,57 @@ Index(
 )
 
 
+class ModelDeploymentRow(Base):
+    """A deployment of a model version; at most one of a version that is not over."""
+
+    __tablename__ = "model_deployments"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    model_id: Mapped[int] = mapped_column(ForeignKey("model_registry.id"), index=True)
+    arm: Mapped[str] = mapped_column(String(1))
+    state: Mapped[str] = mapped_column(String(20))
+    config: Mapped[dict[str, Any]]
+    server_key: Mapped[str] = mapped_column(String(100), index=True)
+    served_model_name: Mapped[str] = mapped_column(String(255))
+    base_url: Mapped[str | None] = mapped_column(Text)
+    backend: Mapped[str | None] = mapped_column(String(20))
+    failure: Mapped[dict[str, Any] | None]
+    planned_at: Mapped[datetime] = _created()
+    changed_at: Mapped[datetime] = _created()
+
+
+Index(
+    "uq_model_deployments_one_live",
+    ModelDeploymentRow.model_id,
+    unique=True,
+    postgresql_where=ModelDeploymentRow.state.not_in(["stopped", "failed"]),
+)
+
+
+class DeploymentTransitionRow(Base):
+    """A deployment went from one state to the next."""
+
+    __tablename__ = "model_deployment_transitions"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    deployment_id: Mapped[int] = mapped_column(ForeignKey("model_deployments.id"), index=True)
+    from_state: Mapped[str | None] = mapped_column(String(20))
+    to_state: Mapped[str] = mapped_column(String(20))
+    details: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    at: Mapped[datetime] = _created()
+
+
+class ParityCertificateRow(Base):
+    """What was trained and what is served, compared."""
+
+    __tablename__ = "parity_certificates"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    model_id: Mapped[int] = mapped_column(ForeignKey("model_registry.id"), index=True)
+    deployment_id: Mapped[int | None] = mapped_column(ForeignKey("model_deployments.id"))
+    passed: Mapped[bool]
+    engine: Mapped[str] = mapped_column(String(100))
+    certificate: Mapped[dict[str, Any]]
+    checked_at: Mapped[datetime] = _created()
+
+
 class ModelBenchmark(Base):
     """A score of a model version."""
 

@@ -10,8 +10,10 @@ from sqlalchemy.orm import Session
 
 from contracts.errors import UnavailableError
 from database.repositories.audit import AuditRepository
+from database.repositories.certificates import CertificateRepository
 from database.repositories.contamination import ContaminationRepository
 from database.repositories.datasets import DatasetRepository
+from database.repositories.deployments import DeploymentRepository
 from database.repositories.evaluations import EvaluationRepository
 from database.repositories.experiment_decisions import ExperimentDecisionRepository
 from database.repositories.experiments import ExperimentRepository
@@ -66,6 +68,16 @@ class UnitOfWork:
     def models(self) -> ModelRepository:
         """Model versions."""
         return ModelRepository(self.session)
+
+    @cached_property
+    def deployments(self) -> DeploymentRepository:
+        """Deployments of model versions and their states."""
+        return DeploymentRepository(self.session)
+
+    @cached_property
+    def certificates(self) -> CertificateRepository:
+        """Parity certificates of model versions."""
+        return CertificateRepository(self.session)
 
     @cached_property
     def lineage(self) -> LineageRepository:

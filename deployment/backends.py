@@ -67,7 +67,7 @@ class VllmServer(ModelServer):
             *("--served-model-name", spec.served_model_name),
             *("--host", settings.host, "--port", str(port)),
             *("--max-model-len", str(length)),
-            *("--max-num-seqs", str(MAX_SEQUENCES)),
+            *("--max-num-seqs", str(spec.max_num_seqs or MAX_SEQUENCES)),
             "--disable-uvicorn-access-log",
         ]
         # a compressed model is nobody's base, and vLLM's CPU kernels for few bits do not start with room for adapters
@@ -98,14 +98,22 @@ class VllmServer(ModelServer):
             # two shared cores more than twice the requests a second.
             arguments += ["--distributed-executor-backend", "uni", "--enforce-eager"]
             arguments += ["--kv-cache-memory-bytes", str(_cpu_cache_bytes(config, length))]
-            if _dtype(config) == "float32":
+            if spec.dtype is None and _dtype(config) == "float32":
                 arguments += ["--dtype", "float32"]  # else lowered to 16 bits, which is not what was trained
             environment |= {
                 "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
                 "OMP_NUM_THREADS": "1",
                 "VLLM_CPU_OMP_THREADS_BIND": "nobind",
                 "VLLM_CPU_CI_ENV": "1",
+                # else the first question for log probabilities compiles a helper: two minutes on a busy machine, in
+                # which the engine answers nobody
+                "TORCHDYNAMO_DISABLE": "1",
             }
+        if spec.dtype is not None:
+            arguments += ["--dtype", spec.dtype]
+        for name, value in sorted(spec.extra_arguments.items()):
+            if value is not False:
+                arguments += [f"--{name}"] if value is True else [f"--{name}", str(value)]
         return Command([*arguments, *settings.model_server_args], environment)
 
     def needs_restart(self, before: ServerSpec, after: ServerSpec) -> bool:
@@ -139,14 +147,18 @@ class EmbeddedServer(ModelServer):
 SERVERS: dict[ServerBackend, ModelServer] = {server.backend: server for server in (VllmServer(), EmbeddedServer())}
 
 
-def choose_server(settings: Settings) -> ModelServer:
-    """The backend of the settings. Raises UnavailableError when vLLM is asked for by name and is not installed."""
+def choose_server(settings: Settings, asked: ServerBackend | None = None) -> ModelServer:
+    """The backend asked for, else that of the settings.
+
+    Raises UnavailableError when vLLM is asked for by name and is not installed.
+    """
     vllm_is_there = settings.vllm_python.is_file()
-    if settings.model_server_backend == "embedded":
+    wanted = settings.model_server_backend if asked is None else asked.value
+    if wanted == "embedded":
         return SERVERS[ServerBackend.EMBEDDED]
     if vllm_is_there:
         return SERVERS[ServerBackend.VLLM]
-    if settings.model_server_backend == "vllm":
+    if wanted == "vllm":
         raise UnavailableError(
             "vLLM's environment does not exist",
             value=settings.vllm_python,

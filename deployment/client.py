@@ -1,5 +1,6 @@
 """Questions to a model server: is it up, what does it serve, load this."""
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -56,6 +57,50 @@ def load_adapter(base_url: str, adapter: LoraAdapter) -> None:
             allowed="a PEFT LoRA adapter of the served base model",
             next_step="look at the model server's log",
         )
+
+
+def unload_adapter(base_url: str, name: str) -> None:
+    """Unload the adapter; nothing happens where it is not loaded, or where nothing runs."""
+    try:
+        if name not in model_names(base_url):
+            return
+        with _client(ANSWER_TIMEOUT_S) as client:
+            response = client.post(f"{base_url}/unload_lora_adapter", json={"lora_name": name})
+    except (UnavailableError, httpx.HTTPError):
+        return
+    if response.status_code != httpx.codes.OK and name in model_names(base_url):
+        raise JobFailedError(
+            f"The model server did not unload the adapter {name}",
+            value=response.text[:500],
+            next_step="look at the model server's log",
+        )
+
+
+def requests_in_flight(base_url: str, name: str, *, is_adapter: bool) -> int | None:
+    """Answers of the model that have begun and not ended; None where the server does not tell."""
+    try:
+        with _client(PROBE_TIMEOUT_S) as client:
+            response = client.get(base_url.removesuffix("/v1") + "/metrics")
+            response.raise_for_status()
+    except httpx.HTTPError:
+        return None
+    return _in_flight(response.text, name, is_adapter=is_adapter)
+
+
+def _in_flight(metrics: str, name: str, *, is_adapter: bool) -> int | None:
+    own = re.search(rf'^tuneway:requests_in_flight{{model_name="{re.escape(name)}"}} (\d+)$', metrics, re.MULTILINE)
+    if own:
+        return int(own[1])
+    if is_adapter:
+        # vLLM names the adapters at work in the labels; the newest sample has the greatest value, a time
+        samples = re.findall(r"^vllm:lora_requests_info{(.*)} ([0-9.e+]+)$", metrics, re.MULTILINE)
+        if not samples:
+            return None
+        labels, _ = max(samples, key=lambda sample: float(sample[1]))
+        lists = re.findall(r'(?:running|waiting)_lora_adapters="([^"]*)"', labels)
+        return sum(name in listed.split(",") for listed in lists)
+    counts = re.findall(r"^vllm:num_requests_(?:running|waiting){.*} ([0-9.e+]+)$", metrics, re.MULTILINE)
+    return round(sum(map(float, counts))) if counts else None
 
 
 def ask(base_url: str, model: str, question: str, max_tokens: int = 64, **options: Any) -> str:

@@ -11,6 +11,7 @@ import asyncio
 import logging
 import sys
 import unicodedata
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,7 @@ class EmbeddedServer:
         self._engine = open_engine(model, adapters, cache_dir, max_model_length)
         self._composes = normalises_to_nfc(model)
         self._loading = asyncio.Lock()
+        self._in_flight: Counter[str] = Counter()
         self._retirements: set[asyncio.Task[None]] = set()
         self._client: aiohttp.ClientSession | None = None
 
@@ -111,6 +113,9 @@ class EmbeddedServer:
                 web.post("/v1/chat/completions", self._complete),
                 web.post("/v1/completions", self._complete),
                 web.post("/v1/load_lora_adapter", self._load),
+                web.post("/v1/unload_lora_adapter", self._unload),
+                web.get("/metrics", self._metrics),
+                web.post("/tokenize", self._tokenize),
             ]
         )
         application.on_startup.append(self._open_client)
@@ -147,23 +152,75 @@ class EmbeddedServer:
         except (ValueError, LookupError, TypeError):
             return _error(400, "give lora_name and lora_path", "invalid_request_error")
         async with self._loading:
-            old = self._engine
-            if name == self._name or name in old.adapters:
+            adapters = self._engine.adapters
+            if name == self._name or name in adapters:
                 return _error(400, f"the name {name} is taken; names are never given twice", "invalid_request_error")
             try:
-                new = await asyncio.to_thread(
-                    open_engine, self._model, {**old.adapters, name: path}, self._cache_dir, self._max_model_length
-                )
+                await self._exchange_engine({**adapters, name: path})
             except TunewayError as error:
                 return _error(404, error.sentence(), "invalid_request_error")
             except (RuntimeError, OSError, ValueError, LookupError) as error:
                 log.exception("the adapter %s could not be loaded", name)
                 return _error(400, f"{path}: {error}", "invalid_request_error")
-            self._engine = new
+        return web.Response(text=f"Success: LoRA adapter '{name}' added successfully.")
+
+    async def _unload(self, request: web.Request) -> web.Response:
+        try:
+            name = str(orjson.loads(await request.read())["lora_name"])
+        except (ValueError, LookupError, TypeError):
+            return _error(400, "give lora_name", "invalid_request_error")
+        async with self._loading:
+            adapters = self._engine.adapters
+            if name not in adapters:
+                return _error(404, f"the adapter {name} is not loaded", "not_found_error")
+            await self._exchange_engine({key: path for key, path in adapters.items() if key != name})
+        return web.Response(text=f"Success: LoRA adapter '{name}' removed successfully.")
+
+    async def _exchange_engine(self, adapters: dict[str, str]) -> None:
+        """New requests go to an engine with these adapters; the present one ends with its last answer."""
+        old = self._engine
+        self._engine = await asyncio.to_thread(
+            open_engine, self._model, adapters, self._cache_dir, self._max_model_length
+        )
         retirement = asyncio.create_task(_retire(old))
         self._retirements.add(retirement)
         retirement.add_done_callback(self._retirements.discard)
-        return web.Response(text=f"Success: LoRA adapter '{name}' added successfully.")
+
+    async def _tokenize(self, request: web.Request) -> web.Response:
+        """The tokens of a text, or of a conversation as the model's template renders it: vLLM's own call."""
+        try:
+            body = orjson.loads(await request.read())
+            if self._composes:
+                _compose(body)
+            is_text = "prompt" in body
+            given = str(body["prompt"]) if is_text else body["messages"]
+        except (ValueError, LookupError, TypeError, AttributeError):
+            return _error(400, "give prompt or messages", "invalid_request_error")
+        engine = self._engine
+        engine.requests += 1
+        try:
+            text = given if is_text else (await self._asked(engine, "/apply-template", {"messages": given}))["prompt"]
+            # a rendered prompt is read as the completions read it
+            options = {"content": text, "parse_special": True, "add_special": not is_text}
+            tokens = (await self._asked(engine, "/tokenize", options))["tokens"]
+        except (aiohttp.ClientError, LookupError, ValueError) as error:
+            return _error(502, f"the engine did not answer: {error}", "server_error")
+        finally:
+            engine.requests -= 1
+            if not engine.requests:
+                engine.idle.set()
+        return _json({"count": len(tokens), "max_model_len": self._max_model_length, "tokens": tokens})
+
+    async def _asked(self, engine: Engine, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        assert self._client is not None
+        async with self._client.post(engine.url + path, json=body) as answer:
+            answer.raise_for_status()
+            return dict(orjson.loads(await answer.read()))
+
+    async def _metrics(self, _: web.Request) -> web.Response:
+        names = [self._name, *self._engine.adapters]
+        lines = [f'tuneway:requests_in_flight{{model_name="{name}"}} {self._in_flight[name]}' for name in names]
+        return web.Response(text="\n".join(["# TYPE tuneway:requests_in_flight gauge", *lines, ""]))
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
         try:
@@ -181,6 +238,7 @@ class EmbeddedServer:
         assert self._client is not None
         named = b'"model":' + orjson.dumps(model)
         engine.requests += 1
+        self._in_flight[model] += 1
         try:
             async with self._client.post(
                 engine.url + request.path, data=orjson.dumps(body), headers={"Content-Type": "application/json"}
@@ -199,6 +257,7 @@ class EmbeddedServer:
             return _error(502, f"the engine did not answer: {error}", "server_error")
         finally:
             engine.requests -= 1
+            self._in_flight[model] -= 1
             if not engine.requests:
                 engine.idle.set()
 

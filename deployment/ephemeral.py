@@ -38,7 +38,7 @@ def running_server(
     It is a process group of its own and gets SIGTERM when the calling thread's process dies. Raises JobFailedError
     with the end of its log when it does not come up.
     """
-    server = choose_server(settings)
+    server = choose_server(settings, spec.backend)
     port = free_port(settings.host)
     command = server.command(spec, settings, port)
     base_url = f"http://{settings.host}:{port}/v1"

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from contracts.enums import ServerBackend
-from contracts.errors import CapacityError, JobFailedError, UnavailableError
+from contracts.errors import CapacityError, ConflictError, JobFailedError, UnavailableError
 from contracts.record import Record
 from deployment import client
 from deployment.backends import SERVERS, choose_server
@@ -92,7 +92,7 @@ def ensure_server(spec: ServerSpec, settings: Settings, start_timeout_s: float =
         before = read_state(path)
         if before is None:
             state = ServerState(
-                key=key, backend=choose_server(settings).backend, port=_choose_port(settings), spec=spec
+                key=key, backend=choose_server(settings, spec.backend).backend, port=_choose_port(settings), spec=spec
             )
             _write_state(path, state)
             try:
@@ -111,7 +111,8 @@ def _extend(
     before: ServerState, spec: ServerSpec, path: Path, settings: Settings, start_timeout_s: float
 ) -> ServerState:
     """The server with the adapters of `spec` too. A server that fails with them goes back to what it was."""
-    backend = choose_server(settings).backend
+    _require_same_settings(before, spec)
+    backend = choose_server(settings, before.spec.backend).backend
     is_renamed = spec.served_model_name != before.spec.served_model_name
     known = spec if is_renamed else before.spec  # a base model whose content changed takes no old adapter along
     state = before.model_copy(update={"backend": backend, "spec": known.with_adapters(spec.adapters)})
@@ -137,6 +138,32 @@ def _extend(
     if state != before:
         _write_state(path, state)
     return state
+
+
+def _require_same_settings(before: ServerState, spec: ServerSpec) -> None:
+    """A running server keeps its settings: others would take away the models it serves while it starts anew."""
+    running = {"backend": before.backend} | before.spec.engine_settings
+    differing = {name: value for name, value in spec.engine_settings.items() if running.get(name) != value}
+    if differing:
+        raise ConflictError(
+            "The model server runs with other settings",
+            value=", ".join(f"{name}: {value}" for name, value in differing.items()),
+            allowed=", ".join(f"{name}: {running.get(name)}" for name in differing),
+            next_step="deploy without these settings, or stop every deployment on this base model first",
+        )
+
+
+def drop_adapter(key: str, name: str, settings: Settings) -> None:
+    """The server no longer knows the adapter, nor when it starts again. Nothing happens where it does not know it."""
+    path = state_path(settings, key)
+    with _locked(settings):
+        state = read_state(path)
+        if state is None:
+            return
+        kept = [adapter for adapter in state.spec.adapters if adapter.name != name]
+        state = state.model_copy(update={"spec": state.spec.model_copy(update={"adapters": kept})})
+        _write_state(path, state)
+        client.unload_adapter(state.endpoint(settings).base_url, name)
 
 
 def _write_state(path: Path, state: ServerState) -> None:

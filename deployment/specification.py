@@ -16,6 +16,9 @@ ADAPTER_FILE = "adapter_config.json"
 SERVED_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,254}$"
 
 
+ENGINE_SETTINGS = ("card_share", "max_model_length", "max_num_seqs", "dtype", "extra_arguments", "backend")
+
+
 class LoraAdapter(Record):
     """A LoRA adapter under an immutable name.
 
@@ -42,6 +45,20 @@ class ServerSpec(Record):
     """Of the cards' memory, that the server may take; None leaves it to the server: vLLM takes nine tenths."""
     max_model_length: int | None = Field(default=None, ge=16)
     """Tokens of prompt and answer together; None takes the model's own, at most 4,096."""
+    max_num_seqs: int | None = Field(default=None, ge=1)
+    """Requests computed at a time; None takes 64."""
+    dtype: str | None = None
+    """None: on a CPU that of the files; on GPUs 16 bits for files of 32."""
+    extra_arguments: dict[str, str | int | float | bool] = {}
+    """For `vllm serve`."""
+    backend: ServerBackend | None = None
+    """None: that of the installation."""
+
+    @property
+    def engine_settings(self) -> dict[str, Any]:
+        """What was asked for of how it is served; what was left to the server is not in it."""
+        given = self.model_dump(include={*ENGINE_SETTINGS})
+        return {name: value for name, value in given.items() if value}
 
     @property
     def model_names(self) -> list[str]:

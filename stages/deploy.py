@@ -6,57 +6,101 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from contracts.enums import Arm, LeaseKind, ModelFormat
-from contracts.errors import CapacityError, ConflictError, NotFoundError, TunewayError
+from contracts.deployments import DeploymentConfig
+from contracts.enums import Arm, DeploymentState
+from contracts.errors import ConflictError, NotFoundError, TunewayError
 from contracts.models import ArmEndpoint, Deployment, ModelVersion
-from stages.launching import cards_in_use, host_name, slots
+from stages.deployment_steps import Ready, bring_up, fail, moved_by_another, place_of
 from storage.files import sha256_of_file
 
 if TYPE_CHECKING:
+    from contracts.deployments import ModelDeployment
     from contracts.models import DeployRequest
-    from deployment.specification import ServerEndpoint, ServerSpec
+    from database.unit_of_work import UnitOfWork
+    from stages.deployment_steps import OnState, Place
     from stages.services import Services
 
 BYTES_PER_GB = 1_000_000_000
 BASE_VERSION_PREFIX = "base"
-HEALTH_QUESTION = "안녕하세요. 무엇을 도와주실 수 있습니까?"
-HEALTH_TOKENS = 16
 
 
-def deploy(request: DeployRequest, services: Services) -> Deployment:
+def deploy(request: DeployRequest, services: Services, *, on_state: OnState | None = None) -> Deployment:
     """Bring up arm B, the version of the request, and arm A, the present production version or else the base model.
 
-    Each arm answers a question before it is recorded as deployed. Safe to repeat, and after a kill at any point: a
-    server that runs already is used as it is. Raises ConflictError for a base model, JobFailedError when a server
-    does not come up or an arm does not answer.
+    Each goes through the states of a deployment, which PostgreSQL keeps; users are sent to both at once, in one
+    transaction, when both are ready. Safe to repeat, from two processes too, and after a kill at any point: it goes on
+    where it was, and a server that runs already is used as it is. `on_state` is called after each step that this call
+    has taken. Raises ConflictError for a base model, JobFailedError when a server does not come up or an arm does not
+    answer; the deployment is then failed, and what served before serves on.
     """
-    from deployment.client import ask
-
     arms = _arms(request, services)
-    endpoints = _serve(arms, services)
-    deployed = []
-    for arm, version in arms.items():
-        endpoint, name = endpoints[version.model_id]
-        ask(endpoint.base_url, name, HEALTH_QUESTION, max_tokens=HEALTH_TOKENS)
-        deployed.append(
-            ArmEndpoint(
-                arm=arm,
-                model_id=version.model_id,
-                model_name=version.model_name,
-                version=version.version,
-                served_model_name=name,
-                base_url=endpoint.base_url,
-                backend=endpoint.backend,
-            )
-        )
+    places = {arm: _place(version, arms, request.config, services) for arm, version in arms.items()}
+    ready: dict[Arm, Ready] = {}
+    # the new version first: where it fails, nothing else was touched
+    for arm in (Arm.B, Arm.A):
+        try:
+            ready[arm] = bring_up(places[arm], arm, services, on_state)
+        except TunewayError as error:
+            for other_arm, other in ready.items():
+                if not error.retryable and other.deployment.state is not DeploymentState.SERVING:
+                    fail(other.deployment, places[other_arm], error, services)
+            raise
+    endpoints = {arm: _endpoint(arm, arms[arm], found) for arm, found in ready.items()}
     with services.unit_of_work() as uow:
-        for arm_endpoint in deployed:
-            if uow.models.deployment(arm_endpoint.model_id) != arm_endpoint:
-                uow.models.set_deployment(arm_endpoint.model_id, arm_endpoint)
-                uow.audit.append(
-                    "deploy", "model.deployed", f"model/{arm_endpoint.model_id}", arm_endpoint.model_dump(mode="json")
-                )
-    return Deployment(arms=deployed, endpoint=f"{services.settings.resolved_serving_url}/v1/chat/completions")
+        for arm, found in ready.items():
+            _send_users(found.deployment, endpoints[arm], uow)
+    for arm, found in ready.items():
+        if on_state is not None and found.deployment.state is not DeploymentState.SERVING:
+            on_state(arms[arm], DeploymentState.SERVING)
+    return Deployment(
+        arms=[endpoints[Arm.A], endpoints[Arm.B]],
+        endpoint=f"{services.settings.resolved_serving_url}/v1/chat/completions",
+    )
+
+
+def _endpoint(arm: Arm, version: ModelVersion, ready: Ready) -> ArmEndpoint:
+    return ArmEndpoint(
+        arm=arm,
+        model_id=version.model_id,
+        model_name=version.model_name,
+        version=version.version,
+        served_model_name=ready.deployment.served_model_name,
+        base_url=ready.base_url,
+        backend=ready.backend,
+    )
+
+
+def _send_users(deployment: ModelDeployment, endpoint: ArmEndpoint, uow: UnitOfWork) -> None:
+    if deployment.state is not DeploymentState.SERVING:
+        at = {"base_url": endpoint.base_url, "served_model_name": endpoint.served_model_name}
+        if not uow.deployments.move(deployment.deployment_id, deployment.state, DeploymentState.SERVING, {**at}):
+            present = uow.deployments.get(deployment.deployment_id)
+            if present.state is not DeploymentState.SERVING:
+                raise moved_by_another(present)
+    uow.deployments.note_place(deployment.deployment_id, endpoint.arm, endpoint.base_url, endpoint.backend)
+    if uow.models.deployment(endpoint.model_id) != endpoint:
+        uow.models.set_deployment(endpoint.model_id, endpoint)
+        uow.audit.append("deploy", "model.deployed", f"model/{endpoint.model_id}", endpoint.model_dump(mode="json"))
+
+
+def _place(version: ModelVersion, arms: dict[Arm, ModelVersion], asked: DeploymentConfig, services: Services) -> Place:
+    """Where the version is to answer. The base model of the new version is served as that is."""
+    new = arms[Arm.B]
+    with services.unit_of_work() as uow:
+        present = uow.deployments.live(version.model_id)
+    if present is None:
+        shares_server = place_of(version, DeploymentConfig(), services).spec.model_path == new.base_model_path
+        config = asked if version == new or shares_server else DeploymentConfig()
+    elif version == new and asked not in (DeploymentConfig(), present.config):
+        raise ConflictError(
+            "The version is deployed with other settings",
+            value=asked.model_dump_json(exclude_defaults=True),
+            allowed=present.config.model_dump_json(exclude_defaults=True),
+            next_step=f"stop it with `tuneway undeploy model:{version.model_id}`, then deploy it again",
+        )
+    else:
+        config = present.config
+    return place_of(version, config, services)
 
 
 def _arms(request: DeployRequest, services: Services) -> dict[Arm, ModelVersion]:
@@ -72,10 +116,11 @@ def _arms(request: DeployRequest, services: Services) -> dict[Arm, ModelVersion]
         )
     if production is not None and production.model_id != new.model_id:
         return {Arm.A: production, Arm.B: new}
-    return {Arm.A: _ensure_base(new, services), Arm.B: new}
+    return {Arm.A: ensure_base(new, services), Arm.B: new}
 
 
-def _ensure_base(version: ModelVersion, services: Services) -> ModelVersion:
+def ensure_base(version: ModelVersion, services: Services) -> ModelVersion:
+    """The version's base model as a version of its own, so that it can answer too. Raises NotFoundError."""
     folder = Path(version.base_model_path)
     if not folder.is_dir():
         raise NotFoundError(
@@ -97,78 +142,3 @@ def base_content_hash(folder: Path) -> str:
         content = str(path.stat().st_size) if path.suffix == ".safetensors" else sha256_of_file(path)
         digest.update(f"{path.name}\0{content}\n".encode())
     return digest.hexdigest()
-
-
-def _serve(arms: dict[Arm, ModelVersion], services: Services) -> dict[int, tuple[ServerEndpoint, str]]:
-    """Where each version answers and under which name; versions of one base model share a server."""
-    from deployment.permanent import ensure_server
-    from deployment.specification import ServerSpec, lora_adapter, served_name
-
-    specs: dict[str, ServerSpec] = {}
-    places: dict[int, tuple[str, str]] = {}
-    for version in arms.values():
-        name = served_name(version.model_name, version.version, version.content_hash)
-        is_adapter = version.model_format is ModelFormat.LORA_ADAPTER
-        whole_model = version.base_model_path if is_adapter else version.model_path
-        base_name = _base_name(version, services) if is_adapter else name
-        spec = specs.get(whole_model) or ServerSpec(model_path=whole_model, served_model_name=base_name)
-        if is_adapter:
-            spec = spec.with_adapters([lora_adapter(name, Path(version.model_path))])
-        specs[whole_model] = spec
-        places[version.model_id] = (whole_model, name)
-    endpoints = {}
-    for path, spec in specs.items():
-        try:
-            endpoints[path] = ensure_server(_on_cards(spec, services), services.settings)
-        except TunewayError:
-            _free_unless_serving(spec, services)
-            raise
-    return {model_id: (endpoints[path], name) for model_id, (path, name) in places.items()}
-
-
-def _free_unless_serving(spec: ServerSpec, services: Services) -> None:
-    """A server that never came up leaves its card to others; one that served before keeps it."""
-    from deployment.permanent import program_name, state_path
-    from deployment.specification import server_key
-
-    key = server_key(spec.model_path)
-    if not state_path(services.settings, key).exists():
-        with services.unit_of_work() as uow:
-            uow.leases.release(program_name(key))
-
-
-def _base_name(version: ModelVersion, services: Services) -> str:
-    from deployment.specification import served_name
-
-    base = _ensure_base(version, services)
-    return served_name(base.model_name, base.version, base.content_hash)
-
-
-def _on_cards(spec: ServerSpec, services: Services) -> ServerSpec:
-    """The server with a card of its own, leased for as long as it is deployed; as it is on a machine without any."""
-    from deployment.backends import gpu_count
-    from deployment.permanent import program_name
-    from deployment.specification import server_key
-
-    cards = gpu_count()
-    if not cards:
-        return spec
-    owner = program_name(server_key(spec.model_path))
-    with services.unit_of_work() as uow:
-        leased = uow.leases.acquire(
-            owner,
-            1,
-            host_name(),
-            slots(services.settings, cards),
-            kind=LeaseKind.SERVING,
-            never=cards_in_use(services.settings),
-            first=services.settings.serving_gpus,
-        )
-    if leased is None:
-        raise CapacityError(
-            "No GPU is free for the model server",
-            value=f"{cards} GPUs, all leased",
-            allowed="one free GPU for each server",
-            next_step="wait for the running jobs, or raise TUNEWAY_GPU_SLOTS on a machine with more GPUs",
-        )
-    return spec.model_copy(update={"gpu_ids": leased})

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from contracts import words
-from contracts.enums import CaseFault, PersonalDataKind, ProtectedAttribute, RemovalReason
+from contracts.enums import CaseFault, DeploymentState, PersonalDataKind, ProtectedAttribute, RemovalReason
 from data_prep.quality.bias import GROUP_PATTERNS
 from evaluation.scorers.registry import SCORERS
 
@@ -19,6 +19,7 @@ KOREAN = re.compile("[가-힣]")
         (words.PERSONAL_DATA_KINDS, PersonalDataKind),
         (words.PROTECTED_ATTRIBUTES, ProtectedAttribute),
         (words.CASE_FAULTS, CaseFault),
+        (words.DEPLOYMENT_STATES, DeploymentState),
         *((words.GROUPS[attribute], groups) for attribute, groups in GROUP_PATTERNS.items()),
     ],
 )
