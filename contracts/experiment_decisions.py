@@ -4,7 +4,7 @@ from datetime import datetime
 
 from pydantic import Field
 
-from contracts.enums import Arm, DecisionCause
+from contracts.enums import Arm, DecisionCause, ExperimentPolicy
 from contracts.experiment_verdicts import DecisionLook, ExperimentState, GuardrailReading, SampleRatioReading
 from contracts.promotions import ACTOR_LENGTH, REASON_LENGTH
 from contracts.record import JsonObject, Record
@@ -74,6 +74,13 @@ class MonitorABTestRequest(Record):
     """한 A/B 테스트만 볼 때 번호를 넣습니다. 비워 두면 진행 중인 모든 테스트를 봅니다."""
 
 
+class AskABTestRequest(Record):
+    """Ask a person how an experiment ends: what the DAG `conclude_ab_test` is told."""
+
+    experiment_id: int = Field(ge=1, title="A/B 테스트 번호")
+    """끝낼 A/B 테스트의 번호입니다. 대시보드의 A/B 테스트 화면에서 볼 수 있습니다."""
+
+
 class ConcludeABTestRequest(Record):
     """A person ends an experiment: the answer to its decision, or a decision of their own."""
 
@@ -95,6 +102,7 @@ class MonitoredExperiment(Record):
     users_a: int
     users_b: int
     is_held: bool
+    policy: ExperimentPolicy
     decision: ExperimentDecision | None
     needs_answer: bool
     """A person has to say whether it is carried out."""

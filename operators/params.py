@@ -44,6 +44,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "contamination_override",
     ),
     "배포": ("deploy", "approval_needed", "traffic_to_new"),
+    "A/B 시험": ("experiment_id",),
 }  # fmt: skip
 """Groups of the form, in order, and the fields in each."""
 
@@ -66,6 +67,7 @@ DEMO_VALUES: dict[str, Any] = {
     "dataset_id": 1,
     "job_id": 1,
     "model_id": 1,
+    "experiment_id": 1,
     "parent_job_id": 1,
     "job_name": "regulations-int8",
 }

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from contracts.enums import JobStatus
+from contracts.enums import ExperimentStatus, JobStatus
 from contracts.errors import ConflictError
 
 if TYPE_CHECKING:
     from contracts.compression import CompressModelRequest
+    from contracts.experiment_decisions import AskABTestRequest
     from contracts.pipeline import (
         DeployModelRequest,
         EvaluateModelRequest,
@@ -105,6 +106,19 @@ def job_is_complete(request: EvaluateModelRequest, services: Services) -> None:
             value=f"job {job.job_id} is {job.status}",
             allowed=f"a job that is {JobStatus.COMPLETED}",
             next_step="choose a finished job in the dashboard, or wait for this one",
+        )
+
+
+def experiment_runs(request: AskABTestRequest, services: Services) -> None:
+    """The A/B test is there and has not ended."""
+    with services.unit_of_work() as uow:
+        experiment = uow.experiments.get(request.experiment_id)
+    if experiment.status is not ExperimentStatus.RUNNING:
+        raise ConflictError(
+            "The A/B test has ended",
+            value=f"{experiment.experiment_name} is {experiment.status}",
+            allowed="a running A/B test",
+            next_step="read its results with `tuneway ab results`",
         )
 
 

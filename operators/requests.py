@@ -8,6 +8,7 @@ from contracts.compression import CompressModelRequest, CompressRequest
 from contracts.datasets import DatasetVersion, ImportedDataset, ImportRequest, PrepareRequest, QualityRequest
 from contracts.enums import Arm, Priority
 from contracts.evaluation import EvaluateRequest, EvaluationReport, GateRequest
+from contracts.experiment_decisions import AskABTestRequest, ConcludeABTestRequest
 from contracts.experiments import StartABTestRequest, TrafficSplit
 from contracts.generation import GenerateRequest
 from contracts.models import Deployment, DeployRequest, ModelVersion, RegisterRequest
@@ -17,6 +18,9 @@ from operators.run_records import VALIDATE_REQUEST
 
 if TYPE_CHECKING:
     from operators.run_records import RunRecords
+
+PROMOTE_NEW_MODEL, KEEP_PRESENT_MODEL = "새 모델(B)로 교체", "현재 모델(A) 유지"
+"""The answers that a person can give to an A/B test in Airflow."""
 
 
 def import_dataset(run: RunRecords) -> ImportRequest:
@@ -160,6 +164,18 @@ def start_ab_test(run: RunRecords) -> StartABTestRequest:
 def start_ab_test_of_given_model(run: RunRecords) -> StartABTestRequest:
     """The same for a model version that the run was given."""
     return _ab_test(run, run.request(DeployModelRequest).traffic_to_new)
+
+
+def conclude_ab_test(run: RunRecords) -> ConcludeABTestRequest:
+    """What a person has chosen in Airflow."""
+    said = run.pull("choose_winner")
+    person = (said.get("responded_by_user") or {}).get("name") or "airflow"
+    return ConcludeABTestRequest(
+        experiment_id=run.request(AskABTestRequest).experiment_id,
+        winner=Arm.B if said["chosen_options"] == [PROMOTE_NEW_MODEL] else Arm.A,
+        actor=person,
+        reason=f"answered in Airflow, run {run.run_id}: {', '.join(said['chosen_options'])}",
+    )
 
 
 def _ab_test(run: RunRecords, traffic_to_new: float) -> StartABTestRequest:

@@ -65,6 +65,7 @@ def _monitor(experiment: ABExperiment, plan: ExperimentPlan, services: Services)
         users_a=0 if latest is None else latest.users_a,
         users_b=0 if latest is None else latest.users_b,
         is_held=state.is_held,
+        policy=plan.policy,
         decision=decision,
         needs_answer=decision is not None and needs_answer(plan, decision),
     )
@@ -135,7 +136,8 @@ def _guardrails(
     before: MonitoredState,
     uow: UnitOfWork,
 ) -> list[GuardrailReading]:
-    from ab_testing.guardrails import DEFAULT_GUARDRAILS, MeanGuardrail, watch_mean
+    from ab_testing.arm_shares import SharePhase
+    from ab_testing.guardrails import DEFAULT_GUARDRAILS, MeanGuardrail, watch_failures, watch_mean
     from ab_testing.results import compare_arms
 
     previous = {reading.name: reading for reading in before.guardrails}
@@ -146,6 +148,10 @@ def _guardrails(
         if isinstance(guardrail, MeanGuardrail):
             difference = compare_arms(guardrail.metric, users)
             readings.append(watch_mean(guardrail, difference, previous.get(guardrail.name)))
+        else:
+            failed = uow.experiments.failed(experiment.experiment_id)
+            phase = SharePhase(experiment.traffic_split.b, failed[Arm.A], failed[Arm.B])
+            readings.append(watch_failures(guardrail, [phase], previous.get(guardrail.name)))
     return readings
 
 

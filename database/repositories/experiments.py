@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
-from sqlalchemy import Float, SQLColumnExpression, case, cast, func, select, text, update
+from sqlalchemy import ColumnElement, Float, SQLColumnExpression, case, cast, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from contracts.enums import Arm, ExperimentStatus
+from contracts.enums import AnswerStatus, Arm, ExperimentStatus, Exposure
 from contracts.errors import NotFoundError
 from contracts.experiment_plans import ExperimentPlan
 from contracts.experiments import ABExperiment, ArmCounts, ExperimentUsers, StartABTestRequest, TrafficSplit, UserSums
@@ -280,11 +280,27 @@ class ExperimentRepository:
         return ExperimentUsers(ratings=ratings, log_response_times=times, mixed_users=mixed)
 
     def arrived(self, experiment_id: int) -> dict[Arm, int]:
-        """Users with a record, by the arm that they were assigned to."""
+        """Users with a record, by the arm that they were assigned to; testers are not counted."""
+        return self._assigned_users(experiment_id)
+
+    def failed(self, experiment_id: int) -> dict[Arm, int]:
+        """Of those, the users who saw a question fail or an answer break off."""
+        return self._assigned_users(
+            experiment_id, ABTestLog.status.in_([AnswerStatus.FAILED.value, AnswerStatus.BROKEN.value])
+        )
+
+    def _assigned_users(self, experiment_id: int, *conditions: ColumnElement[bool]) -> dict[Arm, int]:
         arm = func.coalesce(ABTestLog.assigned_variant, ABTestLog.variant)
+        exposure = func.coalesce(ABTestLog.exposure, Exposure.ASSIGNED.value)
         rows = self._session.execute(
             select(arm, func.count(func.distinct(ABTestLog.user_key)))
-            .where(ABTestLog.experiment_id == experiment_id, arm.is_not(None), ABTestLog.user_key != "")
+            .where(
+                ABTestLog.experiment_id == experiment_id,
+                arm.is_not(None),
+                ABTestLog.user_key != "",
+                exposure == Exposure.ASSIGNED.value,
+                *conditions,
+            )
             .group_by(arm)
         )
         found = {Arm(variant): users for variant, users in rows}

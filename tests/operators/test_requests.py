@@ -138,3 +138,16 @@ def test_project_and_priority_of_the_run_go_with_its_jobs():
     run = run_with(request=finetune(project="tolls", priority="high"))
     assert requests.queueing(run) == {"project": "tolls", "priority": Priority.HIGH}
     assert requests.queueing(run_with(request=DeployModelRequest(model_id=1))) == {}
+
+
+@pytest.mark.parametrize(
+    ("chosen", "winner"), [(requests.PROMOTE_NEW_MODEL, Arm.B), (requests.KEEP_PRESENT_MODEL, Arm.A)]
+)
+def test_what_a_person_chose_in_airflow_ends_the_experiment(chosen, winner):
+    left = {
+        "validate_request": {"experiment_id": 7},
+        "choose_winner": {"chosen_options": [chosen], "responded_by_user": {"id": "1", "name": "kim"}},
+    }
+    asked = requests.conclude_ab_test(RunRecords("conclude_ab_test", "experiment-7", left.get))
+    assert (asked.experiment_id, asked.winner, asked.actor) == (7, winner, "kim")
+    assert chosen in asked.reason

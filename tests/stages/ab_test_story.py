@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import insert, select
 
-from contracts.enums import Arm, ServerBackend
+from contracts.enums import AnswerStatus, Arm, ServerBackend
 from contracts.experiments import ABExperiment, StartABTestRequest, TrafficSplit
 from contracts.models import ArmEndpoint, ModelVersion
 from contracts.promotions import PromoteRequest
@@ -53,13 +54,19 @@ def running_test(services: Services, a: ModelVersion, b: ModelVersion, **changes
 
 
 def rated(
-    services: Services, experiment: ABExperiment, arm: Arm, ratings: Sequence[int], *, milliseconds: int = 100
+    services: Services,
+    experiment: ABExperiment,
+    arm: Arm,
+    ratings: Sequence[int],
+    *,
+    milliseconds: int = 100,
+    failed: int = 0,
 ) -> None:
-    """One user a rating; answer times differ a little."""
+    """One user a rating; answer times differ a little. Then one a failed question."""
     model_id = experiment.model_a_id if arm is Arm.A else experiment.model_b_id
     with services.unit_of_work() as uow:
         known = len(uow.session.execute(select(ABTestLog.id)).all())
-        rows = [
+        rows: list[dict[str, Any]] = [
             {
                 "experiment_id": experiment.experiment_id,
                 "variant": arm.value,
@@ -69,8 +76,23 @@ def rated(
                 "request_id": f"request-{known + number}",
                 "response_time_ms": milliseconds + number % 7,
                 "user_rating": rating,
+                "status": AnswerStatus.COMPLETE.value,
             }
             for number, rating in enumerate(ratings)
+        ]
+        rows += [
+            {
+                "experiment_id": experiment.experiment_id,
+                "variant": None,
+                "assigned_variant": arm.value,
+                "model_id": model_id,
+                "user_key": f"failed-{arm.value}-{number}",
+                "request_id": f"failed-{arm.value}-{number}",
+                "response_time_ms": 5,
+                "user_rating": None,
+                "status": AnswerStatus.FAILED.value,
+            }
+            for number in range(failed)
         ]
         uow.session.execute(insert(ABTestLog), rows)
 

@@ -117,6 +117,15 @@ def test_a_slow_model_is_rolled_back_by_its_response_times(alone, pair):
     assert decision.guardrails == ["response_time_ms"]
 
 
+def test_a_model_that_fails_is_rolled_back_after_few_users_without_a_rating(alone, pair):
+    experiment = running_test(alone, *pair)
+    rated(alone, experiment, Arm.A, [], failed=1)
+    rated(alone, experiment, Arm.B, [], failed=14)
+    decision = looked(alone).decision
+    assert decision is not None
+    assert (decision.winner, decision.guardrails) == (Arm.A, ["failures"])
+
+
 def test_an_approval_is_waited_for_and_given_once(alone, pair):
     a, b = pair
     experiment = running_test(alone, *pair)
