@@ -1,15 +1,44 @@
 """The service as a process: `python -m serving_api`."""
 
+import gc
 import logging
 import sys
+import time
+from types import FrameType
 
 import uvicorn
 
 from contracts.errors import TunewayError
 from serving_api.app import create_app
+from serving_api.data_path import DataPath
 from stages.services import open_services
 
-SHUTDOWN_SECONDS = 10
+SHUTDOWN_SECONDS = 2
+DRAIN_SECONDS = 8.0
+"""For answers on their way; with the above less than the 15 s after which the supervisor kills."""
+
+
+class DrainingServer(uvicorn.Server):
+    """Told to stop, it refuses new questions by an answer and lets those on their way end; told again, it stops."""
+
+    def __init__(self, config: uvicorn.Config, data_path: DataPath) -> None:
+        super().__init__(config)
+        self._data_path = data_path
+        self._drained_by: float | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Called by the signal."""
+        super().handle_exit(sig, frame)
+        if not self._data_path.is_draining:
+            self._data_path.drain()
+            self._drained_by = time.monotonic() + DRAIN_SECONDS
+            self.should_exit = False
+
+    async def on_tick(self, counter: int) -> bool:
+        """Called ten times a second; whether to stop."""
+        if self._drained_by is not None:
+            self.should_exit |= not self._data_path.in_flight or time.monotonic() > self._drained_by
+        return await super().on_tick(counter)
 
 
 def main() -> None:
@@ -20,7 +49,7 @@ def main() -> None:
         app = create_app(services)
     except TunewayError as error:
         sys.exit(error.sentence())
-    uvicorn.run(
+    config = uvicorn.Config(
         app,
         host=services.settings.host,
         port=services.settings.ports["serving"],
@@ -31,6 +60,11 @@ def main() -> None:
         log_config=None,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
+    # what was imported stays: the collector need not look at it again and again
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 100)
+    DrainingServer(config, app.data_path).run()
 
 
 if __name__ == "__main__":

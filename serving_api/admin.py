@@ -249,6 +249,9 @@ def get_experiment(services: ServicesParameter, experiment_id: int) -> ABExperim
 @router.get("/ab-tests/{experiment_id}/results", responses=_errors(404))
 def get_results(services: ServicesParameter, experiment_id: int) -> ExperimentResults:
     """What the A/B test shows so far: a verdict over users that may be read at any time, and the classical test."""
+    # scipy weighs twice as much as the rest of this service
+    from ab_testing.results import summarise_experiment
+
     with services.unit_of_work() as uow:
         return results_of(uow.experiments.get(experiment_id), uow)
 

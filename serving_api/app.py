@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI, Response
+from fastapi.responses import PlainTextResponse
 
 from serving_api.admin import router
 from serving_api.data_path import DataPath, Receive, Scope
@@ -12,6 +13,7 @@ from serving_api.documentation import install_documentation
 from serving_api.event_log import EventLog
 from serving_api.event_store import event_store
 from serving_api.exchange import Send
+from serving_api.metrics import CONTENT_TYPE
 from serving_api.problems import install_problem_details
 from serving_api.routing import Routing
 from settings import SecretName, read_secret
@@ -75,17 +77,23 @@ def _control(service: Service, services: Services) -> FastAPI:
         """The process runs."""
         return {"status": "ok"}
 
+    @app.get("/metrics", tags=["control"], response_class=PlainTextResponse)
+    async def metrics() -> PlainTextResponse:
+        """What the router counted since it started, for Prometheus: by arm and model."""
+        return PlainTextResponse(service.data_path.metrics(), media_type=CONTENT_TYPE)
+
     @app.get("/ready", tags=["control"])
     def ready(response: Response) -> dict[str, Any]:
         """The service can answer users; 503 with what is missing where it cannot."""
         table = service.routing.table
-        is_ready = table is not None and bool(table.by_name)
+        is_ready = table is not None and bool(table.by_name) and not service.data_path.is_draining
         if not is_ready:
             response.status_code = 503
         return {
             "ready": is_ready,
             "deployed_models": [] if table is None else list(table.by_name),
             "experiment_id": None if table is None or table.experiment is None else table.experiment.experiment_id,
+            "is_stopping": service.data_path.is_draining,
             "database_answers": service.routing.database_answers,
             "requests_in_flight": service.data_path.in_flight,
             "events_waiting": service.events.is_behind,

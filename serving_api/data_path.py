@@ -16,6 +16,7 @@ from contracts.enums import Arm
 from contracts.models import ArmEndpoint
 from serving_api.event_log import EventLog
 from serving_api.exchange import Exchange, Send, answer
+from serving_api.metrics import Metrics
 from serving_api.openai_errors import RequestError, invalid
 from serving_api.request_ids import is_request_id, new_request_id
 from serving_api.routing import VIRTUAL_MODEL, Routing, RoutingTable
@@ -39,6 +40,7 @@ class DataPath:
         self._assignment_key = assignment_key
         self._id_key = assignment_key.encode()[:64]
         self._servers = ModelServers()
+        self._metrics = Metrics()
         self._in_flight: set[str] = set()
         self._is_draining = False
 
@@ -63,6 +65,11 @@ class DataPath:
     def in_flight(self) -> int:
         """Questions being answered now."""
         return len(self._in_flight)
+
+    def metrics(self) -> str:
+        """What was counted, in Prometheus' text format."""
+        gauges = {"events_waiting_bytes": self._events.pending_bytes, "events_behind": self._events.is_behind}
+        return self._metrics.text(self._servers.all(), gauges)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
@@ -141,6 +148,7 @@ class DataPath:
             raise RequestError(503, "The service is stopping; ask again", "server_error", "stopping")
         exchange = self._exchange(path, scope, body, query, started)
         self._in_flight.add(exchange.request_id)
+        self._metrics.began(exchange)
 
         def left(_: asyncio.Task[None]) -> None:
             if exchange.status is None:
@@ -154,6 +162,7 @@ class DataPath:
             leaving.remove_done_callback(left)
             leaving.cancel()
             self._in_flight.discard(exchange.request_id)
+            self._metrics.ended(exchange)
 
     def _table(self) -> RoutingTable:
         table = self._routing.table

@@ -368,8 +368,12 @@ class ModelServers:
         if self._sweeping is not None:
             self._sweeping.cancel()
             await asyncio.gather(self._sweeping, return_exceptions=True)
-        for server in self._by_url.values():
+        for server in self.all():
             server.close()
+
+    def all(self) -> list[ModelServer]:
+        """Every server that was asked so far."""
+        return list(self._by_url.values())
 
     def server(self, base_url: str) -> ModelServer:
         """The server at the URL."""
@@ -391,5 +395,5 @@ class ModelServers:
         while True:
             await asyncio.sleep(SWEEP_S)
             loop_now, now = loop.time(), time.monotonic()
-            for server in list(self._by_url.values()):
+            for server in self.all():
                 server.sweep(loop_now, now)

@@ -228,7 +228,7 @@ def start_postgres(postgres: EmbeddedPostgres) -> subprocess.Popen[bytes]:
 
 
 @pytest.mark.slow
-def test_answers_and_ratings_outlive_a_killed_service(services, monkeypatch):
+def test_answers_and_ratings_outlive_a_killed_service_and_a_stopped_one_ends_what_it_began(services, monkeypatch):
     port = free_port()
     monkeypatch.setenv("TUNEWAY_SERVING_PORT", str(port))
     make_secrets(services.settings.secrets_dir)
@@ -249,10 +249,23 @@ def test_answers_and_ratings_outlive_a_killed_service(services, monkeypatch):
         service = start_service(port)
         try:
             wait_until(lambda: {row["request_id"]: row["user_rating"] for row in stored_answers(services)} == given, 30)
+            upstream.mode, upstream.slow_s = "slow", 3.0
+            url = f"http://127.0.0.1:{port}"
+            late: list[int] = []
+            user = threading.Thread(
+                target=lambda: late.append(httpx.post(f"{url}/v1/chat/completions", json=QUESTION).status_code)
+            )
+            user.start()
+            wait_until(lambda: httpx.get(f"{url}/ready").json()["requests_in_flight"] == 1)
         finally:
             service.terminate()
-            # uvicorn shuts down in order and then ends by the signal it got
-            assert service.wait(timeout=30) == -signal.SIGTERM
+        wait_until(lambda: httpx.get(f"{url}/ready").status_code == 503)
+        assert httpx.post(f"{url}/v1/chat/completions", json=QUESTION).json()["error"]["code"] == "stopping"
+        # uvicorn shuts down in order and then ends by the signal it got
+        assert service.wait(timeout=30) == -signal.SIGTERM
+        user.join()
+        assert late == [200]
+        wait_until(lambda: len(stored_answers(services)) == len(given) + 1)
 
 
 def start_service(port: int) -> subprocess.Popen[bytes]:

@@ -252,6 +252,25 @@ def test_another_replica_answers_while_nothing_was_sent(two, mode, stream):
         router.run(first.start())
 
 
+def test_what_was_asked_is_counted_for_prometheus(one):
+    router, server = one
+    router.ask()
+    router.ask(stream=True)
+    server.mode = "away"
+    router.ask()
+    lines = router.data_path.metrics().splitlines()
+    labels = 'arm="none",model="base-v1"'
+    assert f'tuneway_answers_total{{{labels},status="complete"}} 2' in lines
+    assert f'tuneway_answers_total{{{labels},status="failed"}} 1' in lines
+    assert f'tuneway_overhead_seconds_bucket{{{labels},le="+Inf"}} 2' in lines
+    assert f"tuneway_first_token_seconds_count{{{labels}}} 1" in lines
+    assert f"tuneway_token_seconds_count{{{labels}}} 1" in lines
+    assert f"tuneway_in_flight{{{labels}}} 0" in lines
+    assert f'tuneway_server_breaker_open{{server="{server.url}"}} 0' in lines
+    sums = {line.split("{")[0]: float(line.split()[-1]) for line in lines if "_sum{" in line}
+    assert 0 < sums["tuneway_overhead_seconds_sum"] < sums["tuneway_answer_seconds_sum"]
+
+
 def test_questions_are_spread_over_the_replicas(two):
     router, first, second = two
     for _ in range(10):

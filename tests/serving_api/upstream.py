@@ -25,6 +25,7 @@ class Upstream:
     left: list[dict[str, Any]] = field(default_factory=list)
     """Questions whose connection was closed before the answer was whole."""
     url: str = ""
+    slow_s: float = 30.0
 
     async def complete_text(self, request: web.Request) -> web.StreamResponse:
         """POST /v1/completions."""
@@ -67,7 +68,7 @@ class Upstream:
 
     async def _answer(self, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
         if self.mode == "slow":
-            await asyncio.sleep(30)
+            await asyncio.sleep(self.slow_s)
         if not body.get("stream"):
             message = {"role": "assistant", "content": f"{self.name}: {''.join(PIECES)}"}
             answer = {"id": "1", "object": "chat.completion", "created": 1, "model": body["model"]}
