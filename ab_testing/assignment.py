@@ -1,8 +1,9 @@
 """Which arm a user gets: a keyed hash of experiment and user, so the same user always gets the same one."""
 
 import hashlib
+from functools import lru_cache
 
-from contracts.enums import Arm
+from contracts.enums import Arm, Exposure
 from contracts.experiments import TrafficSplit
 
 # A power of two with an exact float: the point is one of 2^53 evenly spaced values below 1.
@@ -16,10 +17,18 @@ def user_key(secret: str, user: str) -> str:
 
 def assignment_point(secret: str, experiment_id: int, user: str) -> float:
     """The user's place in [0, 1), uniform over users and independent between experiments."""
-    digest = hashlib.blake2b(
-        f"{experiment_id}\0{user}".encode(), key=_key(secret), digest_size=8, person=b"tuneway-arm"
-    ).digest()
-    return (int.from_bytes(digest, "big") >> 11) / _POINTS
+    return _point(secret, experiment_id, user, b"tuneway-arm")
+
+
+def exposure_of(secret: str, experiment_id: int, user: str, *, holdout: float, exposed: float) -> Exposure:
+    """Whether the user takes part, independently of the arm: `holdout` is of all users, `exposed` of the others.
+
+    A larger share of either moves only the users it takes in.
+    """
+    point = _point(secret, experiment_id, user, b"tuneway-exposure")
+    if point >= 1 - holdout:
+        return Exposure.HOLDOUT
+    return Exposure.ASSIGNED if point < exposed * (1 - holdout) else Exposure.NOT_YET
 
 
 def assign_arm(secret: str, experiment_id: int, user: str, split: TrafficSplit) -> Arm:
@@ -27,6 +36,14 @@ def assign_arm(secret: str, experiment_id: int, user: str, split: TrafficSplit) 
     return Arm.A if assignment_point(secret, experiment_id, user) < split.a else Arm.B
 
 
+def _point(secret: str, experiment_id: int, user: str, person: bytes) -> float:
+    digest = hashlib.blake2b(
+        f"{experiment_id}\0{user}".encode(), key=_key(secret), digest_size=8, person=person
+    ).digest()
+    return (int.from_bytes(digest, "big") >> 11) / _POINTS
+
+
+@lru_cache(maxsize=8)
 def _key(secret: str) -> bytes:
     # BLAKE2 takes keys of up to 64 bytes
     return hashlib.blake2b(secret.encode(), digest_size=32).digest()

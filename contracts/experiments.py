@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from contracts.enums import Arm, ExperimentPolicy, ExperimentStatus, GuardrailName
 from contracts.experiment_plans import ExperimentPlan
 from contracts.record import Record
+from contracts.traffic import TrafficPlan
 from contracts.training import NAME_PATTERN
 
 
@@ -44,6 +45,7 @@ class StartABTestRequest(Record):
     """How alike the ratings of one user are."""
     guardrails: list[GuardrailName] = list(GuardrailName)
     policy: ExperimentPolicy = ExperimentPolicy.APPROVE
+    traffic: TrafficPlan = TrafficPlan()
     accept_underpowered: bool = False
     """Start although the target is too small for the effect."""
 
@@ -60,6 +62,7 @@ class ABExperiment(Record):
     success_metric: str
     status: ExperimentStatus
     start_date: datetime
+    traffic: TrafficPlan = TrafficPlan()
     plan: ExperimentPlan | None = None
     """None for a test that was started without one: it decides nothing by itself."""
 

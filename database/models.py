@@ -404,6 +404,7 @@ class ABExperimentRow(Base):
     success_metric: Mapped[str] = mapped_column(String(100), server_default="user_rating")
     created_by: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
     plan: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    traffic: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
 
 
 Index(

@@ -5,8 +5,9 @@ from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from pydantic import BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
+from ab_testing.assignment import user_key
 from contracts.datasets import DatasetVersion
 from contracts.enums import Arm, DatasetStatus, JobStatus, ModelStatus
 from contracts.errors import InvalidRequestError, NotFoundError
@@ -18,6 +19,7 @@ from contracts.jobs import FinetuningJob, JobView, ResumedJob, SavedCheckpoint
 from contracts.models import ArmEndpoint, ModelVersion
 from contracts.pipeline import PipelineRun
 from contracts.promotions import REASON_LENGTH
+from contracts.traffic import RampStep, TrafficPlan
 from database.unit_of_work import UnitOfWork
 from serving_api.problems import Problem, UnauthorizedError
 from settings import SecretName, read_secret
@@ -65,6 +67,17 @@ class Conclusion(BaseModel):
     reason: str = Field(default="concluded through the admin API", min_length=1, max_length=REASON_LENGTH)
     override: bool = False
     """Promote b also where the gate has not let it pass; audited as an override."""
+
+
+class TrafficChange(BaseModel):
+    """A TrafficPlan without its testers, who are set one by one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    holdout: float = Field(default=0, ge=0, lt=1)
+    ramp: list[RampStep] = []
+    starts_at: AwareDatetime | None = None
+    ends_at: AwareDatetime | None = None
 
 
 class ModelDetails(BaseModel):
@@ -249,11 +262,35 @@ def get_experiment(services: ServicesParameter, experiment_id: int) -> ABExperim
 @router.get("/ab-tests/{experiment_id}/results", responses=_errors(404))
 def get_results(services: ServicesParameter, experiment_id: int) -> ExperimentResults:
     """What the A/B test shows so far: a verdict over users that may be read at any time, and the classical test."""
-    # scipy weighs twice as much as the rest of this service
-    from ab_testing.results import summarise_experiment
-
     with services.unit_of_work() as uow:
         return results_of(uow.experiments.get(experiment_id), uow)
+
+
+@router.put("/ab-tests/{experiment_id}/traffic", responses=_errors(404))
+def plan_traffic(services: ServicesParameter, experiment_id: int, change: TrafficChange) -> ABExperiment:
+    """Who takes part and when, from the next second on. Who takes part already stays in their arm."""
+    with services.unit_of_work() as uow:
+        testers = uow.experiments.get(experiment_id).traffic.testers
+        traffic = _validated_traffic({**change.model_dump(), "testers": testers})
+        uow.experiments.set_traffic(experiment_id, traffic)
+        uow.audit.append(
+            "admin", "experiment.traffic_planned", f"experiment/{experiment_id}", traffic.model_dump(mode="json")
+        )
+        return uow.experiments.get(experiment_id)
+
+
+@router.put("/ab-tests/{experiment_id}/testers/{user}", responses=_errors(404))
+def set_tester(services: ServicesParameter, experiment_id: int, user: str, arm: Arm | None = None) -> ABExperiment:
+    """Give a tester an arm, without it let the hash decide again. Testers count in no comparison."""
+    key = user_key(read_secret(services.settings.secrets_dir, SecretName.ASSIGNMENT_KEY), user)
+    with services.unit_of_work() as uow:
+        traffic = uow.experiments.get(experiment_id).traffic
+        testers = {other: their for other, their in traffic.testers.items() if other != key}
+        if arm is not None:
+            testers[key] = arm
+        uow.experiments.set_traffic(experiment_id, traffic.model_copy(update={"testers": testers}))
+        uow.audit.append("admin", "experiment.tester_set", f"experiment/{experiment_id}", {"user_key": key, "arm": arm})
+        return uow.experiments.get(experiment_id)
 
 
 @router.post("/ab-tests/{experiment_id}/stop", responses=_errors(404, 409))
@@ -296,6 +333,18 @@ def get_run(services: ServicesParameter, run_id: str) -> PipelineRun:
     """One pipeline run with its stages."""
     with services.unit_of_work() as uow:
         return uow.pipeline_runs.get(run_id)
+
+
+def _validated_traffic(fields: dict[str, Any]) -> TrafficPlan:
+    try:
+        return TrafficPlan.model_validate(fields)
+    except ValidationError as error:
+        raise InvalidRequestError(
+            "The traffic of the A/B test cannot be planned so",
+            value=error.errors()[0]["msg"],
+            allowed="a ramp that rises, and an end after the start",
+            next_step="correct it and send it again",
+        ) from error
 
 
 def _found(uow: UnitOfWork) -> PipelineRun:

@@ -11,8 +11,9 @@ from typing import Any
 
 import orjson
 
-from ab_testing.assignment import assign_arm, user_key
-from contracts.enums import Arm
+from ab_testing.assignment import assign_arm, exposure_of, user_key
+from contracts.enums import Arm, Exposure
+from contracts.experiments import ABExperiment
 from contracts.models import ArmEndpoint
 from serving_api.event_log import EventLog
 from serving_api.exchange import Exchange, Send, answer
@@ -182,18 +183,18 @@ class DataPath:
         request_id = new_request_id(self._id_key)
         key = user_key(self._assignment_key, user) if user else ""
         model = body.get("model") or VIRTUAL_MODEL
-        experiment_id: int | None = None
-        assigned: Arm | None = None
+        experiment = None if path == "/embeddings" else table.experiment
+        exposure, assigned = Exposure.NO_EXPERIMENT, None
+        endpoint: ArmEndpoint | None
         if model != VIRTUAL_MODEL:
             endpoint = _named(table, model)
-        # vectors of two models have nothing in common: embeddings take part in no experiment
-        elif table.experiment is not None and path != "/embeddings":
-            experiment_id = table.experiment.experiment_id
-            assigned = self._assigned(table, user or request_id, key)
-            endpoint = table.arms[assigned]
-        elif table.default is not None:
-            endpoint = table.default
+            experiment, exposure = None, Exposure.BY_NAME
         else:
+            # vectors of two models have nothing in common: embeddings take part in no experiment
+            if experiment is not None:
+                exposure, assigned = self._assigned(table, experiment, user or request_id, key)
+            endpoint = table.default if assigned is None else table.arms[assigned]
+        if endpoint is None:
             raise RequestError(503, "No model is deployed yet", "server_error", "no_model_deployed")
         return Exchange(
             request_id=request_id,
@@ -204,26 +205,40 @@ class DataPath:
             asked_at=time.time(),
             endpoint=endpoint,
             table_version=table.version,
-            experiment_id=experiment_id,
+            experiment_id=None if experiment is None else experiment.experiment_id,
+            exposure=exposure,
             assigned=assigned,
             user_key=key,
             session_id=headers.get(b"x-tuneway-session", "")[:MAX_SESSION_CHARACTERS] or None,
             is_stream=bool(body.get("stream")),
         )
 
-    def _assigned(self, table: RoutingTable, unit: str, key: str) -> Arm:
-        """The arm of a user, or of a question of nobody in particular."""
-        experiment = table.experiment
-        assert experiment is not None
+    def _assigned(
+        self, table: RoutingTable, experiment: ABExperiment, unit: str, key: str
+    ) -> tuple[Exposure, Arm | None]:
+        """Whether a user, or a question of nobody in particular, takes part, and the arm."""
+        traffic = experiment.traffic
+        if key in traffic.testers:
+            return Exposure.OVERRIDE, traffic.testers[key]
         arm = table.pins.get(key) if key else None
         if arm is None:
+            if traffic.holdout or table.exposed < 1:
+                exposure = exposure_of(
+                    self._assignment_key,
+                    experiment.experiment_id,
+                    unit,
+                    holdout=traffic.holdout,
+                    exposed=table.exposed,
+                )
+                if exposure is not Exposure.ASSIGNED:
+                    return exposure, None
             arm = assign_arm(self._assignment_key, experiment.experiment_id, unit, experiment.traffic_split)
             if key:
                 table.pins[key] = arm
                 self._events.append(
                     {"kind": "pin", "experiment_id": experiment.experiment_id, "user_key": key, "arm": arm.value}
                 )
-        return arm
+        return Exposure.ASSIGNED, arm
 
     def _keep(self, exchange: Exchange) -> None:
         self._events.append(exchange.event())

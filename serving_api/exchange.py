@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from contracts.enums import AnswerStatus, Arm
+from contracts.enums import AnswerStatus, Arm, Exposure
 from contracts.models import ArmEndpoint
 from serving_api.event_log import Event
 from serving_api.openai_errors import RequestError, broken_off, unavailable
@@ -62,7 +62,9 @@ class Exchange:
     """Who is to answer: this model version and no other."""
     table_version: str
     experiment_id: int | None
+    exposure: Exposure
     assigned: Arm | None
+    """Arm of the experiment whose model answers."""
     user_key: str
     session_id: str | None
     is_stream: bool
@@ -88,7 +90,8 @@ class Exchange:
         """What is kept of it. Only a whole answer carries its arm: any other counts in no comparison."""
         whole = b"".join(self.received)
         is_complete = self.status is AnswerStatus.COMPLETE
-        arm = None if self.assigned is None else self.assigned.value
+        counts = self.exposure is Exposure.ASSIGNED and self.assigned is not None
+        arm = self.assigned.value if counts and self.assigned is not None else None
         first = self.first_piece_at
         return {
             "kind": "answer",
@@ -106,6 +109,7 @@ class Exchange:
             "asked_at": self.asked_at,
             "response_time_ms": round((time.perf_counter() - self.started) * 1000),
             "first_token_ms": None if first is None else round((first - self.started) * 1000),
+            "exposure": self.exposure.value,
             "status": None if self.status is None else self.status.value,
             "table_version": self.table_version,
         }

@@ -10,6 +10,7 @@ from contracts.enums import Arm, ModelStatus
 from contracts.errors import UnavailableError
 from contracts.experiments import ABExperiment
 from contracts.models import ArmEndpoint
+from contracts.record import utc_now
 from stages.services import Services
 
 log = logging.getLogger(__name__)
@@ -28,9 +29,11 @@ class RoutingTable:
     default: ArmEndpoint | None
     """Who answers while no experiment runs."""
     experiment: ABExperiment | None
-    """The running experiment; None also while one of its models is not deployed."""
+    """The running experiment; None also out of its hours, and while one of its models is not deployed."""
     arms: Mapping[Arm, ArmEndpoint]
     """The running experiment's models."""
+    exposed: float
+    """Share of the users outside the holdout who take part in the experiment now."""
     version: str
     """Digest of all the above: the same on every host, and after a restart."""
     pins: dict[str, Arm] = field(default_factory=dict)
@@ -98,11 +101,17 @@ def read_table(services: Services, previous: RoutingTable | None) -> RoutingTabl
     if experiment is not None:
         chosen = {Arm.A: experiment.model_a_id, Arm.B: experiment.model_b_id}
         arms = {arm: by_model[model_id] for arm, model_id in chosen.items() if model_id in by_model}
-    if len(arms) < len(Arm):
+    now = utc_now()
+    if len(arms) < len(Arm) or (experiment is not None and not experiment.traffic.is_open(now)):
         # one arm's users would get no answer, or one that is not their arm's: everyone gets the default model
         experiment, arms = None, {}
     default = _default(deployed, production)
-    version = _version(deployed, default, experiment)
+    exposed = (
+        0.0
+        if experiment is None
+        else experiment.traffic.exposed(experiment.traffic_split.b, experiment.start_date, now)
+    )
+    version = _version(deployed, default, experiment, exposed)
     if previous is not None and previous.version == version:
         return previous
     return RoutingTable(
@@ -110,14 +119,17 @@ def read_table(services: Services, previous: RoutingTable | None) -> RoutingTabl
         default=default,
         experiment=experiment,
         arms=arms,
+        exposed=exposed,
         version=version,
         pins=pins,
     )
 
 
-def _version(deployed: list[ArmEndpoint], default: ArmEndpoint | None, experiment: ABExperiment | None) -> str:
+def _version(
+    deployed: list[ArmEndpoint], default: ArmEndpoint | None, experiment: ABExperiment | None, exposed: float
+) -> str:
     parts = [*deployed, default, experiment]
-    text = "\n".join("" if part is None else part.model_dump_json() for part in parts)
+    text = "\n".join("" if part is None else part.model_dump_json() for part in parts) + f"\n{exposed}"
     return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
 
 

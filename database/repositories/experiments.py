@@ -13,6 +13,7 @@ from contracts.errors import NotFoundError
 from contracts.experiment_plans import ExperimentPlan
 from contracts.experiments import ABExperiment, ArmCounts, ExperimentUsers, StartABTestRequest, TrafficSplit, UserSums
 from contracts.preferences import RatedAnswer
+from contracts.traffic import TrafficPlan
 from database.models import ABExperimentRow, ABTestAssignment, ABTestLog
 
 _LOG_COLUMNS = {
@@ -60,6 +61,7 @@ def _record(row: ABExperimentRow) -> ABExperiment:
         status=ExperimentStatus(row.status),
         start_date=row.start_date,
         plan=None if row.plan is None else ExperimentPlan.model_validate(row.plan),
+        traffic=TrafficPlan.model_validate(row.traffic),
     )
 
 
@@ -91,6 +93,7 @@ class ExperimentRepository:
             success_metric=request.success_metric,
             status=ExperimentStatus.RUNNING.value,
             plan=None if plan is None else plan.model_dump(mode="json"),
+            traffic=request.traffic.model_dump(mode="json"),
         )
         self._session.add(row)
         self._session.flush()
@@ -139,6 +142,15 @@ class ExperimentRepository:
             update(ABExperimentRow)
             .where(ABExperimentRow.id == experiment_id)
             .values(status=status.value, end_date=func.now())
+        )
+
+    def set_traffic(self, experiment_id: int, traffic: TrafficPlan) -> None:
+        """From the next second on, who takes part. Raises NotFoundError."""
+        self.get(experiment_id)
+        self._session.execute(
+            update(ABExperimentRow)
+            .where(ABExperimentRow.id == experiment_id)
+            .values(traffic=traffic.model_dump(mode="json"))
         )
 
     def pin_user(self, experiment_id: int, user_key: str, arm: Arm) -> Arm:

@@ -1,12 +1,15 @@
 """Who gets which arm."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from pydantic import ValidationError
 from scipy import stats
 
-from ab_testing.assignment import assign_arm, assignment_point, user_key
-from contracts.enums import Arm
+from ab_testing.assignment import assign_arm, assignment_point, exposure_of, user_key
+from contracts.enums import Arm, Exposure
 from contracts.experiments import TrafficSplit
+from contracts.traffic import RampStep, TrafficPlan
 
 SECRET = "a secret of the test"
 USERS = [f"user-{number}" for number in range(20_000)]
@@ -68,3 +71,68 @@ def test_a_pseudonym_is_stable_and_does_not_contain_the_user():
 def test_a_split_that_does_not_sum_to_one_is_refused():
     with pytest.raises(ValidationError, match="must be 1"):
         TrafficSplit(a=0.5, b=0.6)
+
+
+def exposures(holdout: float, exposed: float) -> list[Exposure]:
+    return [exposure_of(SECRET, 1, user, holdout=holdout, exposed=exposed) for user in USERS]
+
+
+def test_a_ramp_moves_nobody_but_the_users_it_takes_in():
+    taking_part: set[str] = set()
+    for exposed in (0.02, 0.1, 0.2, 0.5, 1.0):
+        found = dict(zip(USERS, exposures(0.1, exposed), strict=True))
+        now = {user for user, exposure in found.items() if exposure is Exposure.ASSIGNED}
+        assert taking_part < now
+        assert stats.binomtest(len(now), len(USERS), exposed * 0.9).pvalue > 0.001
+        taking_part = now
+    assert set(exposures(0.1, 1.0)) == {Exposure.ASSIGNED, Exposure.HOLDOUT}
+
+
+def test_the_holdout_is_the_same_at_every_step_of_the_ramp_and_only_grows_with_its_share():
+    held = [
+        {user for user, found in zip(USERS, exposures(share, step), strict=True) if found is Exposure.HOLDOUT}
+        for share, step in ((0.05, 0.1), (0.05, 1.0), (0.2, 1.0))
+    ]
+    assert held[0] == held[1] < held[2]
+    assert stats.binomtest(len(held[0]), len(USERS), 0.05).pvalue > 0.001
+
+
+def test_who_takes_part_does_not_depend_on_the_arm():
+    table = [[0, 0], [0, 0]]
+    for arm, exposure in zip(arms(0.5), exposures(0.0, 0.5), strict=True):
+        table[arm is Arm.A][exposure is Exposure.ASSIGNED] += 1
+    assert stats.chi2_contingency(table).pvalue > 0.001
+
+
+STARTED = datetime(2026, 11, 1, tzinfo=UTC)
+RAMP = [RampStep(share_b=share, after_hours=24 * day) for day, share in enumerate((0.01, 0.05, 0.1, 0.25, 0.5))]
+
+
+def test_as_many_users_get_the_new_model_as_the_ramp_says():
+    plan = TrafficPlan(ramp=RAMP)
+    exposed = [
+        plan.exposed(0.5, STARTED, STARTED + timedelta(hours=hours)) for hours in (-1, 0, 23, 24, 48, 72, 96, 999)
+    ]
+    assert exposed == [0.0, 0.02, 0.02, 0.1, 0.2, 0.5, 1.0, 1.0]
+    later = TrafficPlan(ramp=RAMP, starts_at=STARTED + timedelta(hours=24))
+    assert later.exposed(0.5, STARTED, STARTED + timedelta(hours=25)) == 0.02
+    assert TrafficPlan().exposed(0.5, STARTED, STARTED) == 1.0
+
+
+def test_a_test_is_open_from_its_start_to_its_end():
+    plan = TrafficPlan(starts_at=STARTED, ends_at=STARTED + timedelta(hours=2))
+    assert [plan.is_open(STARTED + timedelta(hours=hours)) for hours in (-1, 0, 1, 2)] == [False, True, True, False]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"ramp": [{"share_b": 0.5}, {"share_b": 0.1, "after_hours": 1}]},
+        {"ramp": [{"share_b": 0.1}, {"share_b": 0.5}]},
+        {"starts_at": STARTED, "ends_at": STARTED},
+        {"holdout": 1.0},
+    ],
+)
+def test_a_plan_that_contradicts_itself_is_refused(fields):
+    with pytest.raises(ValidationError):
+        TrafficPlan.model_validate(fields)

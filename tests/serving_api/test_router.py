@@ -9,6 +9,7 @@ from openai import NotFoundError, OpenAI
 from ab_testing.assignment import user_key
 from contracts.enums import Arm, ModelStatus
 from tests.serving_api.running import (
+    ADMIN_TOKEN,
     add_model,
     running_service,
     start_experiment,
@@ -293,3 +294,35 @@ def test_before_any_deployment_the_answer_says_so(services):
         assert response.json()["error"]["code"] == "no_model_deployed"
         assert httpx.get(f"{url}/ready").status_code == 503
         assert httpx.get(f"{url}/health").json()["status"] == "ok"
+
+
+def test_a_plan_says_who_takes_part_and_testers_count_in_no_comparison(platform):
+    experiment = platform.experiment(share_a=0.0)
+    admin = httpx.Client(
+        base_url=f"{platform.url}/api/v1/admin/ab-tests/{experiment.experiment_id}",
+        headers={"Authorization": f"Bearer {ADMIN_TOKEN}"},
+    )
+    assert platform.ask("early").headers["x-tuneway-arm"] == "b"
+
+    version = platform.app.routing.table.version
+    assert admin.put("traffic", json={"holdout": 0.5, "ramp": [{"share_b": 0.5}]}).status_code == 200
+    assert admin.put("testers/kim", params={"arm": "a"}).status_code == 200
+    wait_until(lambda: platform.app.routing.table.experiment.traffic.testers != {})
+    assert platform.app.routing.table.version != version
+    tester, early = platform.ask("kim"), platform.ask("early")
+    assert (tester.headers["x-tuneway-arm"], early.headers["x-tuneway-arm"]) == ("a", "b")
+    users = [f"user-{number}" for number in range(24)]
+    shown = [platform.ask(user).headers.get("x-tuneway-arm") for user in users]
+    rows = platform.answers(27)
+    exposure = {row["request_id"]: row["exposure"] for row in rows}
+    assert exposure[tester.headers["x-tuneway-request-id"]] == "override"
+    assert set(exposure.values()) == {"assigned", "override", "holdout", "not_yet"}
+    assert [row["variant"] for row in rows if row["exposure"] != "assigned"] == [None] * (27 - 2 - shown.count("b"))
+    assert {row["experiment_id"] for row in rows} == {experiment.experiment_id}
+
+    assert (
+        admin.put("traffic", json={"ramp": [{"share_b": 0.5}, {"share_b": 0.1, "after_hours": 1}]}).status_code == 422
+    )
+    assert admin.put("traffic", json={"ends_at": "2020-01-01T00:00:00Z"}).status_code == 200
+    wait_until(lambda: platform.app.routing.table.experiment is None)
+    assert "x-tuneway-arm" not in platform.ask("early").headers
