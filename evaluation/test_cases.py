@@ -14,6 +14,7 @@ from contracts.enums import SuiteKind
 from contracts.errors import InvalidDataError, NotFoundError
 from contracts.evaluation import TestCase
 from contracts.record import JsonObject
+from contracts.suite_versions import content_hash_of
 from evaluation.answer_scoring import normalise_answer
 from evaluation.scorers.registry import check_case
 from storage.files import sha256_of_file
@@ -39,10 +40,7 @@ class Suite:
     @property
     def cases_sha256(self) -> str:
         """Of the cases as they will be asked and scored, and of the kind's settings; notes to people left out."""
-        digest = hashlib.sha256(json.dumps(self.settings, sort_keys=True, ensure_ascii=False).encode())
-        for case in self.cases:
-            digest.update(case.model_dump_json(exclude={"note"}).encode() + b"\n")
-        return digest.hexdigest()
+        return content_hash_of(self.cases, self.settings)
 
     def limited_to(self, max_cases: int | None) -> "Suite":
         """A slice of the suite, the same for the same ids, in the file's order; the rest counts as excluded."""
