@@ -95,6 +95,6 @@ def _told(box: Box, screen: Screen) -> str:
     node = box.nodes[0]
     kind = LINEAGE_KINDS[node.kind].of(screen.language)
     own = "" if len(box.nodes) > 1 else f" [dim]{escape(node.node_id[:24])}[/dim]"
-    facts = facts_of(box)
+    facts = facts_of(box, screen.language)
     told_facts = f" [dim]({escape(facts)})[/dim]" if facts else ""
     return f"{kind} [bold]{escape(label_of(box, screen.language))}[/bold]{own}{told_facts}"

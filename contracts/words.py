@@ -69,6 +69,26 @@ DEPLOYMENT_STATES: Mapping[DeploymentState, Wording] = {
     DeploymentState.FAILED: Wording("실패", "failed"),
 }
 
+LINEAGE_COUNTS: Mapping[str, Wording] = {
+    "rows": Wording("{n}행", "{n} rows"),
+    "cases": Wording("{n}문항", "{n} cases"),
+    "step": Wording("{n}스텝", "step {n}"),
+}
+LINEAGE_STATES: Mapping[str, Wording] = {
+    "pending": Wording("대기", "pending"),
+    "running": Wording("진행 중", "running"),
+    "completed": Wording("완료", "completed"),
+    "failed": Wording("실패", "failed"),
+    "stopped": Wording("중지", "stopped"),
+    "staging": Wording("준비", "staging"),
+    "production": Wording("운영", "production"),
+    "archived": Wording("보관", "archived"),
+    "pass": Wording("합격", "pass"),
+    "fail": Wording("불합격", "fail"),
+    "undecided": Wording("보류", "undecided"),
+}
+"""Of a job, a model version, a gate or an A/B test; another word stands for itself."""
+
 COMPRESSION_METHODS: Mapping[CompressionMethod, Wording] = {
     CompressionMethod.INT8: Wording(
         "INT8(가중치와 활성값 8비트 정수)", "INT8 (weights and activations in 8-bit integers)"

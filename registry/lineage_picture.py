@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from contracts.enums import LineageKind
 from contracts.lineage import LineageGraph, LineageNode
-from contracts.words import LINEAGE_KINDS
+from contracts.words import LINEAGE_COUNTS, LINEAGE_KINDS, LINEAGE_STATES
 from registry.lineage_layout import Box, condense, lay_out
 
 WIDTH, HEIGHT, BETWEEN_COLUMNS, BETWEEN_ROWS, MARGIN = 180, 48, 36, 16, 12
@@ -53,7 +53,7 @@ def draw_dot(graph: LineageGraph, language: str) -> str:
 
     lines = ["digraph lineage {", "  rankdir=LR;", '  node [shape=box, style=rounded, fontname="sans-serif"];']
     for name, box in boxes.items():
-        label = "\n".join((_kind(box, language), label_of(box, language), facts_of(box)))
+        label = "\n".join((_kind(box, language), label_of(box, language), facts_of(box, language)))
         bold = ", penwidth=3" if box.is_root else ""
         escaped = quoted(label.strip()).replace("\n", "\\n")
         lines.append(f'  {quoted(name)} [label={escaped}, color="{COLOURS[box.nodes[0].kind]}"{bold}];')
@@ -70,20 +70,17 @@ def label_of(box: Box, language: str) -> str:
     return f"{first} 외 {more:,}건" if language == "ko" else f"{first} and {more:,} more"
 
 
-def facts_of(box: Box) -> str:
+def facts_of(box: Box, language: str) -> str:
     """What is told of a single thing beside its name."""
-    return "" if len(box.nodes) > 1 else " · ".join(_facts(box.nodes[0]))
+    return "" if len(box.nodes) > 1 else " · ".join(_facts(box.nodes[0], language))
 
 
-def _facts(node: LineageNode) -> Iterator[str]:
+def _facts(node: LineageNode, language: str) -> Iterator[str]:
     details = node.details
-    rows, cases = details.get("rows"), details.get("cases")
-    if isinstance(rows, int):
-        yield f"{rows:,} rows"
-    if isinstance(cases, int):
-        yield f"{cases:,} cases"
-    if isinstance(details.get("step"), int):
-        yield f"step {details['step']:,}"
+    for name, wording in LINEAGE_COUNTS.items():
+        value = details.get(name)
+        if isinstance(value, int) and value:  # a public benchmark has no cases of its own
+            yield wording.of(language).format(n=f"{value:,}")
     accuracy, score = details.get("accuracy"), details.get("score")
     if isinstance(accuracy, float | int):
         yield f"{accuracy * 100:.1f} % (n {details.get('n', '?')})"
@@ -92,7 +89,7 @@ def _facts(node: LineageNode) -> Iterator[str]:
     for name in ("verdict", "status", "method", "format", "backend"):
         value = details.get(name)
         if isinstance(value, str):
-            yield value
+            yield LINEAGE_STATES[value].of(language) if value in LINEAGE_STATES else value
 
 
 def _short(node: LineageNode) -> str:
@@ -129,7 +126,7 @@ def _line(points: list[tuple[int, float]]) -> str:
 def _box(box: Box, column: int, row: float, language: str) -> str:
     x, y = _corner(column, row)
     colour = COLOURS[box.nodes[0].kind]
-    label, facts = label_of(box, language), facts_of(box)
+    label, facts = label_of(box, language), facts_of(box, language)
     shown = label if len(label) <= LONGEST_LABEL else label[: LONGEST_LABEL - 1] + "…"
     head = _kind(box, language)
     if facts and len(head) + len(facts) < LONGEST_LABEL + 6:

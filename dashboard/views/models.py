@@ -64,7 +64,7 @@ def _lineage(item: JudgedModel, services: Services, words: Words) -> None:
         return
     picture = b64encode(draw_svg(graph, words.language).encode()).decode()
     parts.html(
-        f'<div style="overflow-x:auto"><img src="data:image/svg+xml;base64,{picture}" style="max-width:none" '
+        f'<div style="overflow-x:auto"><img src="data:image/svg+xml;base64,{picture}" style="max-width:100%;min-width:56rem;height:auto" '
         f'alt="{escape(words("models.lineage"))}"></div>'
     )
     st.caption(words("models.lineage_caption"))

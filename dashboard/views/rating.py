@@ -11,7 +11,7 @@ from contracts.enums import Preference, RatingKind
 from contracts.judging import JUDGE_PREFIX
 from contracts.ratings import SCORES
 from dashboard import parts, reading
-from dashboard.formats import NOTHING, count, number, percent
+from dashboard.formats import NOTHING, number, percent
 from dashboard.links import choose
 from dashboard.writing import rate_item, take_rating_back
 from evaluation.rating_items import shown_first
@@ -50,7 +50,7 @@ def show(services: Services, words: Words) -> None:
             "task",
             words("rating.choose"),
             list(by_name),
-            lambda one: f"{one} · {count(rated.get(one, 0), 'ratings', words)}",
+            lambda one: _task_label(by_name.get(one), rated, words) or one,
         )
     with right:
         rater = st.text_input(
@@ -66,6 +66,14 @@ def show(services: Services, words: Words) -> None:
         _rate(services, task, rater, words)
     with agreement:
         _agreement(services, task, words)
+
+
+def _task_label(task: RatingTask | None, rated: dict[str, int], words: Words) -> str:
+    """Name, size and ratings so far; nothing for an address that names no task."""
+    if task is None:
+        return ""
+    so_far = words("rating.so_far", items=number(task.items), ratings=number(rated.get(task.name, 0)))
+    return f"{task.name} · {so_far}"
 
 
 def _rate(services: Services, task: RatingTask, rater: str, words: Words) -> None:

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from contracts.enums import LineageKind
 from contracts.lineage import LineageEdge, LineageGraph, LineageNode
-from registry.lineage_layout import lay_out
-from registry.lineage_picture import HEIGHT, WIDTH, draw_dot, draw_svg
+from registry.lineage_layout import condense, lay_out
+from registry.lineage_picture import HEIGHT, WIDTH, draw_dot, draw_svg, facts_of
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -87,3 +87,16 @@ def test_the_picture_is_as_large_as_its_boxes_need(language):
     picture = ElementTree.fromstring(draw_svg(CHAIN, language))
     assert float(picture.get("width", "0")) >= 4 * WIDTH
     assert float(picture.get("height", "0")) >= HEIGHT
+
+
+def test_what_is_told_beside_a_name_is_in_the_readers_language():
+    facts = {"cases": 200, "status": "completed", "step": 365}
+    told = LineageGraph(root="job:1", nodes=[node("job:1").model_copy(update={"details": facts})], edges=[])
+    (box,) = condense(told)[0].values()
+    assert facts_of(box, "ko") == "200문항 · 365스텝 · 완료"
+    assert facts_of(box, "en") == "200 cases · step 365 · completed"
+    benchmark = LineageGraph(
+        root="suite:1", nodes=[node("suite:1").model_copy(update={"details": {"cases": 0}})], edges=[]
+    )
+    (box,) = condense(benchmark)[0].values()
+    assert facts_of(box, "ko") == ""
