@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli import ab_experiments
 from cli.answers import print_json, told
 from cli.texts import translate
 from contracts.errors import InvalidRequestError
@@ -27,6 +28,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help=translate("help.ab", language()),
 )
+
+for _command, _name in (
+    (ab_experiments.create, "create"),
+    (ab_experiments.list_all, "list"),
+    (ab_experiments.results, "results"),
+    (ab_experiments.conclude, "conclude"),
+):
+    app.command(_name, help=_help(f"help_{_name}"))(_command)
 
 AsJson = Annotated[bool, typer.Option("--json", help=translate("help.json", language()))]
 
@@ -55,7 +64,7 @@ def plan(
         request = {
             "metric": metric,
             "effect": effect,
-            "share_b": _share_b(split),
+            "share_b": share_b_of(split),
             "power": power,
             "alpha": alpha,
             "values_per_user": per_user,
@@ -102,7 +111,8 @@ def simulate(
             raise typer.Exit(1)
 
 
-def _share_b(split: str) -> float:
+def share_b_of(split: str) -> float:
+    """B's share of a split like 80:20. Raises InvalidRequestError."""
     parts = split.split(":")
     try:
         a, b = (float(part) for part in parts)

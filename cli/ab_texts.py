@@ -2,8 +2,8 @@
 
 AB_TEXTS: dict[str, tuple[str, str]] = {
     "help.ab": (
-        "A/B 테스트: 필요한 표본 수를 계산하고, 통계 방법을 모의실험으로 확인합니다.",
-        "A/B tests: plan their size, and check the statistics by simulation.",
+        "A/B 테스트: 계획하고, 시작하고, 결과를 보고, 끝냅니다. 통계 방법을 모의실험으로 확인합니다.",
+        "A/B tests: plan, start, read and end them; check the statistics by simulation.",
     ),
     "ab.help_plan": (
         "찾고 싶은 차이에 필요한 표본 수와 기간, 주어진 표본 수로 찾을 수 있는 차이를 알려 줍니다.",
@@ -89,5 +89,150 @@ AB_TEXTS: dict[str, tuple[str, str]] = {
     "ab.result_at_least": (
         "{scenario}: {measured} ± {error} (기준 {bar} 이상)",
         "{scenario}: {measured} ± {error} (bar: at least {bar})",
+    ),
+    "ab.help_create": (
+        "배포된 두 모델 버전의 A/B 테스트를 시작합니다. 표본이 부족하면 --yes로 확인해야 시작합니다.",
+        "Start an A/B test of two deployed model versions. One that is too small starts only with --yes.",
+    ),
+    "ab.help_list": ("A/B 테스트의 목록을 보여 줍니다.", "List the A/B tests."),
+    "ab.help_results": (
+        "판정, 효과와 신뢰 구간, 가드레일, 배정 비율을 보여 줍니다.",
+        "Show verdict, effect with its interval, guardrails and sample ratio.",
+    ),
+    "ab.help_conclude": (
+        "A/B 테스트를 끝냅니다. B를 승자로 하면 운영에 올립니다. 승인을 기다리는 테스트의 답도 됩니다.",
+        "End an A/B test; with B as the winner it goes into production. Also the answer to a test that waits for approval.",
+    ),
+    "ab.arg_name": ("A/B 테스트의 이름", "The A/B test's name"),
+    "ab.arg_test": (
+        "이름이나 번호. running은 진행 중인 테스트",
+        "Name or id; running is the one that takes traffic",
+    ),
+    "ab.opt_model_a": ("현재 모델 (이름@버전 또는 model:번호)", "The present model (name@version or model:id)"),
+    "ab.opt_model_b": ("새 모델", "The new model"),
+    "ab.opt_margin": (
+        "이보다 작은 차이는 의미가 없습니다. 생략하면 찾고 싶은 차이와 같습니다.",
+        "Differences smaller than this do not matter; the effect unless given",
+    ),
+    "ab.opt_create_samples": (
+        "두 모델을 합쳐 모을 표본 수. 생략하면 필요한 만큼 계획합니다.",
+        "Samples of both models to be gathered; as many as it takes unless given",
+    ),
+    "ab.opt_decided_metric": ("지표: user_rating, response_time_ms", "user_rating or response_time_ms"),
+    "ab.opt_policy": (
+        "결론이 나면: auto 자동 승격, approve 승격 전 승인, notify 알림만. 되돌리기는 승인을 기다리지 않습니다.",
+        "On a verdict: auto promotes, approve asks before a promotion, notify only tells. Going back asks nobody but with notify.",
+    ),
+    "ab.opt_yes": (
+        "표본이 부족해 차이를 놓칠 가능성이 커도 시작합니다.",
+        "Start although the difference will probably be missed",
+    ),
+    "ab.opt_reason": ("이유. 감사 기록에 남습니다", "Why; kept in the audit trail"),
+    "ab.opt_by": ("누가. 생략하면 로그인한 사용자", "Who; the logged-in user unless given"),
+    "ab.opt_winner": ("승자: a(현재 모델) 또는 b(새 모델)", "The winner: a (present model) or b (new model)"),
+    "ab.opt_no_winner": (
+        "승자 없이 끝냅니다. 현재 모델이 계속 서비스합니다.",
+        "End it without a winner; the present model stays",
+    ),
+    "ab.opt_override": (
+        "게이트를 통과하지 못한 B도 올립니다. 이유와 함께 감사 기록에 남습니다",
+        "Promote B also without a passed gate; audited with the reason",
+    ),
+    "ab.started": ("A/B 테스트 {name}({id}번)을 시작했습니다", "A/B test {name} (id {id}) has started"),
+    "ab.started_plan": (
+        "계획: 표본 {samples}건, 사용자 {users}명. {effect} 차이를 찾을 확률 {power}",
+        "Planned: {samples} samples, {users} users; an effect of {effect} is found with {power} chance",
+    ),
+    "ab.policy_auto": ("결론이 나면 자동으로 승격합니다", "The winner goes into production by itself"),
+    "ab.policy_approve": (
+        "승격은 승인을 받습니다. 새 모델이 해로우면 자동으로 되돌립니다",
+        "A promotion waits for your approval; a harmful model is rolled back by itself",
+    ),
+    "ab.policy_notify": ("결론을 알려 드리기만 합니다", "You are told the verdict, nothing more"),
+    "ab.none": ("A/B 테스트가 없습니다", "There are no A/B tests"),
+    "ab.line": (
+        "{id}  {name}  {status}  A 모델 {a}, B 모델 {b}  {split}  시작 {started}",
+        "{id}  {name}  {status}  A model {a}, B model {b}  {split}  started {started}",
+    ),
+    "ab.status_running": ("진행 중", "running"),
+    "ab.status_completed": ("완료", "completed"),
+    "ab.status_stopped": ("중지", "stopped"),
+    "ab.verdict_better_a": ("현재 모델(A)이 더 좋습니다.", "The present model (A) is better."),
+    "ab.verdict_better_b": ("새 모델(B)이 더 좋습니다.", "The new model (B) is better."),
+    "ab.verdict_no_relevant_difference": (
+        "의미 있는 차이가 없습니다.",
+        "There is no difference that matters.",
+    ),
+    "ab.verdict_inconclusive": (
+        "계획한 사용자를 모두 채웠지만 차이가 확인되지 않았습니다.",
+        "All planned users are there, and neither a winner nor the absence of a difference is shown.",
+    ),
+    "ab.verdict_keep_going": (
+        "아직 판정하지 않았습니다. 사용자가 약 {needed}명 더 필요합니다.",
+        "Cannot be decided yet: about {needed} more users are needed.",
+    ),
+    "ab.verdict_guardrail": (
+        "새 모델(B)이 안전장치를 어겨 되돌렸습니다: {guardrails}.",
+        "The new model (B) does harm and is rolled back: {guardrails}.",
+    ),
+    "ab.verdict_ended": ("판정이 나기 전에 끝났습니다.", "It ended before it could be decided."),
+    "ab.users_so_far": ("사용자 {users}명 / 계획 {planned}명", "{users} of {planned} planned users"),
+    "ab.difference": (
+        "차이(B − A) {difference}, 언제 봐도 유효한 {level} 구간 [{lower}, {upper}]",
+        "Difference (B − A) {difference}; {level} interval that holds at every look [{lower}, {upper}]",
+    ),
+    "ab.difference_final": (
+        "차이(B − A) {difference}, 마지막 검정의 {level} 구간 [{lower}, {upper}]",
+        "Difference (B − A) {difference}; {level} interval of the final test [{lower}, {upper}]",
+    ),
+    "ab.corrected": (
+        "일찍 끝난 데 따른 과장을 바로잡은 차이: {corrected}",
+        "Without the exaggeration of stopping early: {corrected}",
+    ),
+    "ab.arm": (
+        "{arm}: 모델 {model}, 사용자 {users}명, 답변 {answers}건, 평점 {ratings}건, 평균 {mean}, 응답 시간 {time} ms",
+        "{arm}: model {model}, {users} users, {answers} answers, {ratings} ratings, mean {mean}, response time {time} ms",
+    ),
+    "ab.times": (
+        "B의 응답 시간은 A의 {ratio}배 (95 % 구간 [{lower}, {upper}])",
+        "B takes {ratio} times as long as A (95 % interval [{lower}, {upper}])",
+    ),
+    "ab.ratio_fine": (
+        "배정 비율 정상: A {a}명, B {b}명 (계획상 B {planned}명)",
+        "Sample ratio as planned: {a} users of A, {b} of B (planned for B: {planned})",
+    ),
+    "ab.ratio_alarm": (
+        "배정 비율 이상: A {a}명, B {b}명 (계획상 B {planned}명). 판정을 보류합니다",
+        "Sample ratio wrong: {a} users of A, {b} of B (planned for B: {planned}). The verdict is held",
+    ),
+    "ab.guardrail_kept": ("안전장치 {name}: 정상 (나빠진 정도 {harm})", "Guardrail {name}: kept (harm {harm})"),
+    "ab.guardrail_breached": (
+        "안전장치 {name}: 위반 (나빠진 정도 {harm})",
+        "Guardrail {name}: breached (harm {harm})",
+    ),
+    "ab.naive_p": (
+        "고전적 t 검정 p = {p}: 계획한 {planned}명이 모였을 때 한 번만 유효하며 아무것도 결정하지 않습니다",
+        "Classical t test p = {p}: valid once, at the planned {planned} users; it decides nothing",
+    ),
+    "ab.mixed": (
+        "두 모델의 답을 모두 받아 제외한 사용자: {mixed}명",
+        "Users put aside because both models answered them: {mixed}",
+    ),
+    "ab.waits": (
+        "결론이 승인을 기다립니다: tuneway ab conclude {name} --winner b --reason … {obstacle}",
+        "The decision waits for an answer: tuneway ab conclude {name} --winner b --reason … {obstacle}",
+    ),
+    "ab.waits_obstacle": (
+        "결론을 실행하지 못했습니다: {obstacle} ({name})",
+        "The decision cannot be carried out: {obstacle} ({name})",
+    ),
+    "ab.concluded_a": (
+        "{name}: 현재 모델(A)이 계속 서비스합니다",
+        "{name}: the present model (A) keeps the traffic",
+    ),
+    "ab.concluded_b": ("{name}: 새 모델(B)이 서비스를 맡습니다", "{name}: the new model (B) takes the traffic"),
+    "ab.concluded_none": (
+        "{name}: 승자 없이 끝났습니다. 현재 모델(A)이 계속 서비스합니다",
+        "{name}: ended without a winner; the present model (A) keeps the traffic",
     ),
 }

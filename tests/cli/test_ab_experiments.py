@@ -1,0 +1,74 @@
+"""`tuneway ab create|list|results|conclude` as a person types them, over a real database."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from contracts.enums import Arm
+from contracts.experiment_decisions import MonitorABTestRequest
+from settings import load_settings
+from stages.models import find_model
+from stages.monitor_ab_test import monitor_ab_test
+from stages.services import open_services
+from tests.conftest import free_port
+from tests.stages.ab_test_story import deployed_pair, rated
+
+pytestmark = pytest.mark.slow
+
+
+def ab(*arguments: str, code: int = 0):
+    from cli.ab import app
+
+    result = CliRunner().invoke(app, list(arguments), env={"COLUMNS": "200"})
+    assert result.exit_code == code, (result.output, result.exception)
+    return result
+
+
+@pytest.fixture
+def alone(services, monkeypatch):
+    """Services whose MLflow is away."""
+    monkeypatch.setenv("TUNEWAY_LANGUAGE", "en")
+    monkeypatch.setenv("TUNEWAY_MLFLOW_TRACKING_URL", f"http://127.0.0.1:{free_port()}")
+    return open_services(load_settings())
+
+
+def test_a_test_is_created_read_and_concluded(alone, tmp_path):
+    _, b = deployed_pair(alone, tmp_path)
+    pair = ("--a", "assistant@production", "--b", f"model:{b.model_id}")
+    assert "There are no A/B tests" in ab("list").stderr
+
+    refused = json.loads(ab("create", "spring", *pair, "--samples", "200", "--json", code=1).stdout)
+    assert "200 samples find 0.46" in refused["error"]["value"]
+    created = ab("create", "spring", *pair, "--samples", "200", "--yes")
+    assert "A promotion waits for your approval" in created.stderr
+    (listed,) = json.loads(ab("list", "--json").stdout)
+    assert (listed["experiment_name"], listed["plan"]["is_enough"]) == ("spring", False)
+    assert "about 200 more users are needed" in ab("results").stdout
+
+    experiment = alone_experiment(alone)
+    rated(alone, experiment, Arm.A, [3, 4] * 40)
+    rated(alone, experiment, Arm.B, [4, 5] * 40)
+    monitor_ab_test(MonitorABTestRequest(), alone)
+    shown = ab("results", "spring").stdout
+    for expected in (
+        "The new model (B) is better.", "160 of 200 planned users", "Difference (B − A) 1.00",
+        "Sample ratio as planned", "Guardrail failures: kept", "it decides nothing", "waits for an answer",
+    ):  # fmt: skip
+        assert expected in shown
+    as_record = json.loads(ab("results", "spring", "--json").stdout)
+    assert as_record["sentence"] == "The new model (B) is better."
+    assert as_record["decision"]["winner"] == "b"
+
+    told = ("--reason", "more exact", "--by", "kim")
+    assert "with a winner or without one" in ab("conclude", "spring", *told, code=2).stderr
+    concluded = json.loads(ab("conclude", "spring", "--winner", "b", *told, "--json").stdout)
+    assert concluded["answer"]["actor"] == "kim"
+    assert find_model("assistant@production", alone).model_id == b.model_id
+    assert "decision stands" in ab("conclude", "spring", "--winner", "a", *told, code=1).stderr
+    assert "no such A/B test" in ab("results", "summer", code=1).stderr
+
+
+def alone_experiment(services):
+    with services.unit_of_work() as uow:
+        return uow.experiments.running()
