@@ -604,6 +604,8 @@ class DecisionCause(StrEnum):
 
     VERDICT = "verdict"
     GUARDRAIL = "guardrail"
+    SCHEDULE = "schedule"
+    """Its planned end came before it could be decided."""
     PERSON = "person"
 
 

@@ -88,7 +88,10 @@ def read_table(services: Services, previous: RoutingTable | None) -> RoutingTabl
     with services.unit_of_work() as uow:
         deployed = uow.models.deployed()
         experiment = uow.experiments.running()
-        production = {model.model_id for model in uow.models.newest(ModelStatus.PRODUCTION)}
+        promoted = uow.promotions.newest_by_model()
+        production = {
+            model.model_id: promoted.get(model.model_id, 0) for model in uow.models.newest(ModelStatus.PRODUCTION)
+        }
         known = previous.experiment if previous is not None else None
         if experiment is None:
             pins: dict[str, Arm] = {}
@@ -133,11 +136,17 @@ def _version(
     return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
 
 
-def _default(deployed: list[ArmEndpoint], production: set[int]) -> ArmEndpoint | None:
-    """The newest production version that answers, else the newest arm A, else the newest of all."""
-    newest = sorted(
+def _default(deployed: list[ArmEndpoint], production: Mapping[int, int]) -> ArmEndpoint | None:
+    """The version that answers and went into production last, else the newest arm A, else the newest of all.
+
+    `production` has the number of each version's promotion: under another name there may be an older winner.
+    """
+    return max(
         deployed,
-        key=lambda endpoint: (endpoint.model_id in production, endpoint.arm is Arm.A, endpoint.model_id),
-        reverse=True,
+        key=lambda endpoint: (
+            production.get(endpoint.model_id, -1),
+            endpoint.arm is Arm.A,
+            endpoint.model_id,
+        ),
+        default=None,
     )
-    return newest[0] if newest else None

@@ -27,6 +27,10 @@ _CAUSES: dict[DecisionCause, tuple[str, str]] = {
         "새 모델이 안전장치를 어겼습니다: {guardrails}.",
         "The new model has breached a guardrail: {guardrails}.",
     ),
+    DecisionCause.SCHEDULE: (
+        "판정이 나기 전에 정해진 종료 시각이 되었습니다.",
+        "Its planned end came before it could be decided.",
+    ),
     DecisionCause.PERSON: ("담당자가 정했습니다: {actor}.", "A person has decided: {actor}."),
 }
 _ASK = (

@@ -169,6 +169,17 @@ def _decision(experiment: ABExperiment, state: MonitoredState) -> ExperimentDeci
             actor=ACTOR,
             decided_at=utc_now(),
         )
+    ends_at = experiment.traffic.ends_at
+    if (look is None or not state.experiment.is_decided) and ends_at is not None and ends_at <= utc_now():
+        return ExperimentDecision(
+            experiment_id=experiment.experiment_id,
+            winner=None,
+            cause=DecisionCause.SCHEDULE,
+            reason="its planned end came before it could be decided",
+            look=look,
+            actor=ACTOR,
+            decided_at=utc_now(),
+        )
     if look is None or not state.experiment.is_decided or state.is_held:
         return None
     return ExperimentDecision(

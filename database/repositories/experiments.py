@@ -48,6 +48,9 @@ _PIN_USERS = text(
     "ON CONFLICT DO NOTHING"
 )
 
+_COUNTED = func.coalesce(ABTestLog.exposure, Exposure.ASSIGNED.value) == Exposure.ASSIGNED.value
+"""Not a tester's: those got the arm that they asked for."""
+
 
 def _record(row: ABExperimentRow) -> ABExperiment:
     return ABExperiment(
@@ -265,7 +268,7 @@ class ExperimentRepository:
                 func.coalesce(func.sum(ABTestLog.response_time_ms), 0),
                 func.count(func.distinct(ABTestLog.user_key)),
             )
-            .where(ABTestLog.experiment_id == experiment_id, ABTestLog.variant.is_not(None))
+            .where(ABTestLog.experiment_id == experiment_id, ABTestLog.variant.is_not(None), _COUNTED)
             .group_by(ABTestLog.variant)
         ).all()
         found = {
@@ -303,14 +306,13 @@ class ExperimentRepository:
 
     def _assigned_users(self, experiment_id: int, *conditions: ColumnElement[bool]) -> dict[Arm, int]:
         arm = func.coalesce(ABTestLog.assigned_variant, ABTestLog.variant)
-        exposure = func.coalesce(ABTestLog.exposure, Exposure.ASSIGNED.value)
         rows = self._session.execute(
             select(arm, func.count(func.distinct(ABTestLog.user_key)))
             .where(
                 ABTestLog.experiment_id == experiment_id,
                 arm.is_not(None),
                 ABTestLog.user_key != "",
-                exposure == Exposure.ASSIGNED.value,
+                _COUNTED,
                 *conditions,
             )
             .group_by(arm)
@@ -328,7 +330,7 @@ class ExperimentRepository:
                 func.count(value).label("weight"),
                 func.coalesce(func.sum(cast(value, Float)), 0.0).label("value"),
             )
-            .where(ABTestLog.experiment_id == experiment_id, ABTestLog.variant.is_not(None))
+            .where(ABTestLog.experiment_id == experiment_id, ABTestLog.variant.is_not(None), _COUNTED)
             .group_by(func.coalesce(func.nullif(ABTestLog.user_key, ""), "request " + ABTestLog.request_id))
             .subquery()
         )

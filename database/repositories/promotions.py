@@ -115,6 +115,13 @@ class PromotionRepository:
                 stack.append(model_id)
         return {name: stack[-2] for name, stack in stacks.items() if len(stack) > 1}
 
+    def newest_by_model(self) -> dict[int, int]:
+        """Number of the newest promotion or rollback that brought a version into production, by the version."""
+        rows = self._session.execute(
+            select(ModelPromotionRow.model_id, func.max(ModelPromotionRow.id)).group_by(ModelPromotionRow.model_id)
+        )
+        return {row.model_id: row[1] for row in rows}
+
     def history(self, model_name: str, limit: int = 50) -> list[Promotion]:
         """Changes of the version in production, newest first."""
         query = (

@@ -17,13 +17,18 @@ from stages.start_ab_test import start_ab_test
 from tests.stages.test_promote import version_of
 
 
-def deployed_pair(services: Services, folder: Path, passed: float | None = 0.9) -> tuple[ModelVersion, ModelVersion]:
-    """A in production, B in staging, judged against a bar of `passed`; both answer."""
+def deployed_pair(
+    services: Services,
+    folder: Path,
+    passed: float | None = 0.9,
+    urls: tuple[str, str] = ("http://127.0.0.1:1/v1", "http://127.0.0.1:1/v1"),
+) -> tuple[ModelVersion, ModelVersion]:
+    """A in production, B in staging, judged against a bar of `passed`; both are deployed."""
     a = version_of(services, folder, "job-a")
     b = version_of(services, folder, "job-b", decided=passed)
     promote(PromoteRequest(model_id=a.model_id, actor="kim", reason="first"), services)
     with services.unit_of_work() as uow:
-        for arm, version in ((Arm.A, a), (Arm.B, b)):
+        for arm, version, url in ((Arm.A, a, urls[0]), (Arm.B, b, urls[1])):
             uow.models.set_deployment(
                 version.model_id,
                 ArmEndpoint(
@@ -32,7 +37,7 @@ def deployed_pair(services: Services, folder: Path, passed: float | None = 0.9) 
                     model_name=version.model_name,
                     version=version.version,
                     served_model_name=f"assistant-{arm.value}",
-                    base_url="http://127.0.0.1:1/v1",
+                    base_url=url,
                     backend=ServerBackend.EMBEDDED,
                 ),
             )

@@ -6,23 +6,30 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from contracts.enums import Arm, DecisionCause, ExperimentPolicy, ExperimentStatus
 from contracts.errors import ConflictError
 from contracts.experiment_decisions import ConcludeABTestRequest, MonitorABTestRequest, MonitoredExperiment
+from contracts.promotions import PromoteRequest
+from contracts.record import utc_now
+from contracts.traffic import TrafficPlan
 from database.models import NotificationRow
+from serving_api.routing import read_table
 from settings import load_settings
 from settings.model import REPOSITORY_ROOT
 from stages.conclude_ab_test import conclude_ab_test, stop_ab_test
 from stages.models import find_model
 from stages.monitor_ab_test import monitor_ab_test
+from stages.promote import promote
 from stages.services import open_services
 from tests.conftest import free_port
+from tests.serving_api.running import wait_until
 from tests.stages.ab_test_story import audited, deployed_pair, kept_results, rated, running_test
 
 pytestmark = pytest.mark.slow
@@ -205,6 +212,44 @@ def test_the_planned_size_without_a_difference_leaves_the_present_model(alone, p
     assert decision is not None and decision.winner is None
     assert find_model("assistant@production", alone).model_id == a.model_id
     assert kept_results(alone) == [("a", False, False), ("b", False, False)]
+
+
+def test_a_test_whose_planned_end_has_come_undecided_ends_without_a_winner(alone, pair):
+    a, _ = pair
+    soon = utc_now() + timedelta(seconds=1)
+    experiment = running_test(alone, *pair, policy=ExperimentPolicy.AUTO, traffic=TrafficPlan(ends_at=soon))
+    rated(alone, experiment, Arm.A, [3, 4])
+    wait_until(lambda: utc_now() > soon)
+    monitor_ab_test(EVERY, alone)
+    with alone.unit_of_work() as uow:
+        decision = uow.experiment_decisions.get(experiment.experiment_id)
+    assert (decision.winner, decision.cause) == (None, DecisionCause.SCHEDULE)
+    assert status(alone, experiment) is ExperimentStatus.COMPLETED
+    assert find_model("assistant@production", alone).model_id == a.model_id
+
+
+def test_a_testers_answers_count_in_no_comparison(alone, pair):
+    experiment = running_test(alone, *pair, policy=ExperimentPolicy.AUTO)
+    rated(alone, experiment, Arm.A, HIGH)
+    rated(alone, experiment, Arm.B, LOW)
+    with alone.unit_of_work() as uow:
+        uow.session.execute(text("UPDATE ab_test_logs SET exposure = 'override'"))
+    assert looked(alone).decision is None
+    with alone.unit_of_work() as uow:
+        assert uow.experiments.users(experiment.experiment_id).ratings[Arm.B].users == 0
+        assert uow.experiments.counts(experiment.experiment_id)[Arm.A].samples == 0
+
+
+def test_the_version_that_went_into_production_last_is_the_default_under_whatever_name(alone, pair):
+    a, b = pair
+    with alone.unit_of_work() as uow:
+        uow.session.execute(text("UPDATE model_registry SET model_name = 'other' WHERE id = :id"), {"id": a.model_id})
+        uow.session.execute(text("UPDATE model_promotions SET model_name = 'other'"))
+    promote(PromoteRequest(model_id=b.model_id, actor="kim", reason="second", override=True), alone)
+    again = promote(PromoteRequest(model_id=a.model_id, actor="kim", reason="r", override=True), alone)
+    assert not again.happened_now
+    table = read_table(alone, None)
+    assert table.default is not None and table.default.model_id == b.model_id
 
 
 KILLED = """
