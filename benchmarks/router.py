@@ -1,162 +1,244 @@
-"""What the router costs: the same questions through serving_api and to the model server itself, in turns.
+"""What the router costs, beside other routers in front of the same model server.
 
-    python -m benchmarks.router
+    python -m benchmarks.router --peers litellm,vllm-router,nginx     # or: tuneway bench router
 
-The router runs an A/B test of two versions that one embedded model server answers for, and stores every answer in
-PostgreSQL, as in production. All processes share the machine: the ratio of requests a second tells what the router
-takes from the model server where both compete for the same cores; its CPU time a request is the cost by itself.
+The model server says the same to everyone at once, so that the routers are what is measured. Ours runs an A/B test:
+sticky assignment, metrics, and every answer stored in PostgreSQL; the others pass through. CPU time is that of the
+router's process tree (ours: until the last answer is stored), which a busy machine distorts less than time by the clock.
 """
 
 import argparse
-import os
+import json
 import signal
 import subprocess
 import sys
 import time
+import urllib.request
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from sqlalchemy import text
 
-from benchmarks.load import Load, ask_for
-from benchmarks.measuring import (
-    REPOSITORY_ROOT,
-    base_model,
-    cpu_seconds,
-    demo_questions,
-    middle,
-    own_folder,
-    own_settings,
-    parser,
-    report,
-)
+from benchmarks.measuring import REPOSITORY_ROOT, cpu_seconds, own_folder, own_settings, parser, report
+from benchmarks.router_peers import INSTALL, find_peer, running_peer
+from benchmarks.stub_server import ANSWER, CHUNKS, STREAM
+from benchmarks.wire_load import WireLoad, ask_on_the_wire, sequential_us
 from contracts.enums import Arm
-from contracts.errors import UnavailableError
+from contracts.errors import TunewayError, UnavailableError
 from database.embedded import EmbeddedPostgres
 from database.migrate import upgrade
 from deployment.client import is_healthy
-from deployment.ephemeral import free_port, running_server
-from deployment.specification import ServerSpec
+from deployment.ephemeral import free_port
 from settings import Settings
 from stages.services import Services, open_services
-from storage.processes import children
+from storage.processes import process_tree
 from tests.serving_api.running import add_model, make_secrets, start_experiment
 
 HOST = "127.0.0.1"
-SERVED_NAME = "benchmark-base"
 START_SECONDS = 30.0
-STORING_SECONDS = 20.0
-"""Events are stored in the background; the last ones within a second or two."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """One round at one concurrency: asked directly, then through the router, or the other way round."""
-
-    direct: Load
-    routed: Load
-    server_cpu_ms: float
-    """CPU time of the model server a routed request."""
-    router_cpu_ms: float
-    postgres_cpu_ms: float
+STORING_SECONDS = 30.0
+OURS = "tuneway"
+BARS = {
+    "cpu_us_32": 60.0,
+    "cpu_us_per_chunk": 35.0,
+    "added_sequential_us": 100.0,
+    "rss_mib": 80.0,
+    "cpu_256_to_8": 2.0,
+}
 
 
 def main() -> None:
     """Measure and report."""
     arguments = parser(__doc__ or "")
-    arguments.add_argument("--rounds", type=int, default=5)
-    arguments.add_argument("--seconds", type=float, default=2.0, help="of each measurement")
-    arguments.add_argument("--concurrency", type=int, nargs="+", default=[1, 8, 32])
-    arguments.add_argument("--stream", action="store_true", help="ask for streamed answers")
+    arguments.add_argument("--peers", default="", help=f"with commas between: {', '.join(INSTALL)}")
+    arguments.add_argument("--peers-dir", action="append", default=[], help="folder with their programs")
+    arguments.add_argument("--rounds", type=int, default=3)
+    arguments.add_argument("--seconds", type=float, default=3.0, help="of each measurement")
+    arguments.add_argument("--concurrency", type=int, nargs="+", default=[8, 32, 256])
+    arguments.add_argument("--streams", type=int, default=64)
+    arguments.add_argument("--sequential", type=int, default=2000, help="questions asked one after the other")
     options = arguments.parse_args()
     if options.tiny:
-        options.rounds, options.seconds, options.concurrency = 1, 0.3, [2]
+        options.rounds, options.seconds, options.concurrency = 1, 0.3, [2, 4]
+        options.streams, options.sequential = 2, 20
     with own_folder() as folder:
         _measure(options, folder)
 
 
 def _measure(options: argparse.Namespace, folder: Path) -> None:
-    model = base_model(folder)
-    with running_postgres(folder / "postgres") as (database_url, postgres):
+    names = [name for name in options.peers.split(",") if name]
+    programs = {name: find_peer(name, options.peers_dir) for name in names}
+    missing = {name: INSTALL[name] for name, program in programs.items() if program is None}
+    failed: dict[str, str] = {}
+    with ExitStack() as stack:
+        database_url, _ = stack.enter_context(running_postgres(folder / "postgres"))
         upgrade(database_url)
-        settings = own_settings(
-            database_url=database_url, model_server_backend="embedded", serving_port=free_port(HOST)
-        )
+        settings = own_settings(database_url=database_url, serving_port=free_port(HOST))
         make_secrets(settings.secrets_dir)
         services = open_services(settings)
-        before = set(children(os.getpid()))
-        spec = ServerSpec(model_path=str(model), served_model_name=SERVED_NAME)
-        with running_server(spec, settings, folder / "model-server.log") as endpoint:
-            (server,) = set(children(os.getpid())) - before
-            first, second = (
-                add_model(services, "benchmark", version, SERVED_NAME, endpoint.base_url, arm)
-                for version, arm in (("v1", Arm.A), ("v2", Arm.B))
-            )
-            start_experiment(services, first, second)
-            with running_router(settings, folder / "router.log") as (router_url, router):
-                pids = {"server": server, "router": router, "postgres": postgres}
-                urls = (endpoint.base_url, router_url)
-                ask_for(urls[0], SERVED_NAME, demo_questions(), concurrency=4, seconds=0.5)
-                warm_up = ask_for(urls[1], "auto", demo_questions(), concurrency=4, seconds=0.5)
-                pairs = {concurrency: list[Pair]() for concurrency in options.concurrency}
-                for number in range(options.rounds):
-                    for concurrency in options.concurrency:
-                        pairs[concurrency].append(_pair(options, urls, pids, concurrency, routed_first=number % 2 == 1))
-                asked = warm_up.requests + sum(pair.routed.requests for some in pairs.values() for pair in some)
-                stored = _stored(services, asked)
-    measured = [{"concurrency": concurrency, **_summary(some)} for concurrency, some in pairs.items()]
+        stub = stack.enter_context(running_stub(free_port(HOST)))
+        first, second = (
+            add_model(services, "stub", version, f"stub-v{version}", f"http://{stub}/v1", arm)
+            for version, arm in (("1", Arm.A), ("2", Arm.B))
+        )
+        start_experiment(services, first, second)
+        contestants: dict[str, _Contestant] = {}
+        url, pid = stack.enter_context(running_router(settings, folder / "router.log"))
+        contestants[OURS] = _Contestant(OURS, url, "auto", pid, ready_url=url.replace("/v1", "/ready"))
+        for name, program in programs.items():
+            if program is not None:
+                try:
+                    peer = stack.enter_context(running_peer(name, program, stub, folder / name))
+                except TunewayError as error:
+                    failed[name] = error.sentence()
+                else:
+                    contestants[name] = _Contestant(name, peer.url, "stub", peer.pid)
+        measured = _rounds(options, contestants, f"http://{stub}/v1")
+        asked = contestants[OURS].asked
+        stored = _stored(services, asked)
     report(
         "router",
         options,
-        {"model": model.name, "measured": measured, "routed_requests": asked, "answers_stored": stored},
-        [
-            (
-                *(line["concurrency"], line["direct_requests_per_second"], line["routed_requests_per_second"]),
-                *(line["ratio"], line["direct_median_ms"], line["routed_median_ms"]),
-                *(line["router_cpu_ms"], line["postgres_cpu_ms"], line["server_cpu_ms"]),
-            )
-            for line in measured
-        ],
+        {
+            "measured": measured,
+            "bars": _bars(measured[0]),
+            "routed_requests": asked,
+            "answers_stored": stored,
+            "missing_peers": missing,
+            "failed_peers": failed,
+        },
+        [_titles(options), *(_cells(line, options) for line in measured)],
     )
+    for name, how in missing.items():
+        sys.stderr.write(f"{name} is not installed: {how}, then --peers-dir peers/bin\n")
 
 
-def _pair(
-    options: argparse.Namespace, urls: tuple[str, str], pids: dict[str, int], concurrency: int, *, routed_first: bool
-) -> Pair:
-    def direct() -> Load:
-        return ask_for(
-            urls[0],
-            SERVED_NAME,
-            demo_questions(),
+class _Contestant:
+    """A router on its port."""
+
+    def __init__(self, name: str, url: str, model: str, pid: int, ready_url: str | None = None) -> None:
+        self.name, self.url, self.model, self.pid = name, url, model, pid
+        self.ready_url = ready_url
+        self.asked = 0
+
+    def ask(self, concurrency: int, seconds: float, *, stream: bool = False) -> tuple[WireLoad, float]:
+        """The load, and CPU microseconds a question."""
+        before = cpu_seconds(self.pid)
+        load = ask_on_the_wire(
+            self.url,
+            self.model,
             concurrency=concurrency,
-            seconds=options.seconds,
-            stream=options.stream,
+            seconds=seconds,
+            expected=STREAM if stream else ANSWER,
+            stream=stream,
         )
+        self.wait_until_stored()
+        self.asked += load.requests
+        return load, (cpu_seconds(self.pid) - before) / load.requests * 1e6
 
-    first = None if routed_first else direct()
-    before = {name: cpu_seconds(pid) for name, pid in pids.items()}
-    routed = ask_for(
-        urls[1], "auto", demo_questions(), concurrency=concurrency, seconds=options.seconds, stream=options.stream
-    )
-    used = {name: (cpu_seconds(pid) - before[name]) * 1000 / routed.requests for name, pid in pids.items()}
-    return Pair(first or direct(), routed, used["server"], used["router"], used["postgres"])
+    def wait_until_stored(self) -> None:
+        """What the background still has to do belongs to what was asked."""
+        if self.ready_url is None:
+            return
+        deadline = time.monotonic() + STORING_SECONDS
+        while time.monotonic() < deadline:
+            with urllib.request.urlopen(self.ready_url, timeout=10) as response:  # noqa: S310 - our own
+                if json.load(response)["events_waiting_bytes"] == 0:
+                    return
+            time.sleep(0.1)
+
+    def rss_mib(self) -> float:
+        """Resident memory of the process tree."""
+        total = 0
+        for pid in process_tree(self.pid):
+            status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+            total += next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
+        return total / 1024
 
 
-def _summary(pairs: list[Pair]) -> dict[str, Any]:
-    return {
-        "direct_requests_per_second": middle([pair.direct.requests_per_second for pair in pairs], 1),
-        "routed_requests_per_second": middle([pair.routed.requests_per_second for pair in pairs], 1),
-        "ratio": middle([pair.routed.requests_per_second / pair.direct.requests_per_second for pair in pairs], 2),
-        "direct_median_ms": middle([pair.direct.median_ms for pair in pairs], 2),
-        "routed_median_ms": middle([pair.routed.median_ms for pair in pairs], 2),
-        "router_cpu_ms": middle([pair.router_cpu_ms for pair in pairs], 2),
-        "postgres_cpu_ms": middle([pair.postgres_cpu_ms for pair in pairs], 2),
-        "server_cpu_ms": middle([pair.server_cpu_ms for pair in pairs], 2),
+def _rounds(options: argparse.Namespace, contestants: dict[str, _Contestant], stub_url: str) -> list[dict[str, Any]]:
+    cpu: dict[str, dict[int, list[float]]] = {
+        name: {count: [] for count in options.concurrency} for name in contestants
     }
+    loads: dict[str, dict[int, list[WireLoad]]] = {
+        name: {count: [] for count in options.concurrency} for name in contestants
+    }
+    chunks: dict[str, list[float]] = {name: [] for name in contestants}
+    streams: dict[str, list[WireLoad]] = {name: [] for name in contestants}
+    for contestant in contestants.values():
+        contestant.ask(4, min(options.seconds, 1.0))
+    for _ in range(options.rounds):
+        for count in options.concurrency:
+            for name, contestant in contestants.items():
+                load, used = contestant.ask(count, options.seconds)
+                cpu[name][count].append(used)
+                loads[name][count].append(load)
+        for name, contestant in contestants.items():
+            load, used = contestant.ask(options.streams, options.seconds, stream=True)
+            chunks[name].append(used / CHUNKS)
+            streams[name].append(load)
+    urls = {name: (contestant.url, contestant.model) for name, contestant in contestants.items()}
+    sequential = sequential_us({"direct": (stub_url, "stub"), **urls}, options.sequential)
+    contestants[OURS].asked += options.sequential
+    contestants[OURS].wait_until_stored()
+    lines = []
+    for name, contestant in contestants.items():
+        everything = [load for some in loads[name].values() for load in some] + streams[name]
+        lines.append(
+            {
+                "router": name,
+                "cpu_us": {str(count): round(median(found), 1) for count, found in cpu[name].items()},
+                "cpu_us_least": {str(count): round(min(found), 1) for count, found in cpu[name].items()},
+                "loads": {str(count): some[-1].summary() for count, some in loads[name].items()},
+                "cpu_us_per_chunk": round(median(chunks[name]), 1),
+                "chunks_read_per_stream": round(
+                    sum(load.pieces for load in streams[name]) / sum(load.requests for load in streams[name]), 1
+                ),
+                "first_token_ms": round(median([value for load in streams[name] for value in load.first_ms]), 2),
+                "sequential_us": sequential[name],
+                "added_sequential_us": round(sequential[name] - sequential["direct"], 1),
+                "rss_mib": round(contestant.rss_mib(), 1),
+                "failures": sum(len(load.failures) for load in everything),
+                "other_bodies": sum(load.other_bodies for load in everything),
+            }
+        )
+    return lines
+
+
+def _bars(ours: dict[str, Any]) -> list[dict[str, Any]]:
+    """What was promised, and whether it holds here."""
+    cpu = ours["cpu_us"]
+    found = {
+        "cpu_us_32": cpu.get("32"),
+        "cpu_us_per_chunk": ours["cpu_us_per_chunk"],
+        "added_sequential_us": ours["added_sequential_us"],
+        "rss_mib": ours["rss_mib"],
+        "cpu_256_to_8": round(cpu["256"] / cpu["8"], 2) if {"8", "256"} <= set(cpu) else None,
+    }
+    return [
+        {
+            "bar": name,
+            "at_most": bar,
+            "measured": found[name],
+            "is_met": None if found[name] is None else found[name] <= bar,
+        }
+        for name, bar in BARS.items()
+    ]
+
+
+def _titles(options: argparse.Namespace) -> tuple[str, ...]:
+    counts = (f"CPU µs at {count}" for count in options.concurrency)
+    return ("router", *counts, "CPU µs a chunk", "added µs, one by one", "RSS MiB", "failures", "other bodies")
+
+
+def _cells(line: dict[str, Any], options: argparse.Namespace) -> tuple[object, ...]:
+    counts = (line["cpu_us"][str(count)] for count in options.concurrency)
+    rest = ("cpu_us_per_chunk", "added_sequential_us", "rss_mib", "failures", "other_bodies")
+    return (line["router"], *counts, *(line[name] for name in rest))
 
 
 def _stored(services: Services, expected: int) -> int:
@@ -183,6 +265,22 @@ def running_postgres(folder: Path) -> Iterator[tuple[str, int]]:
         yield server.url("tuneway"), process.pid
     finally:
         process.send_signal(signal.SIGINT)
+        process.wait(timeout=START_SECONDS)
+
+
+@contextmanager
+def running_stub(port: int) -> Iterator[str]:
+    """Host and port of the model server that costs nothing."""
+    process = subprocess.Popen([sys.executable, "-m", "benchmarks.stub_server", str(port)], cwd=REPOSITORY_ROOT)
+    deadline = time.monotonic() + START_SECONDS
+    try:
+        while not is_healthy(f"http://{HOST}:{port}/v1"):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise UnavailableError("The model server of the benchmark did not start", value=port)
+            time.sleep(0.05)
+        yield f"{HOST}:{port}"
+    finally:
+        process.terminate()
         process.wait(timeout=START_SECONDS)
 
 

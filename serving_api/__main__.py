@@ -57,6 +57,8 @@ def main() -> None:
         http="httptools",
         access_log=False,
         server_header=False,
+        # who asks is told by a header or the body, never by the address
+        proxy_headers=False,
         log_config=None,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )

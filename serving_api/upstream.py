@@ -78,6 +78,7 @@ class Connection(asyncio.Protocol):
         self._buffered = 0
         self._wants_all = True
         self._has_length = False
+        self._is_kept = False
         self._has_begun = False
         self._is_ended = False
         self._deadline = 0.0
@@ -136,8 +137,8 @@ class Connection(asyncio.Protocol):
             self._is_ended
             and self.error is None
             and self._transport is not None
+            and self._is_kept
             and not self._transport.is_closing()
-            and self._parser.should_keep_alive()
         )
 
     async def _wait(self) -> None:
@@ -233,6 +234,8 @@ class Connection(asyncio.Protocol):
         status = self._parser.get_status_code()
         # 1xx says that the answer is still to come
         self.status = status if status >= 200 else 0
+        # asked after the end, the parser knows nothing of this answer any more
+        self._is_kept = self._parser.should_keep_alive()
 
     def on_body(self, body: bytes) -> None:
         """Keep a part of the answer."""

@@ -37,6 +37,7 @@ class Server:
         self.left_after: list[float] = []
         """Seconds from a question to the end of its connection, of questions that were not answered."""
         self.sent = 0
+        self.connections = 0
         self.port = 0
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
@@ -58,6 +59,7 @@ class Server:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
+        self.connections += 1
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
@@ -226,6 +228,7 @@ def test_a_stream_is_passed_on_byte_for_byte_over_one_kept_connection(one):
     router, server = one
     for _ in range(3):
         assert router.ask(stream=True).content == b"".join(CHUNKS)
+    assert server.connections == 1
     events = router.kept(3)
     assert [event["status"] for event in events] == ["complete"] * 3
     assert events[0]["body"] == b"".join(CHUNKS).decode()
@@ -269,6 +272,13 @@ def test_what_was_asked_is_counted_for_prometheus(one):
     assert f'tuneway_server_breaker_open{{server="{server.url}"}} 0' in lines
     sums = {line.split("{")[0]: float(line.split()[-1]) for line in lines if "_sum{" in line}
     assert 0 < sums["tuneway_overhead_seconds_sum"] < sums["tuneway_answer_seconds_sum"]
+
+
+def test_a_whole_answer_leaves_its_connection_to_the_next(one):
+    router, server = one
+    for _ in range(3):
+        router.ask()
+    assert server.connections == 1
 
 
 def test_questions_are_spread_over_the_replicas(two):
