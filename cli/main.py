@@ -184,6 +184,24 @@ def model(context: typer.Context) -> None:
     _part("cli.model").app(context.args, prog_name="tuneway model")
 
 
+@app.command(context_settings=Forwarded, help=_help("deploy"))
+def deploy(context: typer.Context) -> None:
+    """A model version into service."""
+    _forward("cli.deploy", "deploy", context.args)
+
+
+@app.command(context_settings=Forwarded, help=_help("rollback"))
+def rollback(context: typer.Context) -> None:
+    """The service back to the version before."""
+    _forward("cli.deploy", "rollback", context.args)
+
+
+@app.command(context_settings=Forwarded, help=_help("undeploy"))
+def undeploy(context: typer.Context) -> None:
+    """A model version out of service."""
+    _forward("cli.deploy", "undeploy", context.args)
+
+
 @app.command(context_settings=Forwarded, help=_help("lineage"))
 def lineage(context: typer.Context) -> None:
     """What was made of what."""

@@ -138,21 +138,10 @@ def rollback(
     as_json: AsJson = False,
 ) -> None:
     """Production back to the version before."""
-    from contracts.promotions import RollbackRequest
-    from stages.models import find_model
-    from stages.promote import roll_back
+    from cli.deploy import roll_back_and_tell
 
     with told(as_json) as (screen, services):
-        left = None if leaves is None else find_model(leaves, services).model_id
-        request = RollbackRequest(model_name=name.partition("@")[0], actor=by, reason=reason, leaves=left)
-        outcome = roll_back(request, services)
-        if as_json:
-            print_json(outcome.model_dump(mode="json"))
-            return
-        version = find_model(f"model:{outcome.promotion.model_id}", services)
-        done = "model.rolled_back" if outcome.happened_now else "model.rolled_back_before"
-        screen.done(done, model=_title(version))
-        _warn_of_mlflow(outcome, screen)
+        roll_back_and_tell(name, by, reason, leaves, screen, services, as_json=as_json)
 
 
 @app.command(help=_help("help_archive"))
@@ -353,6 +342,7 @@ def _show_detail(detail: ModelDetail, screen: Screen) -> None:
         if value:
             table.add_row(screen.text(f"model.{name}"), value)
     screen.out.print(table)
+    _show_deployment(detail, screen)
     if detail.suites:
         suites = _table(screen, "suite", "score", "value", "interval", "cases")
         for result in detail.suites:
@@ -374,6 +364,35 @@ def _show_detail(detail: ModelDetail, screen: Screen) -> None:
                 escape(promotion.reason),
             )
         screen.out.print(changes)
+
+
+def _show_deployment(detail: ModelDetail, screen: Screen) -> None:
+    from rich.markup import escape
+
+    from contracts.words import DEPLOYMENT_STATES
+
+    if detail.certificate is not None:
+        found = detail.certificate
+        told_value = screen.text(
+            "deploy.certificate_value",
+            passed=screen.text("deploy.certificate_passed" if found.passed else "deploy.certificate_failed"),
+            prompts=found.prompts,
+            tokens=found.tokens,
+            ties=len(found.ties),
+            engine=found.engine,
+        )
+        screen.out.print(f"{screen.text('deploy.certificate')}: {escape(told_value)}")
+        for check in found.checks:
+            mark = screen.text("deploy.untold") if check.passed is None else ("✓" if check.passed else "✗")
+            screen.out.print(f"  {mark} {check.name}: {escape(check.detail)}")
+    if detail.deployment is not None:
+        steps = " → ".join(
+            f"{DEPLOYMENT_STATES[step.to_state].of(screen.language)} {step.at.astimezone():%H:%M:%S}"
+            for step in detail.deployment.transitions
+        )
+        screen.out.print(f"{screen.text('deploy.deployment')}: {steps}")
+        if detail.deployment.deployment.failure is not None:
+            screen.out.print(f"  {escape(str(detail.deployment.deployment.failure.get('what', '')))}")
 
 
 def _show_verification(found: Verification, screen: Screen) -> None:

@@ -3,6 +3,7 @@
 from cli.ab_texts import AB_TEXTS
 from cli.contamination_texts import CONTAMINATION_TEXTS
 from cli.dataset_texts import DATASET_TEXTS
+from cli.deploy_texts import DEPLOY_TEXTS
 from cli.evaluate_texts import EVALUATE_TEXTS
 from cli.job_texts import JOB_TEXTS
 from cli.model_texts import MODEL_TEXTS
@@ -320,6 +321,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     **RUN_TEXTS,
     **RATINGS_TEXTS,
     **SAFETY_TEXTS,
+    **DEPLOY_TEXTS,
     **MODEL_TEXTS,
     **CONTAMINATION_TEXTS,
     **SUITE_TEXTS,

@@ -2,9 +2,11 @@
 
 from datetime import datetime
 
+from contracts.deployments import DeploymentHistory
 from contracts.enums import GateDecision
 from contracts.evaluation import Interval
 from contracts.models import ModelVersion
+from contracts.parity import ParityCertificate
 from contracts.promotions import Promotion
 from contracts.record import Record
 from contracts.suites import SuiteResult
@@ -39,3 +41,7 @@ class ModelDetail(Record):
     promotions: list[Promotion]
     """Of all versions of the name, newest first."""
     suites: list[SuiteResult]
+    certificate: ParityCertificate | None = None
+    """The newest comparison of what was trained and what is served."""
+    deployment: DeploymentHistory | None = None
+    """The newest one, over or not."""

@@ -230,6 +230,11 @@ def cpu_has_avx512() -> bool:
     return not flags or "avx512f" in flags
 
 
+def max_model_length(spec: ServerSpec) -> int:
+    """Tokens of prompt and answer together that a server of ours would take."""
+    return _max_model_length(spec, model_config(spec.model_path))
+
+
 def _dtype(config: dict[str, Any]) -> str | None:
     return config.get("dtype") or config.get("torch_dtype")
 

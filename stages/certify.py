@@ -8,8 +8,9 @@ import subprocess
 import sys
 import tempfile
 from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from contracts.enums import LeaseKind, ModelFormat, ParityForm, ServerBackend
 from contracts.errors import CapacityError, InvalidDataError, JobFailedError
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 
 PROMPTS = 60
 ANSWER_TOKENS = 16
+RESERVED_TOKENS = 80
+"""For the answer and for the template's own words."""
+TOKENS_OF_A_CHARACTER = 3
+"""At most, of a Korean syllable: a tokenizer that does not know it writes its three bytes."""
 TRAINER_TIMEOUT_SECONDS = 3600
 LOG_TAIL = 3000
 
@@ -37,12 +42,14 @@ Messages = list[dict[str, str]]
 
 def certify(place: Place, base_url: str, backend: ServerBackend, services: Services) -> ParityCertificate:
     """Ask the served version and its weights the same prompts. Raises JobFailedError where a side does not answer."""
+    from deployment.backends import max_model_length
     from deployment.engine import engine_at
     from deployment.observation import observe, read_specials
     from deployment.parity import compare, tolerance_for
 
     version = place.version
-    prompts, source = parity_prompts(version, services)
+    longest = (max_model_length(place.spec) - RESERVED_TOKENS) // TOKENS_OF_A_CHARACTER
+    prompts, source = parity_prompts(version, services, longest)
     samples = observe(base_url, place.name, prompts, ANSWER_TOKENS)
     trainer = _trainer_side(place, samples, services)
     form = form_of(version)
@@ -125,15 +132,21 @@ def served_dtype(place: Place, trained: str) -> str:
     return "bfloat16" if lowered and place.config.backend is not ServerBackend.EMBEDDED else trained
 
 
-def parity_prompts(version: ModelVersion, services: Services, count: int = PROMPTS) -> tuple[list[Messages], str]:
-    """Prompts of the rows that the model was not trained on; built-in ones where these are too few."""
+def parity_prompts(version: ModelVersion, services: Services, longest: int) -> tuple[list[Messages], str]:
+    """Prompts of the rows that the model was not trained on; built-in ones where these are too few.
+
+    Rows of more characters than `longest` are left out: the server might have no room for them.
+    """
     from deployment.parity_prompts import PARITY_PROMPTS
 
-    own = _own_prompts(version, services)[:count]
+    fitting = (
+        asked for asked in _own_prompts(version, services) if sum(len(said["content"]) for said in asked) <= longest
+    )
+    own = list(islice(fitting, PROMPTS))
     if len(own) >= MINIMUM_PROMPTS:
         return own, "test and validation rows of the training dataset"
     built_in: list[Messages] = [[{"role": "user", "content": text}] for text in PARITY_PROMPTS]
-    return [*own, *built_in][:count], f"{len(own)} rows of the training dataset, the others built in"
+    return [*own, *built_in][:PROMPTS], f"{len(own)} rows of the training dataset, the others built in"
 
 
 def _own_prompts(version: ModelVersion, services: Services) -> list[Messages]:
@@ -156,11 +169,13 @@ def _own_prompts(version: ModelVersion, services: Services) -> list[Messages]:
     return list(prompts.values())
 
 
-def _until_the_answer(messages: Sequence[dict[str, str]]) -> Messages:
+def _until_the_answer(messages: Sequence[dict[str, Any]]) -> Messages:
     asked: Messages = []
     for message in messages:
         if message["role"] == "assistant":
             break
+        if not isinstance(message["content"], str):
+            return []
         asked.append({"role": message["role"], "content": message["content"]})
     return asked if asked and asked[-1]["role"] == "user" else []
 

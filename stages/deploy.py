@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from contracts.deployments import DeploymentConfig
-from contracts.enums import Arm, DeploymentState
+from contracts.enums import Arm, DeploymentState, ModelFormat
 from contracts.errors import ConflictError, NotFoundError, TunewayError
 from contracts.models import ArmEndpoint, Deployment, ModelVersion
 from stages.deployment_steps import Ready, bring_up, fail, moved_by_another, place_of
@@ -33,8 +33,8 @@ def deploy(request: DeployRequest, services: Services, *, on_state: OnState | No
     has taken. Raises ConflictError for a base model, JobFailedError when a server does not come up or an arm does not
     answer; the deployment is then failed, and what served before serves on.
     """
-    arms = _arms(request, services)
-    places = {arm: _place(version, arms, request.config, services) for arm, version in arms.items()}
+    arms = arms_of(request, services)
+    places = {arm: place_in(version, arms, request.config, services) for arm, version in arms.items()}
     ready: dict[Arm, Ready] = {}
     # the new version first: where it fails, nothing else was touched
     for arm in (Arm.B, Arm.A):
@@ -56,6 +56,16 @@ def deploy(request: DeployRequest, services: Services, *, on_state: OnState | No
         arms=[endpoints[Arm.A], endpoints[Arm.B]],
         endpoint=f"{services.settings.resolved_serving_url}/v1/chat/completions",
     )
+
+
+def serve_alone(version: ModelVersion, arm: Arm, services: Services, *, on_state: OnState | None = None) -> ArmEndpoint:
+    """Bring up one version, whatever becomes of others. Raises as `deploy` does."""
+    place = place_in(version, {Arm.B: version}, DeploymentConfig(), services)
+    ready = bring_up(place, arm, services, on_state)
+    endpoint = _endpoint(arm, version, ready)
+    with services.unit_of_work() as uow:
+        _send_users(ready.deployment, endpoint, uow)
+    return endpoint
 
 
 def _endpoint(arm: Arm, version: ModelVersion, ready: Ready) -> ArmEndpoint:
@@ -83,13 +93,16 @@ def _send_users(deployment: ModelDeployment, endpoint: ArmEndpoint, uow: UnitOfW
         uow.audit.append("deploy", "model.deployed", f"model/{endpoint.model_id}", endpoint.model_dump(mode="json"))
 
 
-def _place(version: ModelVersion, arms: dict[Arm, ModelVersion], asked: DeploymentConfig, services: Services) -> Place:
-    """Where the version is to answer. The base model of the new version is served as that is."""
+def place_in(
+    version: ModelVersion, arms: dict[Arm, ModelVersion], asked: DeploymentConfig, services: Services
+) -> Place:
+    """Where the version is to answer. The base model of a new adapter is served as that is: by the same server."""
     new = arms[Arm.B]
     with services.unit_of_work() as uow:
         present = uow.deployments.live(version.model_id)
     if present is None:
-        shares_server = place_of(version, DeploymentConfig(), services).spec.model_path == new.base_model_path
+        is_base = version.model_path == new.base_model_path
+        shares_server = is_base and new.model_format is ModelFormat.LORA_ADAPTER
         config = asked if version == new or shares_server else DeploymentConfig()
     elif version == new and asked not in (DeploymentConfig(), present.config):
         raise ConflictError(
@@ -103,7 +116,8 @@ def _place(version: ModelVersion, arms: dict[Arm, ModelVersion], asked: Deployme
     return place_of(version, config, services)
 
 
-def _arms(request: DeployRequest, services: Services) -> dict[Arm, ModelVersion]:
+def arms_of(request: DeployRequest, services: Services) -> dict[Arm, ModelVersion]:
+    """The version of the request, and what it stands beside. Raises ConflictError for a base model."""
     with services.unit_of_work() as uow:
         new = uow.models.get(request.model_id)
         production = uow.models.production(new.model_name)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+from contracts.deployments import DeploymentHistory
 from contracts.enums import ModelStatus
 from contracts.errors import InvalidRequestError, NotFoundError
 from contracts.model_listings import ModelDetail, ModelListing
@@ -43,6 +44,7 @@ def describe_model(given: str, services: Services) -> ModelDetail:
     """Everything that is known of one version."""
     with services.unit_of_work() as uow:
         version = _find(given.strip(), uow)
+        deployment = uow.deployments.newest(version.model_id)
         return ModelDetail(
             listing=uow.model_listings.get(version.model_id),
             description=uow.models.description(version.model_id),
@@ -50,6 +52,12 @@ def describe_model(given: str, services: Services) -> ModelDetail:
             previous_model_id=uow.promotions.previous(version.model_name),
             promotions=uow.promotions.history(version.model_name),
             suites=uow.model_results.newest(version.model_id, version.finetuning_job_id),
+            certificate=uow.certificates.newest(version.model_id),
+            deployment=None
+            if deployment is None
+            else DeploymentHistory(
+                deployment=deployment, transitions=uow.deployments.transitions(deployment.deployment_id)
+            ),
         )
 
 

@@ -68,7 +68,7 @@ def promote(request: PromoteRequest, services: Services) -> PromotionOutcome:
     return PromotionOutcome(
         promotion=promotion,
         happened_now=happened,
-        mlflow_error=_shown_in_mlflow(version.model_name, services, [request.model_id]),
+        mlflow_error=shown_in_mlflow(version.model_name, services, [request.model_id]),
     )
 
 
@@ -77,6 +77,14 @@ def roll_back(request: RollbackRequest, services: Services) -> PromotionOutcome:
 
     With `leaves`, the same request again changes nothing more. Raises ConflictError where there is nothing to go back to.
     """
+    promotion, happened = move_back(request, services)
+    return PromotionOutcome(
+        promotion=promotion, happened_now=happened, mlflow_error=shown_in_mlflow(request.model_name, services)
+    )
+
+
+def move_back(request: RollbackRequest, services: Services) -> tuple[Promotion, bool]:
+    """The rollback in PostgreSQL alone, and whether it happened now. Raises as `roll_back` does."""
     leaves = request.leaves
     if leaves is None:
         with services.unit_of_work() as uow:
@@ -93,9 +101,7 @@ def roll_back(request: RollbackRequest, services: Services) -> PromotionOutcome:
                 f"model/{promotion.model_id}",
                 promotion.model_dump(mode="json"),
             )
-    return PromotionOutcome(
-        promotion=promotion, happened_now=happened, mlflow_error=_shown_in_mlflow(request.model_name, services)
-    )
+    return promotion, happened
 
 
 def set_aside(request: StatusRequest, status: ModelStatus, services: Services) -> ModelVersion:
@@ -109,7 +115,7 @@ def set_aside(request: StatusRequest, status: ModelStatus, services: Services) -
                 {"reason": request.reason},
             )
         version = uow.models.get(request.model_id)
-    _shown_in_mlflow(version.model_name, services)
+    shown_in_mlflow(version.model_name, services)
     return version
 
 
@@ -162,7 +168,7 @@ def _require_promotable(request: PromoteRequest, version: ModelVersion, decision
         )
 
 
-def _shown_in_mlflow(model_name: str, services: Services, with_cards_of: Sequence[int] = ()) -> str | None:
+def shown_in_mlflow(model_name: str, services: Services, with_cards_of: Sequence[int] = ()) -> str | None:
     """Make MLflow show what PostgreSQL has. The promotion stands, also while MLflow is away."""
     try:
         mirror(model_name, services, with_cards_of=with_cards_of)

@@ -1,0 +1,109 @@
+"""Back to the version that was in production before: it answers first, then users go there, then MLflow is told."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from contracts.enums import Arm, ExperimentStatus
+from contracts.errors import JobFailedError, UnavailableError
+from contracts.promotions import Promotion
+from contracts.record import Record
+from stages.promote import move_back, shown_in_mlflow
+
+if TYPE_CHECKING:
+    from contracts.models import ModelVersion
+    from contracts.promotions import RollbackRequest
+    from stages.deployment_steps import OnState
+    from stages.services import Services
+
+QUESTION_TOKENS = 1
+
+log = logging.getLogger(__name__)
+
+
+class RollbackOutcome(Record):
+    """A rollback that stands, and how long users waited for it."""
+
+    promotion: Promotion
+    happened_now: bool
+    """False: the same request had been carried out before."""
+    was_loaded: bool
+    """The version that is in production again answered already when the call began."""
+    seconds: float
+    """From the call to the transaction that moved production; the router follows within a second."""
+    stopped_experiment_id: int | None
+    """The A/B test that sent users to the version that was left."""
+    mlflow_error: str | None
+    """Why MLflow does not show it yet; `tuneway model repair` makes it. None where it does."""
+
+
+def roll_back_service(
+    request: RollbackRequest, services: Services, *, on_state: OnState | None = None
+) -> RollbackOutcome:
+    """Bring back what was in production before, with the router's default and without the A/B test over what is left.
+
+    Where the version that is left is deployed, the one before answers before anything moves: at once where it is still
+    loaded, after a deployment of its own where it is not. Raises ConflictError where there is nothing to go back to.
+    """
+    began = time.monotonic()
+    target, left, is_serving = _target(request, services)
+    was_loaded = target is not None and _answers(target, services)
+    if target is not None and is_serving and not was_loaded:
+        from stages.deploy import serve_alone
+
+        serve_alone(target, Arm.A, services, on_state=on_state)
+    promotion, happened = move_back(request, services)
+    seconds = time.monotonic() - began
+    log.info("%s is back at model %d after %.3f s", request.model_name, promotion.model_id, seconds)
+    stopped = _stop_experiment(left, request, services)
+    return RollbackOutcome(
+        promotion=promotion,
+        happened_now=happened,
+        was_loaded=was_loaded,
+        seconds=round(seconds, 3),
+        stopped_experiment_id=stopped,
+        mlflow_error=shown_in_mlflow(request.model_name, services),
+    )
+
+
+def _target(request: RollbackRequest, services: Services) -> tuple[ModelVersion | None, ModelVersion | None, bool]:
+    """What would be brought back, what would be left, and whether that serves. None where the request is stale."""
+    with services.unit_of_work() as uow:
+        present = uow.models.production(request.model_name)
+        previous = uow.promotions.previous(request.model_name)
+        if present is None or previous is None or request.leaves not in {None, present.model_id}:
+            return None, None, False
+        return uow.models.get(previous), present, uow.models.deployment(present.model_id) is not None
+
+
+def _answers(version: ModelVersion, services: Services) -> bool:
+    from deployment.client import ask
+
+    with services.unit_of_work() as uow:
+        endpoint = uow.models.deployment(version.model_id)
+    if endpoint is None:
+        return False
+    try:
+        ask(endpoint.base_url, endpoint.served_model_name, "준비되었습니까?", max_tokens=QUESTION_TOKENS)
+    except (UnavailableError, JobFailedError):
+        return False
+    return True
+
+
+def _stop_experiment(left: ModelVersion | None, request: RollbackRequest, services: Services) -> int | None:
+    if left is None:
+        return None
+    with services.unit_of_work() as uow:
+        experiment = uow.experiments.running()
+        if experiment is None or left.model_id not in {experiment.model_a_id, experiment.model_b_id}:
+            return None
+        uow.experiments.stop(experiment.experiment_id, ExperimentStatus.STOPPED)
+        uow.audit.append(
+            request.actor,
+            "experiment.stopped",
+            f"experiment/{experiment.experiment_id}",
+            {"reason": f"rollback of {request.model_name}: {request.reason}"},
+        )
+    return experiment.experiment_id
