@@ -70,6 +70,40 @@ def train(
             screen.say("bench.train_line", **{**line, "memory": memory})
 
 
+@app.command(help=translate("help.bench_router", LANGUAGE))
+def router(
+    peers: Annotated[str, typer.Option(help=translate("help.bench_peers", LANGUAGE))] = "",
+    peers_dir: Annotated[list[str] | None, typer.Option(help=translate("help.bench_peers_dir", LANGUAGE))] = None,
+    rounds: Annotated[int, typer.Option(min=1, help=translate("help.bench_rounds", LANGUAGE))] = 3,
+    seconds: Annotated[float, typer.Option(min=0.1, help=translate("help.bench_seconds", LANGUAGE))] = 3.0,
+    as_json: Annotated[bool, typer.Option("--json", help=translate("help.json", LANGUAGE))] = False,
+) -> None:
+    """CPU time, memory and delay of the router, beside other routers in front of the same model server."""
+    command = [sys.executable, "-m", "benchmarks.router", "--rounds", str(rounds), "--seconds", str(seconds)]
+    command += ["--peers", peers, *(part for folder in peers_dir or [] for part in ("--peers-dir", folder))]
+    with make_screen() as screen:
+        try:
+            result = _result(command, load_settings())
+        except JobFailedError as error:
+            screen.show_error(error)
+            raise typer.Exit(exit_code_of(error)) from None
+        if as_json:
+            sys.stdout.write(json.dumps(result, ensure_ascii=False, indent=1) + "\n")
+            return
+        for line in result["measured"]:
+            counts = ", ".join(f"{count}: {used:,.0f}" for count, used in line["cpu_us"].items())
+            screen.say("bench.router_line", counts=counts, **line)
+        for bar in result["bars"]:
+            if bar["is_met"] is not None:
+                mark = "✓" if bar["is_met"] else "✗"
+                name = screen.text(f"bench.bar_{bar['bar']}")
+                screen.say("bench.bar", mark=mark, name=name, measured=bar["measured"], at_most=bar["at_most"])
+        for name, how in result["missing_peers"].items():
+            screen.say("bench.missing", name=name, how=how)
+        for name, why in result["failed_peers"].items():
+            screen.say("bench.peer_failed", name=name, why=why)
+
+
 def _result(command: list[str], settings: Settings) -> dict[str, Any]:
     """What a benchmark printed. Raises JobFailedError."""
     done = subprocess.run(command, cwd=settings.repository_root, stdout=subprocess.PIPE, text=True, check=False)

@@ -297,6 +297,40 @@ TEXTS: dict[str, tuple[str, str]] = {
         "짧게 한 번만 잽니다(CPU 2분 이내, --gpu는 LoRA만)",
         "Once and briefly (two minutes on a CPU; with --gpu LoRA only)",
     ),
+    "help.bench_router": (
+        "라우터의 CPU 시간, 메모리, 지연을 다른 라우터와 나란히 잽니다(몇 분)",
+        "CPU time, memory and delay of the router, beside other routers (minutes)",
+    ),
+    "help.bench_peers": (
+        "함께 잴 라우터를 쉼표로 구분: litellm,vllm-router,nginx",
+        "Routers to compare with, commas between: litellm,vllm-router,nginx",
+    ),
+    "help.bench_peers_dir": (
+        "그 프로그램들이 있는 폴더(여러 번 쓸 수 있음). 플랫폼 환경과 따로 설치합니다",
+        "Folder with their programs (may be repeated); install them apart from the platform's environment",
+    ),
+    "help.bench_rounds": ("되풀이 횟수", "How often everything is measured"),
+    "help.bench_seconds": ("측정 하나의 시간(초)", "Seconds of each measurement"),
+    "bench.router_line": (
+        "{router}: 요청당 CPU µs(동시 요청 수별) {counts}, 조각당 {cpu_us_per_chunk} µs, 순차 지연 +{added_sequential_us} µs, "
+        "메모리 {rss_mib} MiB, 실패 {failures}, 달라진 답 {other_bodies}",
+        "{router}: CPU µs a request, by requests in flight {counts}; {cpu_us_per_chunk} µs a chunk; one by one "
+        "+{added_sequential_us} µs; {rss_mib} MiB; {failures} failures; {other_bodies} bodies changed",
+    ),
+    "bench.bar": (
+        "{mark} {name}: {measured} (기준 {at_most} 이하)",
+        "{mark} {name}: {measured} (bar: at most {at_most})",
+    ),
+    "bench.bar_cpu_us_32": ("동시 32건에서 요청당 CPU µs", "CPU µs a request, 32 in flight"),
+    "bench.bar_cpu_us_per_chunk": ("스트림 조각당 CPU µs", "CPU µs a streamed chunk"),
+    "bench.bar_added_sequential_us": ("하나씩 물을 때 더해지는 µs", "µs added, one by one"),
+    "bench.bar_rss_mib": ("메모리 MiB", "memory in MiB"),
+    "bench.bar_cpu_256_to_8": ("동시 256건과 8건의 CPU 비", "CPU at 256 in flight to that at 8"),
+    "bench.missing": (
+        "{name}: 설치되어 있지 않음. {how}, 그다음 --peers-dir",
+        "{name} is not installed: {how}, then --peers-dir",
+    ),
+    "bench.peer_failed": ("{name}: 시작하지 못함, {why}", "{name} did not start: {why}"),
     "bench.train_line": (
         "{contestant} ({method}): 초당 {tokens_per_second:,}토큰, {memory}",
         "{contestant} ({method}): {tokens_per_second:,} tokens a second, {memory}",

@@ -15,7 +15,7 @@ from ab_testing.assignment import assign_arm, exposure_of, user_key
 from contracts.enums import Arm, Exposure
 from contracts.experiments import ABExperiment
 from contracts.models import ArmEndpoint
-from serving_api.event_log import EventLog
+from serving_api.event_log import Event, EventLog
 from serving_api.exchange import Exchange, Send, answer
 from serving_api.metrics import Metrics
 from serving_api.openai_errors import RequestError, invalid
@@ -26,6 +26,8 @@ from serving_api.upstream import ModelServers
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
+WATCH_AFTER_S = 0.1
+"""From then on it is watched whether the user is still there: an answer that is quicker does not pay for a task."""
 MAX_BODY_BYTES = 8 * 1024**2
 MAX_USER_CHARACTERS = 256
 MAX_SESSION_CHARACTERS = 255
@@ -43,6 +45,7 @@ class DataPath:
         self._servers = ModelServers()
         self._metrics = Metrics()
         self._in_flight: set[str] = set()
+        self._unwritten: list[Event] = []
         self._is_draining = False
 
     async def start(self) -> None:
@@ -52,6 +55,7 @@ class DataPath:
     async def stop(self) -> None:
         """Close the connections."""
         await self._servers.stop()
+        self._write_events()
 
     def drain(self) -> None:
         """Take no more questions; those on their way end as ever."""
@@ -151,17 +155,16 @@ class DataPath:
         self._in_flight.add(exchange.request_id)
         self._metrics.began(exchange)
 
-        def left(_: asyncio.Task[None]) -> None:
-            if exchange.status is None:
-                exchange.leave()
-
-        leaving = asyncio.create_task(_until_disconnected(receive))
-        leaving.add_done_callback(left)
+        watches: list[asyncio.Task[None]] = []
+        beginning = asyncio.get_running_loop().call_later(
+            WATCH_AFTER_S, lambda: watches.append(asyncio.create_task(_leave_when_disconnected(exchange, receive)))
+        )
         try:
             await answer(exchange, self._servers, self._keep, send)
         finally:
-            leaving.remove_done_callback(left)
-            leaving.cancel()
+            beginning.cancel()
+            for watch in watches:
+                watch.cancel()
             self._in_flight.discard(exchange.request_id)
             self._metrics.ended(exchange)
 
@@ -235,13 +238,28 @@ class DataPath:
             arm = assign_arm(self._assignment_key, experiment.experiment_id, unit, experiment.traffic_split)
             if key:
                 table.pins[key] = arm
-                self._events.append(
+                self._append(
                     {"kind": "pin", "experiment_id": experiment.experiment_id, "user_key": key, "arm": arm.value}
                 )
         return Exposure.ASSIGNED, arm
 
     def _keep(self, exchange: Exchange) -> None:
-        self._events.append(exchange.event())
+        self._append(exchange.event())
+
+    def _append(self, event: Event) -> None:
+        """Write the event by the end of this turn of the event loop, with all others of the turn.
+
+        Users still learn nothing that is not on the way to the disk: their bytes leave later in the same turn, or
+        after it.
+        """
+        if not self._unwritten:
+            asyncio.get_running_loop().call_soon(self._write_events)
+        self._unwritten.append(event)
+
+    def _write_events(self) -> None:
+        events, self._unwritten = self._unwritten, []
+        if events:
+            self._events.append_all(events)
 
 
 Handler = Callable[[DataPath, Scope, Receive, Send], Awaitable[None]]
@@ -310,9 +328,11 @@ def _parsed(body: bytes) -> dict[str, Any]:
     return value
 
 
-async def _until_disconnected(receive: Receive) -> None:
+async def _leave_when_disconnected(exchange: Exchange, receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
+    if exchange.status is None:
+        exchange.leave()
 
 
 async def _send_json(send: Send, body: bytes) -> None:

@@ -12,7 +12,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -59,10 +59,15 @@ class EventLog:
 
     def append(self, event: Event) -> None:
         """Write the event to the journal: it survives the end of this process."""
-        line = orjson.dumps(event, option=orjson.OPT_APPEND_NEWLINE)
+        self.append_all([event])
+
+    def append_all(self, events: Iterable[Event]) -> None:
+        """Write the events to the journal, in one piece."""
+        lines = b"".join([orjson.dumps(event, option=orjson.OPT_APPEND_NEWLINE) for event in events])
         with self._lock:
-            os.write(self._descriptor, line)
-        self._written.set()
+            os.write(self._descriptor, lines)
+        if not self._written.is_set():
+            self._written.set()
 
     def append_durably(self, event: Event) -> None:
         """Write the event and flush it to the disk: it survives the end of the machine too. Blocks."""

@@ -2,7 +2,7 @@
 
 import hashlib
 import hmac
-import secrets
+import os
 import time
 
 _PREFIX = "tw-"
@@ -12,7 +12,7 @@ _TAG_DIGITS = 12
 
 def new_request_id(key: bytes) -> str:
     """Sorts by time, cannot be guessed."""
-    body = f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(8)}"
+    body = f"{time.time_ns() // 1_000_000:012x}{os.urandom(8).hex()}"
     return f"{_PREFIX}{body}{_tag(key, body)}"
 
 

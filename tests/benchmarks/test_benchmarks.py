@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from benchmarks.router import BARS
 from tests.conftest import REPOSITORY_ROOT
 
 
@@ -28,8 +29,12 @@ def test_every_answer_that_went_through_the_router_is_counted_and_stored():
     result, row = run_tiny("router")
 
     assert result["answers_stored"] == result["routed_requests"] > 0
-    assert result["measured"][0]["router_cpu_ms"] > 0
-    assert row.count("|") == 10
+    (ours,) = result["measured"]
+    assert ours["cpu_us"].keys() == {"2", "4"}
+    assert (ours["failures"], ours["other_bodies"]) == (0, 0)
+    assert ours["cpu_us_per_chunk"] > 0
+    assert {bar["bar"] for bar in result["bars"]} == set(BARS)
+    assert row.count("|") == 9
 
 
 @pytest.mark.slow

@@ -17,4 +17,6 @@ def test_a_gpu_benchmark_without_a_gpu_is_refused_with_what_to_do(monkeypatch, c
 
 
 def test_the_benchmarks_are_listed():
-    assert "train" in tuneway("bench", "--help").stdout
+    listed = tuneway("bench", "--help").stdout
+    assert "train" in listed
+    assert "router" in listed
