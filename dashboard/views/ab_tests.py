@@ -119,10 +119,37 @@ def _story(state: ExperimentState, services: Services, words: Words) -> None:
 
 def verdict_sentence(state: ExperimentState, words: Words) -> str:
     """The verdict as of now."""
-    look = state.results.look
+    look, decision = state.results.look, state.results.decision
+    if decision is not None and decision.guardrails:
+        return words("ab_tests.verdict_guardrail", guardrails=_guardrails(decision.guardrails, words))
     if look.verdict is ExperimentVerdict.KEEP_GOING and state.experiment.status is not ExperimentStatus.RUNNING:
         return words("ab_tests.ended_undecided")
     return words(f"ab_tests.verdict_{look.verdict.value}", needed=number(look.more_users_needed))
+
+
+def _watched(state: ExperimentState, words: Words) -> None:
+    """What the monitor has to say beside the verdict, and what it waits for."""
+    results, decision = state.results, state.results.decision
+    ratio = results.sample_ratio
+    if ratio is not None and ratio.is_alarming:
+        counted = {"a": number(ratio.users_a), "b": number(ratio.users_b), "planned": number(ratio.planned_users_b)}
+        st.error(words("ab_tests.ratio_alarm", **counted))
+    kept = [reading.name for reading in results.guardrails if not reading.is_breached]
+    if kept:
+        st.caption(words("ab_tests.guardrails_kept", guardrails=_guardrails(kept, words)))
+    if decision is None:
+        return
+    if decision.obstacle is not None:
+        st.warning(parts.plain(words("ab_tests.blocked", what=str(decision.obstacle.get("what")))))
+    elif decision.carried_out_at is None and state.experiment.status is ExperimentStatus.RUNNING:
+        st.warning(parts.plain(words("ab_tests.waits", name=state.experiment.experiment_name)))
+    if decision.answer is not None:
+        answer = decision.answer
+        st.caption(parts.plain(words("ab_tests.answered", actor=answer.actor, reason=answer.reason)))
+
+
+def _guardrails(names: list[str], words: Words) -> str:
+    return ", ".join(words(f"ab_tests.guardrail_{name}") for name in names)
 
 
 def _decision(state: ExperimentState, words: Words) -> None:
@@ -137,6 +164,7 @@ def _decision(state: ExperimentState, words: Words) -> None:
     )
     icon = ":material/hourglass_top:" if look.verdict is ExperimentVerdict.KEEP_GOING else ":material/flag:"
     st.info(f"**{verdict_sentence(state, words)}**", icon=icon)
+    _watched(state, words)
     if look.bounds is not None:
         st.markdown(
             words(

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from contracts.enums import JobStatus, Method
+from contracts.enums import Arm, DecisionCause, JobStatus, Method
+from contracts.experiment_decisions import ExperimentDecision
+from contracts.record import utc_now
 from contracts.training import TrainRequest
 from dashboard import reading
 from tests.conftest import free_port
@@ -120,6 +122,18 @@ def test_the_lost_cases_are_a_click_away_and_answers_are_never_markup(story):
     assert "6건 가운데 1–6번째" in text_of(app)
     assert "10일 &lt;b&gt;이내&lt;/b&gt;입니다." in drawn
     assert "<b>이내</b>" not in drawn
+
+
+def test_a_test_that_waits_for_an_answer_says_so_and_one_with_a_breach_says_which(story: Story, services):
+    decision = ExperimentDecision(
+        experiment_id=story.experiment_id, winner=Arm.A, cause=DecisionCause.GUARDRAIL, reason="r", look=None,
+        guardrails=["failures"], actor="monitor_ab_test", decided_at=utc_now(),
+    )  # fmt: skip
+    with services.unit_of_work() as uow:
+        uow.experiment_decisions.decide(decision)
+    text = text_of(open_page("ab-tests", "ko"))
+    assert "새 모델(B)이 안전장치를 어겨 시험을 끝내고 현재 모델(A)로 되돌립니다: 답변 실패." in text
+    assert "결론이 사람의 답을 기다립니다" in text
 
 
 def test_jobs_are_listed_and_one_is_told_with_its_error_in_four_parts(story: Story):

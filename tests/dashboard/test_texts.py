@@ -74,6 +74,7 @@ def test_every_key_that_is_built_from_a_name_exists(language):
     built += [f"chart.source_{source.value}" for source in CurveSource]
     built += [f"ab_tests.arm_{arm.value}" for arm in enums.Arm]
     built += [f"ab_tests.verdict_{verdict.value}" for verdict in ExperimentVerdict]
+    built += [f"ab_tests.guardrail_{name.value}" for name in enums.GuardrailName]
     built += [f"chart.{which}" for which in ("base", "tuned")]
     built += [f"progress_stage.{stage}" for stage in ("starting", "training", "evaluating", "asking", "saving")]
     built += [
