@@ -63,6 +63,39 @@ def test_vllm_asked_for_by_name_and_absent_is_an_error_that_says_what_to_do(tmp_
         choose_server(settings)
 
 
+def test_the_settings_of_a_deployment_become_vllms_arguments(tmp_path):
+    spec = ServerSpec(
+        model_path=str(model_folder(tmp_path, dtype="float32")),
+        served_model_name="m",
+        max_model_length=512,
+        max_num_seqs=8,
+        dtype="bfloat16",
+        extra_arguments={"seed": 1, "no-enable-prefix-caching": True, "enable-chunked-prefill": False},
+    )
+    arguments = SERVERS[ServerBackend.VLLM].command(spec, load_settings(), 24001).arguments
+    options = options_of(arguments)
+    assert (options["--max-model-len"], options["--max-num-seqs"], options["--seed"]) == ("512", "8", "1")
+    assert arguments.count("--dtype") == 1
+    assert options["--dtype"] == "bfloat16"
+    assert "--no-enable-prefix-caching" in arguments
+    assert "--enable-chunked-prefill" not in arguments
+
+
+def test_vllm_is_asked_about_an_adapter_by_its_newest_metrics():
+    metrics = "\n".join(
+        [
+            'vllm:lora_requests_info{max_lora="2",running_lora_adapters="one,two",waiting_lora_adapters=""} 1.7e+09',
+            'vllm:lora_requests_info{max_lora="2",running_lora_adapters="two",waiting_lora_adapters=""} 1.8e+09',
+            'vllm:num_requests_running{model_name="base"} 2.0',
+            'vllm:num_requests_waiting{model_name="base"} 1.0',
+        ]
+    )
+    assert client._in_flight(metrics, "one", is_adapter=True) == 0
+    assert client._in_flight(metrics, "two", is_adapter=True) == 1
+    assert client._in_flight(metrics, "base", is_adapter=False) == 3
+    assert client._in_flight("", "base", is_adapter=False) is None
+
+
 def test_a_model_of_single_precision_is_not_lowered_on_a_cpu(tmp_path):
     spec = ServerSpec(model_path=str(model_folder(tmp_path, dtype="float32")), served_model_name="m")
     command = SERVERS[ServerBackend.VLLM].command(spec, load_settings(), 24001)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from contracts.errors import InvalidRequestError, JobFailedError, UnavailableError
+from contracts.errors import ConflictError, InvalidRequestError, JobFailedError, UnavailableError
 from deployment import client
 from deployment.permanent import (
     all_servers,
@@ -80,6 +80,10 @@ def test_asking_for_a_server_again_changes_nothing(settings, tiny_models):
     endpoint = ensure_server(tiny_models.spec(), settings)
     before = (pid_of(settings, key), state_path(settings, key).read_bytes())
     assert ensure_server(tiny_models.spec(), settings) == endpoint
+    assert (pid_of(settings, key), state_path(settings, key).read_bytes()) == before
+    other = tiny_models.spec().model_copy(update={"max_model_length": 128})
+    with pytest.raises(ConflictError, match="runs with other settings"):
+        ensure_server(other, settings)
     assert (pid_of(settings, key), state_path(settings, key).read_bytes()) == before
 
 

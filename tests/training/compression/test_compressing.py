@@ -87,6 +87,27 @@ def test_fewer_bits_make_a_smaller_folder_whose_weights_are_near_the_parents(
     assert (tmp_path / "output" / "tokenizer.json").exists()
 
 
+@pytest.mark.parametrize(("method", "limit"), [("int8", 0.02), ("fp8", 0.05), ("gptq", 0.3)])
+def test_a_compressed_folder_is_read_back_as_the_ordinary_model_it_stands_for(parent, rows, tmp_path, method, limit):
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from training.compression.unpacking import load_unpacked
+
+    compressed(parent, rows, tmp_path, method)
+    read = load_unpacked(tmp_path / "output").eval()
+    original = AutoModelForCausalLM.from_pretrained(parent, dtype=torch.float32).eval()
+    weight, wanted = (model.get_submodule(GATE).weight.detach() for model in (read, original))
+    assert 0 < float((weight - wanted).norm() / wanted.norm()) < limit
+    if method == "gptq":
+        assert torch.equal(weight, unpacked(tmp_path / "output", GATE))
+    ids = torch.tensor([rows.calibration[0]])
+    with torch.inference_mode():
+        said, first = (torch.log_softmax(model(input_ids=ids).logits, -1) for model in (read, original))
+    likely = first.topk(3, -1).indices
+    assert float((said.gather(-1, likely) - first.gather(-1, likely)).abs().mean()) < 10 * limit
+
+
 def test_gptq_gives_outputs_nearer_to_the_parents_than_rounding_alone(parent, rows, tmp_path):
     from training.compression.rounding import round_to_integers
 
