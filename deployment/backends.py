@@ -207,10 +207,17 @@ def model_config(model_path: str) -> dict[str, Any]:
 def _require_cpu_kernels(model_path: str, config: dict[str, Any]) -> None:
     """The CPU build of vLLM multiplies packed four-bit weights with AVX-512 only; without it, it dies at a question.
 
-    Raises InvalidRequestError.
+    Raises InvalidRequestError. Eight-bit weights without VNNI are told in the log only: how fast they are can be measured.
     """
     groups = (config.get("quantization_config") or {}).get("config_groups") or {}
     bits = {(group.get("weights") or {}).get("num_bits") for group in groups.values()}
+    kinds = {(group.get("weights") or {}).get("type") for group in groups.values()}
+    if 8 in bits and "int" in kinds and not cpu_has_vnni():
+        log.warning(
+            "%s: this processor has no VNNI, and vLLM's INT8 sums saturate at 16 bits without it: its answers are not "
+            "those of the model (deploying it is refused by the parity certificate)",
+            model_path,
+        )
     if 4 not in bits or cpu_has_avx512():
         return
     raise InvalidRequestError(
@@ -223,11 +230,20 @@ def _require_cpu_kernels(model_path: str, config: dict[str, Any]) -> None:
 
 def cpu_has_avx512() -> bool:
     """As vLLM asks it before it chooses among its libraries of kernels; true on other kinds of processors."""
+    return _cpu_has({"avx512f"})
+
+
+def cpu_has_vnni() -> bool:
+    """Products of eight bits are summed in 32 bits; true on other kinds of processors."""
+    return _cpu_has({"avx512_vnni", "avx_vnni", "amx_int8"})
+
+
+def _cpu_has(any_of: set[str]) -> bool:
     try:
         flags = CPU_INFO.read_text(encoding="utf-8").partition("\nflags")[2].partition("\n")[0].split()
     except OSError:
         return True
-    return not flags or "avx512f" in flags
+    return not flags or bool(any_of & set(flags))
 
 
 def max_model_length(spec: ServerSpec) -> int:

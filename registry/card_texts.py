@@ -114,6 +114,15 @@ TEXTS: dict[str, tuple[str, str]] = {
         "내용 해시 `{content_hash}`, 형식 {model_format}, {size:,.3f} GB",
         "Content hash `{content_hash}`, format {model_format}, {size:,.3f} GB",
     ),
+    "served_same": (
+        "배포 전 확인: 학습한 가중치와 서버({engine})의 답이 질문 {prompts}개, 토큰 {tokens:,}개에서 일치 ({day})",
+        "Checked before serving: the trained weights and the server ({engine}) agree on {prompts} prompts, "
+        "{tokens:,} tokens ({day})",
+    ),
+    "served_otherwise": (
+        "배포 전 확인: 서버({engine})의 답이 학습한 가중치와 달라 배포하지 않음 ({day})",
+        "Checked before serving: the server ({engine}) does not answer as the trained weights do; not deployed ({day})",
+    ),
 }
 
 METHODS: dict[Method, tuple[str, str]] = {

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from contracts.datasets import DatasetVersion
 from contracts.enums import ModelFormat, SuiteKind
 from contracts.evaluation import Accuracy, EvaluationReport, GateVerdict, SuiteReport
+from contracts.parity import ParityCertificate
 from contracts.suites import ScoreEstimate, SuiteResult
 from contracts.training import TrainingReport
 from registry.card_texts import DECISIONS, METHODS, METRICS, card_text, of_language
@@ -37,6 +38,8 @@ class CardContent:
     base_licence: str | None
     compression: Mapping[str, list[str]] = field(default_factory=dict)
     """By language, what a compressed model costs; nothing of others."""
+    certificate: ParityCertificate | None = None
+    """The newest comparison of what was trained and what is served."""
 
 
 def write_model_card(content: CardContent, language: str = "ko") -> str:
@@ -250,3 +253,13 @@ def _origin(content: CardContent, language: str) -> Iterator[str]:
         model_format=content.model_format.value,
         size=content.size_gb,
     )
+    if content.certificate is not None:
+        found = content.certificate
+        yield card_text(
+            "served_same" if found.passed else "served_otherwise",
+            language,
+            engine=found.engine,
+            prompts=found.prompts,
+            tokens=found.tokens,
+            day=found.checked_at.date(),
+        )

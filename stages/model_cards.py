@@ -53,6 +53,7 @@ def card_content(version: ModelVersion, uow: UnitOfWork) -> CardContent:
         verdict=None if judged is None else judged[1],
         suites=[newest[name] for name in sorted(newest)],
         base_licence=base_licence(Path(version.base_model_path)),
+        certificate=uow.certificates.newest(version.model_id),
         compression={} if job.report.compression is None else _compression(job.report.compression, shown),
     )
 

@@ -81,6 +81,18 @@ def test_the_settings_of_a_deployment_become_vllms_arguments(tmp_path):
     assert "--enable-chunked-prefill" not in arguments
 
 
+@pytest.mark.parametrize(("flags", "warned"), [("avx2 fma", True), ("avx2 avx512f avx512_vnni", False)])
+def test_int8_on_a_processor_that_sums_in_16_bits_is_told_in_the_log(tmp_path, monkeypatch, caplog, flags, warned):
+    (tmp_path / "cpuinfo").write_text(f"processor\t: 0\nflags\t\t: fpu {flags}\n", encoding="utf-8")
+    monkeypatch.setattr("deployment.backends.CPU_INFO", tmp_path / "cpuinfo")
+    scheme = {"config_groups": {"group_0": {"weights": {"num_bits": 8, "type": "int"}}}}
+    folder = model_folder(tmp_path / "model", quantization_config=scheme)
+    SERVERS[ServerBackend.VLLM].command(
+        ServerSpec(model_path=str(folder), served_model_name="m"), load_settings(), 24001
+    )
+    assert ("saturate at 16 bits" in caplog.text) is warned
+
+
 def test_vllm_is_asked_about_an_adapter_by_its_newest_metrics():
     metrics = "\n".join(
         [

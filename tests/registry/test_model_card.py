@@ -1,6 +1,7 @@
 """The model card tells the same numbers in both languages."""
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from string import Formatter
 from typing import Any
@@ -8,11 +9,13 @@ from typing import Any
 import pytest
 
 from contracts.datasets import DatasetVersion
-from contracts.enums import EvaluatedKind, ModelFormat, SuiteKind
+from contracts.enums import EvaluatedKind, ModelFormat, ParityForm, ServerBackend, SuiteKind
 from contracts.evaluation import GateRequest, Interval
+from contracts.parity import ParityCertificate, ParityCheck
 from contracts.record import utc_now
 from contracts.suites import EvaluatedModel, ScoreEstimate, SuiteResult
 from contracts.training import TrainRequest
+from deployment.parity import tolerance_for
 from evaluation.gate import decide_gate
 from registry.card_texts import TEXTS
 from registry.model_card import CardContent, write_model_card
@@ -88,6 +91,31 @@ def numbers(text: str) -> list[str]:
     """Every number of the card but those of sentences that one language alone has."""
     kept = [line for line in text.splitlines() if "|" in line or line.startswith("- ")]
     return sorted(re.findall(r"\d+(?:[.,]\d+)*", "\n".join(kept)))
+
+
+@pytest.mark.parametrize(("passed", "said"), [(True, "agree on 50 prompts"), (False, "not deployed")])
+def test_the_card_says_whether_what_is_served_is_what_was_trained(passed, said):
+    certificate = ParityCertificate(
+        model_id=1,
+        content_hash="c" * 64,
+        form=ParityForm.ADAPTER,
+        backend=ServerBackend.VLLM,
+        engine="vllm 0.32.0",
+        trainer="transformers",
+        dtype="float32",
+        tolerance=tolerance_for(ParityForm.ADAPTER, "float32"),
+        prompts=50,
+        prompt_source="built in",
+        tokens=800,
+        checks=[ParityCheck(name="continuation", passed=passed, compared=800, detail="")],
+        largest_logprob_difference=None,
+        first_difference=None,
+        ties=[],
+        checked_at=datetime(2026, 11, 28, tzinfo=UTC),
+    )
+    card = write_model_card(content(certificate=certificate), "en")
+    assert said in card
+    assert "2026-11-28" in card
 
 
 def test_suites_safety_licence_lineage_and_verdict_stand_in_the_card_with_intervals():
