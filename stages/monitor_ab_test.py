@@ -6,11 +6,12 @@ carried out by `conclude_ab_test.carry_out`, which can be repeated: a run that w
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from contracts.enums import Arm, DecisionCause, ExperimentPolicy, ExperimentStatus, GuardrailName
 from contracts.experiment_decisions import ExperimentDecision, MonitoredExperiment, MonitoredState, MonitorReport
-from contracts.experiment_verdicts import DecisionLook, ExperimentVerdict
+from contracts.experiment_verdicts import DecisionLook, ExperimentState, ExperimentVerdict
 from contracts.record import utc_now
 from stages.conclude_ab_test import carry_out
 from stages.experiment_notices import decided_notice, held_notice
@@ -75,14 +76,18 @@ def _look(
     experiment: ABExperiment, plan: ExperimentPlan, services: Services
 ) -> tuple[MonitoredState, ExperimentDecision | None]:
     """One transaction: the state after a look, and the decision that stands after it."""
-    # scipy takes a second to import: before the lock
-    from ab_testing.decision import begin
-
     experiment_id = experiment.experiment_id
     subject = f"experiment/{experiment_id}"
+    unseen = MonitoredState(experiment=ExperimentState(plan=plan.decision))
+    with services.unit_of_work() as uow:
+        standing = uow.experiment_decisions.get(experiment_id)
+        if standing is not None:
+            return uow.experiment_decisions.state(experiment_id) or unseen, standing
+    # scipy takes a second or more to import: only where there is something to look at, and before the lock
+    import_module("ab_testing.results")
     with services.unit_of_work() as uow:
         status = uow.experiment_decisions.lock(experiment_id)
-        before = uow.experiment_decisions.state(experiment_id) or MonitoredState(experiment=begin(plan.decision))
+        before = uow.experiment_decisions.state(experiment_id) or unseen
         standing = uow.experiment_decisions.get(experiment_id)
         if standing is not None or status is not ExperimentStatus.RUNNING:
             return before, standing
