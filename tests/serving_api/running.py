@@ -15,6 +15,7 @@ from contracts.enums import Arm, ModelFormat, ModelStatus, ServerBackend
 from contracts.experiments import ABExperiment, StartABTestRequest, TrafficSplit
 from contracts.models import ArmEndpoint, ModelVersion
 from serving_api.app import Service, create_app
+from serving_api.joined_writes import JoinedHttpProtocol
 from settings import SecretName
 from stages.services import Services
 
@@ -36,7 +37,7 @@ def running_service(services: Services) -> Iterator[tuple[str, Service]]:
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     server = uvicorn.Server(
-        uvicorn.Config(app, loop="uvloop", http="httptools", log_config=None, timeout_graceful_shutdown=2)
+        uvicorn.Config(app, loop="uvloop", http=JoinedHttpProtocol, log_config=None, timeout_graceful_shutdown=2)
     )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()

@@ -19,6 +19,7 @@ from contracts.models import ArmEndpoint
 from serving_api import upstream
 from serving_api.data_path import DataPath
 from serving_api.event_log import EventLog
+from serving_api.joined_writes import JoinedHttpProtocol
 from serving_api.routing import Routing, RoutingTable
 from tests.serving_api.running import wait_until
 
@@ -197,7 +198,9 @@ def running_router(folder, loop: asyncio.AbstractEventLoop, servers: list[Server
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     server = uvicorn.Server(
-        uvicorn.Config(application, loop="uvloop", http="httptools", log_config=None, timeout_graceful_shutdown=2)
+        uvicorn.Config(
+            application, loop="uvloop", http=JoinedHttpProtocol, log_config=None, timeout_graceful_shutdown=2
+        )
     )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
@@ -387,3 +390,14 @@ def test_draining_ends_what_is_on_its_way_and_refuses_what_comes(one, monkeypatc
     assert refused.headers["retry-after"] == "2"
     user.join()
     assert answers[0].status_code == 200
+
+
+def test_the_head_and_the_body_of_an_answer_leave_in_one_packet(one):
+    router, _ = one
+    body = orjson.dumps({"messages": [{"role": "user", "content": "q"}]})
+    with socket.create_connection(("127.0.0.1", int(router.url.rpartition(":")[2]))) as user:
+        for _ in range(2):
+            user.sendall(
+                b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+            )
+            assert user.recv(65536).endswith(b'{"choices":[{"message":{"content":"ok"}}]}')
