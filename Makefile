@@ -3,8 +3,9 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 PYTEST_ARGS ?=
-# Whole files to a process each, as many as there are cores. The end-to-end tests share one platform and measure it: one after another.
-SIDE_BY_SIDE := -n auto --maxprocesses 8 --dist loadfile
+# Whole files to a process each, one process more than there are cores: many tests wait for a server or a trainer to start.
+# The end-to-end tests share one platform and measure it: one after another.
+SIDE_BY_SIDE := -n $(shell echo $$(($$(nproc) + 1))) --maxprocesses 8 --dist loadfile
 export OMP_NUM_THREADS ?= 1
 
 .PHONY: help setup up down status demo test check lint clean distclean

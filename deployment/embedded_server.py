@@ -12,6 +12,8 @@ import logging
 import sys
 import unicodedata
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -213,7 +215,7 @@ class EmbeddedServer:
 
     async def _asked(self, engine: Engine, path: str, body: dict[str, Any]) -> dict[str, Any]:
         assert self._client is not None
-        async with self._client.post(engine.url + path, json=body) as answer:
+        async with asked_again_if_closed(self._client, engine.url + path, orjson.dumps(body)) as answer:
             answer.raise_for_status()
             return dict(orjson.loads(await answer.read()))
 
@@ -240,9 +242,7 @@ class EmbeddedServer:
         engine.requests += 1
         self._in_flight[model] += 1
         try:
-            async with self._client.post(
-                engine.url + request.path, data=orjson.dumps(body), headers={"Content-Type": "application/json"}
-            ) as upstream:
+            async with asked_again_if_closed(self._client, engine.url + request.path, orjson.dumps(body)) as upstream:
                 if not body.get("stream") or upstream.status != 200:
                     answer = (await upstream.read()).replace(_PLACEHOLDER_BYTES, named)
                     return web.Response(status=upstream.status, body=answer, content_type="application/json")
@@ -260,6 +260,20 @@ class EmbeddedServer:
             self._in_flight[model] -= 1
             if not engine.requests:
                 engine.idle.set()
+
+
+@asynccontextmanager
+async def asked_again_if_closed(
+    client: aiohttp.ClientSession, url: str, body: bytes
+) -> AsyncIterator[aiohttp.ClientResponse]:
+    """The engine's answer. It may have closed a kept connection just when it was used: then once more on another one."""
+    headers = {"Content-Type": "application/json"}
+    try:
+        response = await client.post(url, data=body, headers=headers)
+    except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+        response = await client.post(url, data=body, headers=headers)
+    async with response:
+        yield response
 
 
 async def _retire(engine: Engine) -> None:
