@@ -23,8 +23,8 @@ PARTS = {"type", "title", "status", "detail", "code", "what", "value", "allowed"
 @pytest.fixture
 def admin(services):
     with running_service(services) as (url, app):
-        paths = set(app.control.openapi()["paths"])
-        with httpx.Client(base_url=f"{url}/api/v1/admin", headers=HEADERS) as client:
+        paths = {path: next(iter(methods)).upper() for path, methods in app.control.openapi()["paths"].items()}
+        with httpx.Client(base_url=f"{url}/api/v1/admin", headers=HEADERS, timeout=60) as client:
             client.paths = paths  # type: ignore[attr-defined]
             yield client
 
@@ -57,9 +57,10 @@ def test_every_admin_path_refuses_a_call_without_the_token(admin):
     paths = [path for path in admin.paths if path.startswith("/api/v1/admin")]
     assert len(paths) >= 12
     for path in paths:
+        method = admin.paths[path]
         concrete = path.replace("{dataset_id}", "1").replace("{job_id}", "1").replace("{model_id}", "1")
-        concrete = concrete.replace("{experiment_id}", "1").replace("{run_id}", "r").removeprefix("/api/v1/admin")
-        method = "POST" if concrete.endswith(("/stop", "/resume", "/plan")) else "GET"
+        concrete = concrete.replace("{experiment_id}", "1").replace("{run_id}", "r").replace("{user}", "u")
+        concrete = concrete.removeprefix("/api/v1/admin")
         for headers in ({}, {"Authorization": "Bearer wrong"}):
             response = httpx.request(method, f"{admin.base_url}{concrete.lstrip('/')}", headers=headers)
             assert response.status_code == 401, path
@@ -113,6 +114,21 @@ def test_an_experiment_is_stopped_once_and_stays_stopped(admin, experiment, serv
     assert admin.post(f"{path}/stop").json()["status"] == "stopped"
     with services.unit_of_work() as uow:
         assert uow.experiments.running() is None
+
+
+def test_an_experiment_is_created_with_its_plan_and_concluded_once(admin, experiment):
+    models = {"model_a_id": experiment.model_a_id, "model_b_id": experiment.model_b_id}
+    refused = admin.post("ab-tests", json={"experiment_name": "spring", **models})
+    assert refused.status_code == 409
+    assert "accept_underpowered" in refused.json()["next_step"]
+    created = admin.post("ab-tests", json={"experiment_name": "spring", **models, "target_samples": None}).json()
+    assert created["plan"]["is_enough"]
+    path = f"ab-tests/{created['experiment_id']}"
+    concluded = admin.post(f"{path}/conclude", json={"winner": "a"})
+    assert (concluded.status_code, concluded.json()["cause"]) == (200, "person")
+    assert admin.get(path).json()["status"] == "completed"
+    assert admin.post(f"{path}/conclude", json={"winner": "a"}).json() == concluded.json()
+    assert admin.post(f"{path}/conclude", json={"winner": "b"}).status_code == 409
 
 
 def test_a_pipeline_run_is_found_by_airflows_id(admin, services):
