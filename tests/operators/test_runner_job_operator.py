@@ -197,7 +197,7 @@ def test_collecting_takes_the_job_of_whichever_task_ran(stage, services, pipelin
     stage.collect = collect
     task_instance.left = {"two_gpus": submission(JOB).model_dump(mode="json")}
     operator = CollectOperator(task_id="collect", stage=StageName.EVALUATE, job_tasks=["one_gpu", "two_gpus"])
-    assert operator.execute(context) == {"model_id": 3}
+    assert operator.execute(context) == DeployRequest(model_id=3).model_dump(mode="json")
     assert collected == [JOB]
     with services.unit_of_work() as uow:
         (row,) = uow.pipeline_runs.get("run-1").stages
