@@ -197,11 +197,12 @@ def test_collecting_takes_the_job_of_whichever_task_ran(stage, services, pipelin
     stage.collect = collect
     task_instance.left = {"two_gpus": submission(JOB).model_dump(mode="json")}
     operator = CollectOperator(task_id="collect", stage=StageName.EVALUATE, job_tasks=["one_gpu", "two_gpus"])
-    assert operator.execute(context) == DeployRequest(model_id=3).model_dump(mode="json")
+    record = DeployRequest(model_id=3).model_dump(mode="json")
+    assert operator.execute(context) == record
     assert collected == [JOB]
     with services.unit_of_work() as uow:
         (row,) = uow.pipeline_runs.get("run-1").stages
-    assert (row.status, row.record) == (StageStatus.SUCCEEDED, {"model_id": 3})
+    assert (row.status, row.record) == (StageStatus.SUCCEEDED, record)
 
 
 def test_collecting_without_a_job_says_what_to_clear(services, pipeline_run, context):
