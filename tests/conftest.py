@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
+from httpx._config import DEFAULT_TIMEOUT_CONFIG
 
 if TYPE_CHECKING:
     from database.embedded import EmbeddedPostgres
@@ -32,6 +33,10 @@ os.environ.setdefault("AIRFLOW_HOME", str(Path(os.environ["TUNEWAY_DATA_DIR"]) /
 os.environ.setdefault("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
 os.environ.setdefault("AIRFLOW__CORE__DAGS_FOLDER", str(REPOSITORY_ROOT / "dags"))
 os.environ.setdefault("AIRFLOW__CORE__PLUGINS_FOLDER", str(REPOSITORY_ROOT / "plugins"))
+
+# A request of a test that says nothing of time waits for a busy machine, not the five seconds that are httpx's own.
+for part in ("connect", "read", "write", "pool"):
+    setattr(DEFAULT_TIMEOUT_CONFIG, part, 60.0)
 
 # The same examples on every machine, and no example fails for being slow on a busy one. To look for new ones:
 # pytest --hypothesis-profile=search

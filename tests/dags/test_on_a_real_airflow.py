@@ -41,7 +41,9 @@ class Platform:
         password = airflow_passwords(self.settings)["ci"]
         self.airflow = AirflowClient(self.settings.resolved_airflow_url, username="ci", password=password)
         token = httpx.post(
-            f"{self.settings.resolved_airflow_url}/auth/token", json={"username": "ci", "password": password}
+            f"{self.settings.resolved_airflow_url}/auth/token",
+            json={"username": "ci", "password": password},
+            timeout=60,
         ).json()["access_token"]
         self.api = httpx.Client(
             base_url=f"{self.settings.resolved_airflow_url}/api/v2",
