@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.answers import print_json, told
+from cli.answers import By, print_json, told
 from cli.texts import translate
 from contracts.enums import Arm, ExperimentPolicy, ExperimentStatus
 from contracts.errors import InvalidRequestError
@@ -28,7 +27,6 @@ def _help(key: str) -> str:
 
 AsJson = Annotated[bool, typer.Option("--json", help=translate("help.json", language()))]
 Experiment = Annotated[str, typer.Argument(metavar="TEST", help=_help("arg_test"))]
-By = Annotated[str, typer.Option("--by", help=_help("opt_by"), default_factory=getpass.getuser, show_default=False)]
 
 
 def create(

@@ -128,7 +128,6 @@ AB_TEXTS: dict[str, tuple[str, str]] = {
         "Start although the difference will probably be missed",
     ),
     "ab.opt_reason": ("이유. 감사 기록에 남습니다", "Why; kept in the audit trail"),
-    "ab.opt_by": ("누가. 생략하면 로그인한 사용자", "Who; the logged-in user unless given"),
     "ab.opt_winner": ("승자: a(현재 모델) 또는 b(새 모델)", "The winner: a (present model) or b (new model)"),
     "ab.opt_no_winner": (
         "승자 없이 끝냅니다. 현재 모델이 계속 서비스합니다.",

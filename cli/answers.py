@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.texts import translate
 from contracts.errors import TunewayError
-from settings import load_settings
+from settings import language, load_settings
 
 if TYPE_CHECKING:
     from cli.screen import Screen
     from stages.services import Services
+
+
+By = Annotated[
+    str,
+    typer.Option("--by", help=translate("help.by", language()), default_factory=getpass.getuser, show_default=False),
+]
+"""Who does what the audit trail keeps."""
 
 
 @contextmanager

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import getpass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.answers import print_json, told
+from cli.answers import By, print_json, told
+from cli.model_lines import title_of, warn_of_mlflow
 from cli.texts import translate
 from contracts.enums import ServerBackend
 from contracts.words import DEPLOYMENT_STATES
@@ -16,7 +16,7 @@ from settings import language
 if TYPE_CHECKING:
     from cli.screen import Screen
     from contracts.enums import DeploymentState
-    from contracts.models import DeployRequest, ModelVersion
+    from contracts.models import ModelVersion
     from stages.deployment_steps import OnState
     from stages.plan_deployment import DeploymentPlan
     from stages.roll_back import RollbackOutcome
@@ -30,7 +30,6 @@ def _help(key: str) -> str:
 
 
 AsJson = Annotated[bool, typer.Option("--json", help=translate("help.json", language()))]
-By = Annotated[str, typer.Option("--by", help=_help("opt_by"), default_factory=getpass.getuser, show_default=False)]
 GivenModel = Annotated[list[str], typer.Argument(metavar="MODEL_VERSION", help=_help("arg_model"))]
 
 
@@ -49,6 +48,7 @@ def deploy(
     as_json: AsJson = False,
 ) -> None:
     """Put a model version into service beside the present one."""
+    from cli.run_stage import validated
     from contracts.models import DeployRequest
     from stages.deploy import deploy as deploy_version
     from stages.plan_deployment import plan_deployment
@@ -66,7 +66,7 @@ def deploy(
             "extra_arguments": dict(map(_named_value, argument or [])),
         }
         version = _find(model, services)
-        request = _validated({"model_id": version.model_id, "config": given}, DeployRequest)
+        request = validated(DeployRequest, {"model_id": version.model_id, "config": given})
         if dry_run:
             plan = plan_deployment(request, services)
             if as_json:
@@ -130,7 +130,7 @@ def undeploy(
         if as_json:
             print_json(history.model_dump(mode="json"))
         else:
-            screen.done("deploy.undeployed", model=_title(version))
+            screen.done("deploy.undeployed", model=title_of(version))
 
 
 def _find(words: list[str], services: Services) -> ModelVersion:
@@ -157,21 +157,11 @@ def _named_value(text: str) -> tuple[str, str | int | bool]:
     return name, int(value) if value.isdecimal() else value
 
 
-def _validated(value: dict[str, Any], model: type[DeployRequest]) -> DeployRequest:
-    from cli.run_stage import validated
-
-    return validated(model, value)
-
-
 def _teller(screen: Screen) -> OnState:
     def tell(version: ModelVersion, state: DeploymentState) -> None:
-        screen.say("deploy.state", model=_title(version), state=DEPLOYMENT_STATES[state].of(screen.language))
+        screen.say("deploy.state", model=title_of(version), state=DEPLOYMENT_STATES[state].of(screen.language))
 
     return tell
-
-
-def _title(version: ModelVersion) -> str:
-    return f"{version.model_name}@{version.version}"
 
 
 def _show_plan(plan: DeploymentPlan, screen: Screen) -> None:
@@ -196,12 +186,11 @@ def _show_plan(plan: DeploymentPlan, screen: Screen) -> None:
 def _show_rollback(outcome: RollbackOutcome, screen: Screen, services: Services) -> None:
     from stages.models import find_model
 
-    title = _title(find_model(f"model:{outcome.promotion.model_id}", services))
+    title = title_of(find_model(f"model:{outcome.promotion.model_id}", services))
     if outcome.happened_now:
         screen.done("deploy.rolled_back", model=title, seconds=outcome.seconds)
     else:
         screen.done("deploy.rolled_back_before", model=title)
     if outcome.stopped_experiment_id is not None:
         screen.say("deploy.experiment_stopped", experiment=outcome.stopped_experiment_id)
-    if outcome.mlflow_error is not None:
-        screen.warn("model.mlflow_lags", error=outcome.mlflow_error)
+    warn_of_mlflow(outcome.mlflow_error, screen)

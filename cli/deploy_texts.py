@@ -38,7 +38,6 @@ DEPLOY_TEXTS: dict[str, tuple[str, str]] = {
         "Deploy nothing; only say what would be done",
     ),
     "deploy.opt_reason": ("이유. 감사 기록에 남습니다", "Why; kept in the audit trail"),
-    "deploy.opt_by": ("누가. 생략하면 로그인한 사용자", "Who; the logged-in user unless given"),
     "deploy.opt_leaves": (
         "떠날 버전. 이미 떠났으면 아무것도 바꾸지 않습니다",
         "The version to leave; nothing happens where it was left before",

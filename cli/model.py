@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
 import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.answers import print_json, told
+from cli.answers import By, print_json, told
+from cli.model_lines import title_of, warn_of_mlflow
 from cli.texts import translate
 from contracts.enums import ModelStatus
 from settings import language
@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 
     from cli.screen import Screen
     from contracts.model_listings import ModelDetail, ModelListing
-    from contracts.models import ModelVersion
     from contracts.registry import CatalogueDifference, Verification
-    from stages.promote import PromotionOutcome
 
 STATUS_COLOURS = {ModelStatus.PRODUCTION: "green", ModelStatus.STAGING: "yellow", ModelStatus.ARCHIVED: "dim"}
 
@@ -39,7 +37,6 @@ app = typer.Typer(
 AsJson = Annotated[bool, typer.Option("--json", help=translate("help.json", language()))]
 Model = Annotated[str, typer.Argument(metavar="MODEL", help=_help("arg_model"))]
 Reason = Annotated[str, typer.Option("--reason", help=_help("opt_reason"))]
-By = Annotated[str, typer.Option("--by", help=_help("opt_by"), default_factory=getpass.getuser, show_default=False)]
 
 
 @app.command("list", help=_help("help_list"))
@@ -122,11 +119,11 @@ def promote(
         if as_json:
             print_json(outcome.model_dump(mode="json"))
             return
-        screen.done("model.promoted" if outcome.happened_now else "model.promoted_before", model=_title(version))
+        screen.done("model.promoted" if outcome.happened_now else "model.promoted_before", model=title_of(version))
         if previous is not None:
             before = find_model(f"model:{previous}", services)
-            screen.say("model.kept", model=_title(before), name=version.model_name)
-        _warn_of_mlflow(outcome, screen)
+            screen.say("model.kept", model=title_of(before), name=version.model_name)
+        warn_of_mlflow(outcome.mlflow_error, screen)
 
 
 @app.command(help=_help("help_rollback"))
@@ -189,7 +186,7 @@ def card(
         sys.stdout.write(text)
         sys.stdout.flush()
         if error is None:
-            screen.done("model.card_stored", model=_title(version))
+            screen.done("model.card_stored", model=title_of(version))
         else:
             screen.warn("model.mlflow_lags", error=error)
 
@@ -209,7 +206,7 @@ def verify(
         found = verify_models(
             services,
             model_name=name,
-            on_version=lambda version: screen.busy("model.verifying", model=_title(version)),
+            on_version=lambda version: screen.busy("model.verifying", model=title_of(version)),
         )
         screen.idle()
         if as_json:
@@ -276,16 +273,9 @@ def _set_aside(model: str, status: ModelStatus, reason: str, by: str, *, as_json
         if as_json:
             print_json(version.model_dump(mode="json"))
         else:
-            screen.done("model.archived" if status is ModelStatus.ARCHIVED else "model.restored", model=_title(version))
-
-
-def _title(version: ModelVersion) -> str:
-    return f"{version.model_name}@{version.version}"
-
-
-def _warn_of_mlflow(outcome: PromotionOutcome, screen: Screen) -> None:
-    if outcome.mlflow_error is not None:
-        screen.warn("model.mlflow_lags", error=outcome.mlflow_error)
+            screen.done(
+                "model.archived" if status is ModelStatus.ARCHIVED else "model.restored", model=title_of(version)
+            )
 
 
 def _show_list(listings: list[ModelListing], screen: Screen) -> None:
@@ -296,7 +286,7 @@ def _show_list(listings: list[ModelListing], screen: Screen) -> None:
     for listing in listings:
         version = listing.version
         table.add_row(
-            _title(version),
+            title_of(version),
             str(version.model_id),
             _status(listing, screen),
             _accuracy(listing, screen),
@@ -316,7 +306,7 @@ def _show_detail(detail: ModelDetail, screen: Screen) -> None:
 
     listing, version = detail.listing, detail.listing.version
     rows = {
-        "model": _title(version),
+        "model": title_of(version),
         "id": str(version.model_id),
         "stage": _status(listing, screen),
         "accuracy": _accuracy(listing, screen),

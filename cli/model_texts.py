@@ -54,7 +54,6 @@ MODEL_TEXTS: dict[str, tuple[str, str]] = {
     "model.opt_status": ("이 단계의 버전만", "Only versions at this stage"),
     "model.opt_limit": ("보여 줄 최대 개수", "At most so many"),
     "model.opt_reason": ("이유. 감사 기록에 남습니다", "Why; kept in the audit trail"),
-    "model.opt_by": ("누가. 생략하면 로그인한 사용자", "Who; the logged-in user unless given"),
     "model.opt_override": (
         "합격 판정이 없어도 올립니다. 이유와 함께 감사 기록에 남습니다",
         "Also without a passed gate; audited with the reason",
@@ -114,8 +113,6 @@ MODEL_TEXTS: dict[str, tuple[str, str]] = {
         "이전 버전 {model}은(는) 보관했습니다. 되돌리기: tuneway model rollback {name}",
         "{model}, in production before, is kept. To go back: tuneway model rollback {name}",
     ),
-    "model.rolled_back": ("{model}: 운영으로 되돌렸습니다", "{model} is in production again"),
-    "model.rolled_back_before": ("{model}: 이미 되돌렸습니다", "{model} had been brought back already"),
     "model.mlflow_lags": (
         "MLflow에는 아직 반영하지 못했습니다({error}). 나중에 tuneway model repair를 실행하십시오",
         "MLflow does not show it yet ({error}). Run tuneway model repair later",

@@ -85,6 +85,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "이 설치의 Airflow에 대해 Airflow 명령을 실행합니다.",
         "Run a command of Airflow's own command line against this installation.",
     ),
+    "help.by": ("누가. 생략하면 로그인한 사용자", "Who; the logged-in user unless given"),
     "help.json": ("JSON으로 표준 출력에 씁니다.", "JSON on standard output."),
     # errors
     "error.title": ("오류", "Error"),

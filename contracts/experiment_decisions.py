@@ -66,6 +66,11 @@ class ExperimentDecision(Record):
         """Who gets the traffic: the person's choice where there is one."""
         return self.winner if self.answer is None else self.answer.winner
 
+    @property
+    def decided_by(self) -> str:
+        """Who answers for it: the person where one has answered."""
+        return self.actor if self.answer is None else self.answer.actor
+
 
 class MonitorABTestRequest(Record):
     """Look at running experiments and carry out what they have decided."""

@@ -117,3 +117,7 @@ class ParityCertificate(Record):
     def passed(self) -> bool:
         """Nothing that could be compared is outside of the tolerance."""
         return all(check.passed is not False for check in self.checks)
+
+    def certifies(self, content_hash: str) -> bool:
+        """It passed for these weights."""
+        return self.passed and self.content_hash == content_hash

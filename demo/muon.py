@@ -28,7 +28,10 @@ def muon(matrices: Iterable[Any], learning_rate: float, weight_decay: float) -> 
         def step(self) -> None:
             for group in self.param_groups:
                 for matrix in group["params"]:
-                    momentum = self.state[matrix].setdefault("momentum", torch.zeros_like(matrix))
+                    state = self.state[matrix]
+                    if not state:
+                        state["momentum"] = torch.zeros_like(matrix)
+                    momentum = state["momentum"]
                     momentum.lerp_(matrix.grad, 1 - MOMENTUM)
                     direction = orthogonalized(matrix.grad.lerp(momentum, MOMENTUM))
                     rows, columns = matrix.shape

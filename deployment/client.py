@@ -14,7 +14,8 @@ ANSWER_TIMEOUT_S = 180.0
 PROBE_TIMEOUT_S = 5.0
 
 
-def _client(timeout_s: float) -> httpx.Client:
+def open_session(timeout_s: float) -> httpx.Client:
+    """Connections to a model server, for several requests."""
     # a site's proxy variables must not catch a call to this machine
     return httpx.Client(timeout=timeout_s, trust_env=False)
 
@@ -22,7 +23,7 @@ def _client(timeout_s: float) -> httpx.Client:
 def is_healthy(base_url: str) -> bool:
     """The server says that it is up."""
     try:
-        with _client(PROBE_TIMEOUT_S) as client:
+        with open_session(PROBE_TIMEOUT_S) as client:
             return client.get(base_url.removesuffix("/v1") + "/health").status_code == httpx.codes.OK
     except httpx.HTTPError:
         return False
@@ -31,12 +32,12 @@ def is_healthy(base_url: str) -> bool:
 def model_names(base_url: str) -> list[str]:
     """Every model the server lists. Raises UnavailableError."""
     try:
-        with _client(PROBE_TIMEOUT_S) as client:
+        with open_session(PROBE_TIMEOUT_S) as client:
             response = client.get(f"{base_url}/models")
             response.raise_for_status()
             return [model["id"] for model in response.json()["data"]]
     except httpx.HTTPError as error:
-        raise _unavailable(base_url, error) from error
+        raise unavailable(base_url, error) from error
 
 
 def load_adapter(base_url: str, adapter: LoraAdapter) -> None:
@@ -44,12 +45,12 @@ def load_adapter(base_url: str, adapter: LoraAdapter) -> None:
     if adapter.name in model_names(base_url):
         return
     try:
-        with _client(ANSWER_TIMEOUT_S) as client:
+        with open_session(ANSWER_TIMEOUT_S) as client:
             response = client.post(
                 f"{base_url}/load_lora_adapter", json={"lora_name": adapter.name, "lora_path": adapter.path}
             )
     except httpx.HTTPError as error:
-        raise _unavailable(base_url, error) from error
+        raise unavailable(base_url, error) from error
     if response.status_code != httpx.codes.OK and adapter.name not in model_names(base_url):
         raise JobFailedError(
             f"The model server did not load the adapter {adapter.name}",
@@ -64,7 +65,7 @@ def unload_adapter(base_url: str, name: str) -> None:
     try:
         if name not in model_names(base_url):
             return
-        with _client(ANSWER_TIMEOUT_S) as client:
+        with open_session(ANSWER_TIMEOUT_S) as client:
             response = client.post(f"{base_url}/unload_lora_adapter", json={"lora_name": name})
     except (UnavailableError, httpx.HTTPError):
         return
@@ -79,7 +80,7 @@ def unload_adapter(base_url: str, name: str) -> None:
 def requests_in_flight(base_url: str, name: str, *, is_adapter: bool) -> int | None:
     """Answers of the model that have begun and not ended; None where the server does not tell."""
     try:
-        with _client(PROBE_TIMEOUT_S) as client:
+        with open_session(PROBE_TIMEOUT_S) as client:
             response = client.get(base_url.removesuffix("/v1") + "/metrics")
             response.raise_for_status()
     except httpx.HTTPError:
@@ -113,10 +114,10 @@ def ask(base_url: str, model: str, question: str, max_tokens: int = 64, **option
         **options,
     }
     try:
-        with _client(ANSWER_TIMEOUT_S) as client:
+        with open_session(ANSWER_TIMEOUT_S) as client:
             response = client.post(f"{base_url}/chat/completions", json=body)
     except httpx.HTTPError as error:
-        raise _unavailable(base_url, error) from error
+        raise unavailable(base_url, error) from error
     try:
         response.raise_for_status()
         return response.json()["choices"][0]["message"]["content"] or ""
@@ -134,7 +135,8 @@ def warm_up(base_url: str, names: Iterable[str]) -> None:
         ask(base_url, name, "준비되었습니까?", max_tokens=1)
 
 
-def _unavailable(base_url: str, error: Exception) -> UnavailableError:
+def unavailable(base_url: str, error: Exception) -> UnavailableError:
+    """The error of a server that cannot be reached."""
     return UnavailableError(
         "The model server does not answer",
         value=f"{base_url}: {type(error).__name__} {error}",

@@ -48,6 +48,17 @@ class Engine:
     requests: int = 0
     idle: asyncio.Event = field(default_factory=asyncio.Event)
 
+    @asynccontextmanager
+    async def at_work(self) -> AsyncIterator[None]:
+        """It answers one more request: it must not end before."""
+        self.requests += 1
+        try:
+            yield
+        finally:
+            self.requests -= 1
+            if not self.requests:
+                self.idle.set()
+
     @property
     def url(self) -> str:
         """Where llama.cpp listens."""
@@ -199,18 +210,16 @@ class EmbeddedServer:
         except (ValueError, LookupError, TypeError, AttributeError):
             return _error(400, "give prompt or messages", "invalid_request_error")
         engine = self._engine
-        engine.requests += 1
         try:
-            text = given if is_text else (await self._asked(engine, "/apply-template", {"messages": given}))["prompt"]
-            # a rendered prompt is read as the completions read it
-            options = {"content": text, "parse_special": True, "add_special": not is_text}
-            tokens = (await self._asked(engine, "/tokenize", options))["tokens"]
+            async with engine.at_work():
+                text = (
+                    given if is_text else (await self._asked(engine, "/apply-template", {"messages": given}))["prompt"]
+                )
+                # a rendered prompt is read as the completions read it
+                options = {"content": text, "parse_special": True, "add_special": not is_text}
+                tokens = (await self._asked(engine, "/tokenize", options))["tokens"]
         except (aiohttp.ClientError, LookupError, ValueError) as error:
             return _error(502, f"the engine did not answer: {error}", "server_error")
-        finally:
-            engine.requests -= 1
-            if not engine.requests:
-                engine.idle.set()
         return _json({"count": len(tokens), "max_model_len": self._max_model_length, "tokens": tokens})
 
     async def _asked(self, engine: Engine, path: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -239,10 +248,12 @@ class EmbeddedServer:
             _compose(body)
         assert self._client is not None
         named = b'"model":' + orjson.dumps(model)
-        engine.requests += 1
         self._in_flight[model] += 1
         try:
-            async with asked_again_if_closed(self._client, engine.url + request.path, orjson.dumps(body)) as upstream:
+            async with (
+                engine.at_work(),
+                asked_again_if_closed(self._client, engine.url + request.path, orjson.dumps(body)) as upstream,
+            ):
                 if not body.get("stream") or upstream.status != 200:
                     answer = (await upstream.read()).replace(_PLACEHOLDER_BYTES, named)
                     return web.Response(status=upstream.status, body=answer, content_type="application/json")
@@ -256,10 +267,7 @@ class EmbeddedServer:
         except aiohttp.ClientError as error:
             return _error(502, f"the engine did not answer: {error}", "server_error")
         finally:
-            engine.requests -= 1
             self._in_flight[model] -= 1
-            if not engine.requests:
-                engine.idle.set()
 
 
 @asynccontextmanager

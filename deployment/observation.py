@@ -5,9 +5,9 @@ from typing import Any
 
 import httpx
 
-from contracts.errors import JobFailedError, UnavailableError
+from contracts.errors import JobFailedError
 from contracts.parity import ParitySample
-from deployment.client import ANSWER_TIMEOUT_S
+from deployment.client import ANSWER_TIMEOUT_S, open_session, unavailable
 
 TOP_LOGPROBS = 5
 TOKEN_PREFIX = "token_id:"  # noqa: S105 - how vLLM writes a token
@@ -22,7 +22,7 @@ def observe(
 ) -> list[ParitySample]:
     """Each prompt's tokens and the model's greedy answer to it. Raises UnavailableError or JobFailedError."""
     samples = []
-    with _client() as client:
+    with open_session(ANSWER_TIMEOUT_S) as client:
         for number, messages in enumerate(prompts):
             answer = _post(
                 client,
@@ -47,18 +47,13 @@ def observe(
 def read_specials(base_url: str, name: str, texts: Iterable[str]) -> dict[str, list[int]] | None:
     """The tokens that the server makes of each text; None where it does not tell."""
     found = {}
-    with _client() as client:
+    with open_session(ANSWER_TIMEOUT_S) as client:
         for text in texts:
             ids = _tokenized(client, base_url, {"model": name, "prompt": text, "add_special_tokens": False})
             if ids is None:
                 return None
             found[text] = ids
     return found
-
-
-def _client() -> httpx.Client:
-    # a site's proxy variables must not catch a call to this machine
-    return httpx.Client(timeout=ANSWER_TIMEOUT_S, trust_env=False)
 
 
 def _sample(
@@ -117,11 +112,7 @@ def _post(client: httpx.Client, url: str, body: dict[str, Any]) -> dict[str, Any
     try:
         response = client.post(url, json=body)
     except httpx.HTTPError as error:
-        raise UnavailableError(
-            "The model server does not answer",
-            value=f"{url}: {type(error).__name__} {error}",
-            next_step="look at `tuneway status` and the model server's log",
-        ) from error
+        raise unavailable(url, error) from error
     try:
         response.raise_for_status()
         answer = response.json()

@@ -90,13 +90,11 @@ class Exchange:
         """What is kept of it. Only a whole answer carries its arm: any other counts in no comparison."""
         whole = b"".join(self.received)
         is_complete = self.status is AnswerStatus.COMPLETE
-        counts = self.exposure is Exposure.ASSIGNED and self.assigned is not None
-        arm = self.assigned.value if counts and self.assigned is not None else None
+        arm = self.assigned.value if self.exposure is Exposure.ASSIGNED and self.assigned is not None else None
         first = self.first_piece_at
         return {
             "kind": "answer",
             "request_id": self.request_id,
-            "path": self.path,
             "experiment_id": self.experiment_id,
             "user_key": self.user_key,
             "session_id": self.session_id,

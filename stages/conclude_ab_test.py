@@ -119,7 +119,6 @@ def _move_registry(experiment: ABExperiment, decision: ExperimentDecision, servi
         a, b = uow.models.get(experiment.model_a_id), uow.models.get(experiment.model_b_id)
         present = uow.models.production(b.model_name)
     is_there = present is not None and present.model_id == b.model_id
-    actor = decision.actor if decision.answer is None else decision.answer.actor
     reason = f"A/B test {experiment.experiment_name}: {decision.reason}"[:2000]
     if decision.chosen is Arm.B:
         # a person decides over what is there now; the monitor only over the model that was compared
@@ -128,11 +127,16 @@ def _move_registry(experiment: ABExperiment, decision: ExperimentDecision, servi
             expected = 0 if present is None or is_there else a.model_id
         override = is_there or (decision.answer is not None and decision.answer.override)
         promote(
-            PromoteRequest(model_id=b.model_id, actor=actor, reason=reason, override=override, replaces=expected),
+            PromoteRequest(
+                model_id=b.model_id, actor=decision.decided_by, reason=reason, override=override, replaces=expected
+            ),
             services,
         )
     elif decision.chosen is Arm.A and is_there:
-        roll_back(RollbackRequest(model_name=b.model_name, actor=actor, reason=reason, leaves=b.model_id), services)
+        roll_back(
+            RollbackRequest(model_name=b.model_name, actor=decision.decided_by, reason=reason, leaves=b.model_id),
+            services,
+        )
 
 
 def _standing(experiment: ABExperiment, winner: Arm | None, uow: UnitOfWork) -> ExperimentDecision | None:
@@ -176,7 +180,7 @@ def _close(experiment: ABExperiment, moved_for: Arm | None, services: Services) 
             is_significant = results.look.verdict in {ExperimentVerdict.BETTER_A, ExperimentVerdict.BETTER_B}
             uow.experiment_decisions.keep_results(results, decision.chosen, is_significant=is_significant)
             uow.audit.append(
-                decision.actor if decision.answer is None else decision.answer.actor,
+                decision.decided_by,
                 "experiment.concluded",
                 f"experiment/{experiment_id}",
                 decision.model_dump(mode="json"),

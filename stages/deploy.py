@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from contracts.deployments import DeploymentConfig
 from contracts.enums import Arm, DeploymentState, ModelFormat
-from contracts.errors import ConflictError, NotFoundError, TunewayError
+from contracts.errors import ConflictError, TunewayError
 from contracts.models import ArmEndpoint, Deployment, ModelVersion
+from stages.base_versions import ensure_base
 from stages.deployment_steps import Ready, bring_up, fail, moved_by_another, place_of
-from storage.files import sha256_of_file
 
 if TYPE_CHECKING:
     from contracts.deployments import ModelDeployment
@@ -20,7 +18,6 @@ if TYPE_CHECKING:
     from stages.deployment_steps import OnState, Place
     from stages.services import Services
 
-BYTES_PER_GB = 1_000_000_000
 BASE_VERSION_PREFIX = "base"
 
 
@@ -131,28 +128,3 @@ def arms_of(request: DeployRequest, services: Services) -> dict[Arm, ModelVersio
     if production is not None and production.model_id != new.model_id:
         return {Arm.A: production, Arm.B: new}
     return {Arm.A: ensure_base(new, services), Arm.B: new}
-
-
-def ensure_base(version: ModelVersion, services: Services) -> ModelVersion:
-    """The version's base model as a version of its own, so that it can answer too. Raises NotFoundError."""
-    folder = Path(version.base_model_path)
-    if not folder.is_dir():
-        raise NotFoundError(
-            "The base model's folder is not there any more",
-            value=folder,
-            next_step="put the model back where it was when it was fine-tuned",
-        )
-    size_bytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    with services.unit_of_work() as uow:
-        return uow.models.ensure_base(
-            version.base_model, version.base_model_path, size_bytes / BYTES_PER_GB, base_content_hash(folder)
-        )
-
-
-def base_content_hash(folder: Path) -> str:
-    """Digest of a model folder: small files by content, weights by name and size (they may be 65 GB)."""
-    digest = hashlib.sha256()
-    for path in sorted(path for path in folder.iterdir() if path.is_file()):
-        content = str(path.stat().st_size) if path.suffix == ".safetensors" else sha256_of_file(path)
-        digest.update(f"{path.name}\0{content}\n".encode())
-    return digest.hexdigest()

@@ -21,6 +21,7 @@ from contracts.deployments import DeploymentConfig, ModelDeployment
 from contracts.enums import Arm, DeploymentState, LeaseKind, ModelFormat, ServerBackend
 from contracts.errors import CapacityError, ConflictError, InvalidRequestError, TunewayError, UnavailableError
 from contracts.models import ModelVersion
+from stages.base_versions import ensure_base
 from stages.launching import cards_in_use, host_name, slots
 
 if TYPE_CHECKING:
@@ -69,7 +70,6 @@ class Ready:
 def place_of(version: ModelVersion, config: DeploymentConfig, services: Services) -> Place:
     """The version's server and name. Raises InvalidRequestError where its files are gone."""
     from deployment.specification import ServerSpec, lora_adapter, served_name, server_key
-    from stages.deploy import ensure_base
 
     name = served_name(version.model_name, version.version, version.content_hash)
     is_adapter = version.model_format is ModelFormat.LORA_ADAPTER
@@ -204,8 +204,7 @@ def _certifies(certificate: ParityCertificate, deployment: ModelDeployment, plac
 
     assert deployment.base_url is not None
     return (
-        certificate.passed
-        and certificate.content_hash == place.version.content_hash
+        certificate.certifies(place.version.content_hash)
         and certificate.backend is deployment.backend
         and deployment.backend is not ServerBackend.URL
         and place.config == DeploymentConfig()

@@ -76,13 +76,10 @@ def _last_cause(decision: ExperimentDecision) -> DecisionCause:
 def _notice(
     event: str, experiment: ABExperiment, lines: list[tuple[str, str]], decision: ExperimentDecision | None
 ) -> JsonObject:
-    actor = ""
-    if decision is not None:
-        actor = decision.actor if decision.answer is None else decision.answer.actor
     values = {
         "name": experiment.experiment_name,
         "guardrails": "" if decision is None else ", ".join(decision.guardrails),
-        "actor": actor,
+        "actor": "" if decision is None else decision.decided_by,
     }
     told = {}
     for place, language in enumerate(("ko", "en")):

@@ -82,9 +82,7 @@ def plan_deployment(request: DeployRequest, services: Services) -> DeploymentPla
                 server_runs=url is not None and client.is_healthy(url),
                 state=None if live is None else live.state,
                 config=place.config,
-                has_certificate=certificate is not None
-                and certificate.passed
-                and certificate.content_hash == version.content_hash,
+                has_certificate=certificate is not None and certificate.certifies(version.content_hash),
             )
         )
     return DeploymentPlan(arms=planned, cards=sum(missing.values()) if gpu_count() else 0)

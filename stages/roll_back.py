@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from stages.deployment_steps import OnState
     from stages.services import Services
 
-QUESTION_TOKENS = 1
-
 log = logging.getLogger(__name__)
 
 
@@ -79,14 +77,14 @@ def _target(request: RollbackRequest, services: Services) -> tuple[ModelVersion 
 
 
 def _answers(version: ModelVersion, services: Services) -> bool:
-    from deployment.client import ask
+    from deployment.client import warm_up
 
     with services.unit_of_work() as uow:
         endpoint = uow.models.deployment(version.model_id)
     if endpoint is None:
         return False
     try:
-        ask(endpoint.base_url, endpoint.served_model_name, "준비되었습니까?", max_tokens=QUESTION_TOKENS)
+        warm_up(endpoint.base_url, [endpoint.served_model_name])
     except (UnavailableError, JobFailedError):
         return False
     return True

@@ -1,6 +1,6 @@
 """What A/B tests have decided, what the monitor knows between two looks, and the results that are kept."""
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -9,6 +9,7 @@ from contracts.experiment_decisions import ExperimentDecision, MonitoredState, P
 from contracts.experiment_results import ArmSummary, ExperimentResults
 from contracts.record import JsonObject, utc_now
 from database.models import ABExperimentDecisionRow, ABExperimentRow, ABExperimentStateRow, ABTestResult
+from database.repositories.experiments import LOCK_EXPERIMENTS
 
 _IN_COLUMNS = {"experiment_id", "decided_at", "answer", "obstacle", "carried_out_at"}
 
@@ -25,7 +26,7 @@ class ExperimentDecisionRepository:
 
     def lock(self, experiment_id: int) -> ExperimentStatus:
         """Until the transaction's end, nobody else looks at the experiment or ends it; its status now."""
-        self._session.execute(text("SELECT pg_advisory_xact_lock(hashtext('ab_experiments'))"))
+        self._session.execute(LOCK_EXPERIMENTS)
         return ExperimentStatus(
             self._session.execute(
                 select(ABExperimentRow.status).where(ABExperimentRow.id == experiment_id).with_for_update()

@@ -5,7 +5,6 @@ from typing import Any
 
 import orjson
 from sqlalchemy import ColumnElement, Float, SQLColumnExpression, case, cast, func, select, text, update
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from contracts.enums import AnswerStatus, Arm, ExperimentStatus, Exposure
@@ -16,6 +15,8 @@ from contracts.preferences import RatedAnswer
 from contracts.traffic import TrafficPlan
 from database.models import ABExperimentRow, ABTestAssignment, ABTestLog
 
+LOCK_EXPERIMENTS = text("SELECT pg_advisory_xact_lock(hashtext('ab_experiments'))")
+"""Until the transaction's end, nobody else starts an experiment, looks at one or ends it."""
 _LOG_COLUMNS = {
     "experiment_id": "integer",
     "session_id": "text",
@@ -76,7 +77,7 @@ class ExperimentRepository:
 
     def start(self, request: StartABTestRequest, plan: ExperimentPlan | None = None) -> ABExperiment:
         """Start the experiment and stop the one running before it; the same name again is the row that is there."""
-        self._session.execute(text("SELECT pg_advisory_xact_lock(hashtext('ab_experiments'))"))
+        self._session.execute(LOCK_EXPERIMENTS)
         present = self._session.execute(
             select(ABExperimentRow).where(ABExperimentRow.experiment_name == request.experiment_name)
         ).scalar_one_or_none()
@@ -158,11 +159,7 @@ class ExperimentRepository:
 
     def pin_user(self, experiment_id: int, user_key: str, arm: Arm) -> Arm:
         """Pin the user to the arm, unless pinned already; the arm that holds."""
-        self._session.execute(
-            insert(ABTestAssignment)
-            .values(experiment_id=experiment_id, user_key=user_key, variant=arm.value)
-            .on_conflict_do_nothing(index_elements=["experiment_id", "user_key"])
-        )
+        self.pin_users([{"experiment_id": experiment_id, "user_key": user_key, "variant": arm}])
         return Arm(
             self._session.execute(
                 select(ABTestAssignment.variant).where(

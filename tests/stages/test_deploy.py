@@ -13,7 +13,8 @@ from contracts.experiments import StartABTestRequest
 from contracts.models import DeployRequest, ModelVersion
 from deployment import client
 from settings import load_settings
-from stages.deploy import base_content_hash, deploy
+from stages.base_versions import base_content_hash
+from stages.deploy import deploy
 from stages.services import Services, open_services
 from stages.start_ab_test import start_ab_test
 from tests.deployment.supervised import running_supervisor
