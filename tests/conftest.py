@@ -44,6 +44,22 @@ hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=No
 hypothesis.settings.register_profile("search", derandomize=False, deadline=None)
 hypothesis.settings.load_profile("repeatable")
 
+# A database is made by copying files, which is seven times cheaper than by way of the log where nothing needs to survive.
+LASTS_NO_LONGER_THAN_THE_TESTS = [
+    part
+    for setting in (
+        "fsync=off",
+        "synchronous_commit=off",
+        "full_page_writes=off",
+        "wal_level=minimal",
+        "max_wal_senders=0",
+        "max_wal_size=4GB",
+        "checkpoint_timeout=1h",
+        "autovacuum=off",
+    )
+    for part in ("-c", setting)
+]
+
 
 def free_port() -> int:
     """A TCP port that nothing listened on a moment ago."""
@@ -73,7 +89,7 @@ def postgres_server() -> Iterator["EmbeddedPostgres"]:
     server.initialise()
     with (folder / "postgres.log").open("wb") as log:
         process = subprocess.Popen(
-            [*server.command(), "-c", "fsync=off"], stdout=log, stderr=log, start_new_session=True
+            [*server.command(), *LASTS_NO_LONGER_THAN_THE_TESTS], stdout=log, stderr=log, start_new_session=True
         )
     try:
         server.wait_until_ready()
@@ -112,7 +128,9 @@ def database_url(postgres_server, _template_database) -> Iterator[str]:
     name = f"test_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(postgres_server.connection_string("postgres"), autocommit=True) as connection:
         connection.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(_template_database))
+            sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy").format(
+                sql.Identifier(name), sql.Identifier(_template_database)
+            )
         )
         url = postgres_server.url(name)
         yield url
