@@ -54,6 +54,18 @@ class InvalidDataError(TunewayError):
     code = "invalid_data"
 
 
+class DamagedFileError(InvalidDataError):
+    """An encrypted file or value is not what was written, or was not written with this installation's keys."""
+
+    code = "damaged_file"
+
+
+class KeyUnavailableError(TunewayError):
+    """The key of an encrypted file or value is not there: erased, in another place, or its keeper refuses it."""
+
+    code = "key_unavailable"
+
+
 class NotFoundError(TunewayError):
     """A named thing does not exist."""
 

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from urllib.parse import quote
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contracts.errors import InvalidRequestError
@@ -91,6 +91,25 @@ class Settings(BaseSettings):
     smtp_port: int = Field(default=25, ge=1, le=65535)
     smtp_starttls: bool = False
     smtp_from: str = "tuneway@localhost"
+    encryption: str = Field(default="on", pattern="^(on|off)$")
+    """on: datasets, test cases and recorded questions are written encrypted. Both kinds are read either way."""
+    key_keeper: str = Field(default="file", pattern="^(file|environment|vault)$")
+    """Who keeps the key-encryption key: a file, the environment (development only) or a Vault's transit engine."""
+    key_file: Path | None = None
+    """File of the key-encryption key, mode 0400; None is secrets/key_encryption_keys, made when it is first needed."""
+    key_encryption_keys: SecretStr | None = None
+    """The keys themselves, `version:base64`, for key_keeper=environment."""
+    vault_url: str | None = None
+    vault_mount: str = "transit"
+    """Where the transit engine is mounted."""
+    vault_key: str = Field(default="tuneway", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    """The engine's key, of type aes256-gcm96."""
+    vault_token_file: Path | None = None
+    """File with the token for the Vault."""
+    vault_ca_file: Path | None = None
+    """Certificate authority of the Vault's address; None takes the system's."""
+    recorded_text: str = Field(default="encrypted", pattern="^(encrypted|masked|none)$")
+    """What is kept of a question and its answer on /v1/*: all, encrypted; personal data masked, then encrypted; nothing."""
     language: str = Field(default="ko", pattern="^(ko|en)$")
 
     @field_validator("data_dir", "vllm_python")
@@ -132,6 +151,11 @@ class Settings(BaseSettings):
     def secrets_dir(self) -> Path:
         """Folder of the secret files."""
         return self.data_dir / "secrets"
+
+    @property
+    def keyring_dir(self) -> Path:
+        """Wrapped keys of everything that is encrypted; its backups are kept apart from the data's."""
+        return self.data_dir / "keyring"
 
     @property
     def jobs_dir(self) -> Path:

@@ -1,8 +1,9 @@
 """The files of one side of a dataset version: `train.parquet` is a file, or a folder of parts where there are many rows."""
 
+import hashlib
 from pathlib import Path
 
-from storage.files import sha256_of_file, sha256_of_folder
+from storage.stored_files import sha256_of_stored
 
 
 def split_files(path: Path) -> list[Path]:
@@ -13,5 +14,10 @@ def split_files(path: Path) -> list[Path]:
 
 
 def sha256_of_split(path: Path) -> str:
-    """Hex digest of the split's file, or over its parts."""
-    return sha256_of_folder(path, "*.parquet") if path.is_dir() else sha256_of_file(path)
+    """Hex digest of what the split's file holds, or over its parts."""
+    if not path.is_dir():
+        return sha256_of_stored(path)
+    digest = hashlib.sha256()
+    for part in sorted(path.rglob("*.parquet")):
+        digest.update(f"{part.relative_to(path)}\0{sha256_of_stored(part)}\n".encode())
+    return digest.hexdigest()

@@ -1,0 +1,77 @@
+"""Single values, such as a column of a row or a line of a journal, encrypted by AES-256-GCM and bound to their place.
+
+    tw1:<base64url of: 16 id of the scope's key | 16 salt | 12 nonce | the value, encrypted, and 16 of tag>
+
+The key is the scope's, derived with the salt (RFC 5869). Each process draws a salt of its own, so that no key sees more
+values than random nonces of 96 bits allow (2^32).
+"""
+
+import base64
+import os
+from functools import lru_cache
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from contracts.errors import DamagedFileError
+from storage.encryption.container import KEY_ID_BYTES, TAG_BYTES
+from storage.encryption.keyring import Keyring
+
+PREFIX = "tw1:"
+_SALT_BYTES, _NONCE_BYTES = 16, 12
+_MIN_BYTES = KEY_ID_BYTES + _SALT_BYTES + _NONCE_BYTES + TAG_BYTES
+_KEPT_CIPHERS = 256
+"""Of processes that wrote before: what one reader meets."""
+
+
+class ValueCipher:
+    """Encrypts and decrypts the values of one scope."""
+
+    def __init__(self, keyring: Keyring, scope: str) -> None:
+        self._keyring, self._scope = keyring, scope
+        self._salt = os.urandom(_SALT_BYTES)
+        self._cipher_of = lru_cache(_KEPT_CIPHERS)(self._new_cipher)
+
+    def seal(self, value: bytes, context: str) -> str:
+        """The value as ASCII text. `context` is its place, such as a table, a column and a row: it opens nowhere else."""
+        key_id, _ = self._keyring.current_key(self._scope)
+        nonce = os.urandom(_NONCE_BYTES)
+        sealed = self._cipher_of(key_id, self._salt).encrypt(nonce, value, self._bound(context))
+        return PREFIX + base64.urlsafe_b64encode(bytes.fromhex(key_id) + self._salt + nonce + sealed).decode()
+
+    def open(self, text: str, context: str) -> bytes:
+        """The value again. Raises DamagedFileError, or KeyUnavailableError where its key was erased."""
+        try:
+            packed = base64.urlsafe_b64decode(text.removeprefix(PREFIX))
+        except ValueError as error:
+            raise _damaged(context) from error
+        if not text.startswith(PREFIX) or len(packed) < _MIN_BYTES:
+            raise _damaged(context)
+        key_id, rest = packed[:KEY_ID_BYTES].hex(), packed[KEY_ID_BYTES:]
+        salt, nonce, sealed = rest[:_SALT_BYTES], rest[_SALT_BYTES:][:_NONCE_BYTES], rest[_SALT_BYTES + _NONCE_BYTES :]
+        # asked each time, so that an erased key opens nothing in a process that had opened it before
+        self._keyring.key(self._scope, key_id)
+        try:
+            return self._cipher_of(key_id, salt).decrypt(nonce, sealed, self._bound(context))
+        except InvalidTag as error:
+            raise _damaged(context) from error
+
+    def _new_cipher(self, key_id: str, salt: bytes) -> AESGCM:
+        return AESGCM(self._keyring.value_key(self._scope, key_id, salt))
+
+    def _bound(self, context: str) -> bytes:
+        return f"{self._scope}\0{context}".encode()
+
+
+def is_sealed(text: str) -> bool:
+    """Whether the text is a value that `seal` made."""
+    return text.startswith(PREFIX)
+
+
+def _damaged(context: str) -> DamagedFileError:
+    return DamagedFileError(
+        "An encrypted value cannot be read: it is not what was written there",
+        value=context,
+        allowed="a value as this installation wrote it",
+        next_step="restore it from a backup; if nobody should have touched it, look at who did",
+    )

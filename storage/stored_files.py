@@ -1,0 +1,97 @@
+"""Opening the platform's own files: encrypted where they lie in an installation that encrypts, plain elsewhere.
+
+Whatever reads files that the platform wrote opens them here, and sees the same bytes whether they are encrypted or not.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BufferedReader, TextIOWrapper
+from pathlib import Path
+from typing import BinaryIO, TextIO, cast
+
+from contracts.errors import KeyUnavailableError
+from storage.encryption.container import EncryptedReader, EncryptedWriter, is_encrypted
+from storage.encryption.installed import installation_of
+from storage.files import sha256_of_file
+
+_DIGEST_BYTES = 2**20
+
+
+def open_stored(path: Path) -> BinaryIO:
+    """The file's content as a seekable stream; pyarrow takes it as a source.
+
+    Raises FileNotFoundError, DamagedFileError or KeyUnavailableError.
+    """
+    return cast("BinaryIO", _reader(path)) if is_encrypted(path) else path.open("rb")
+
+
+def open_stored_text(path: Path, encoding: str = "utf-8") -> TextIO:
+    """The file's content as lines of text."""
+    if is_encrypted(path):
+        return TextIOWrapper(BufferedReader(_reader(path), 2**16), encoding=encoding)
+    return path.open(encoding=encoding)
+
+
+def read_stored(path: Path) -> bytes:
+    """The whole content."""
+    with open_stored(path) as stream:
+        return stream.read()
+
+
+@contextmanager
+def create_stored(path: Path, mode: int = 0o600) -> Iterator[BinaryIO]:
+    """A stream to write the file by. Encrypted, it has its name only when the block has ended well."""
+    writer = _writer(path, mode)
+    if writer is None:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+        with os.fdopen(descriptor, "wb") as plain:
+            yield plain
+        return
+    with writer:
+        yield cast("BinaryIO", writer)
+
+
+@contextmanager
+def create_stored_text(path: Path, mode: int = 0o600) -> Iterator[TextIO]:
+    """`create_stored` for text."""
+    with create_stored(path, mode) as stream:
+        text = TextIOWrapper(stream, encoding="utf-8", newline="\n")
+        try:
+            yield text
+            text.flush()
+        finally:
+            # closing it would close the stream, and so keep what an error has cut short
+            text.detach()
+
+
+def sha256_of_stored(path: Path) -> str:
+    """Hex digest of the content: the same for a plain and an encrypted file."""
+    if not is_encrypted(path):
+        return sha256_of_file(path)
+    digest = hashlib.sha256()
+    with _reader(path) as stream:
+        while piece := stream.read(_DIGEST_BYTES):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def _reader(path: Path) -> EncryptedReader:
+    installation = installation_of(path)
+    if installation is None:
+        raise KeyUnavailableError(
+            "The file is encrypted and lies outside of the data folder",
+            value=path,
+            allowed="a file below TUNEWAY_DATA_DIR of the installation that wrote it",
+            next_step="put it where it was, or export what it holds: `tuneway dataset export`",
+        )
+    return EncryptedReader(path, installation.keyring)
+
+
+def _writer(path: Path, mode: int) -> EncryptedWriter | None:
+    installation = installation_of(path)
+    if installation is None or not installation.encrypts:
+        return None
+    scope = installation.scope_of(path.parent.resolve().relative_to(installation.root) / path.name)
+    return EncryptedWriter(path, installation.keyring, scope, mode=mode)
