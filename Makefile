@@ -3,15 +3,16 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 PYTEST_ARGS ?=
-# Whole files to a process each, one process more than there are cores: many tests wait for a server or a trainer to start.
+# Whole files to a process each, in the order of tests/conftest.py; one process more than there are cores, for many tests wait
+# for a server or a trainer to start.
 # The end-to-end tests share one platform and measure it: one after another.
-SIDE_BY_SIDE := -n $(shell echo $$(($$(nproc) + 1))) --maxprocesses 8 --dist loadfile
+SIDE_BY_SIDE := -n $(shell echo $$(($$(nproc) + 1))) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help setup up down status demo test check lint clean distclean
+.PHONY: help setup up down status demo test test-deep check lint clean distclean
 
 help: ## Show this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## Make the Python environments (seconds when nothing has changed)
 	@python=$$(PYTHON="$(PYTHON)" sh setup/find_python.sh) && exec "$$python" setup/install.py
@@ -37,9 +38,12 @@ lint: setup ## Format, lint, types, layers
 check: lint ## Everything that is fast
 	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not slow and not e2e" $(PYTEST_ARGS)
 
-test: lint ## Everything
-	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not e2e" $(PYTEST_ARGS)
-	@$(BIN)/python -m pytest -m e2e $(PYTEST_ARGS)
+test: lint ## Everything, but for what test-deep repeats
+	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not e2e and not deep" $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -m "e2e and not deep" $(PYTEST_ARGS)
+
+test-deep: setup ## What test holds, again by other ways and at length: more kills, more widths, every bar
+	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "deep" $(PYTEST_ARGS)
 
 clean: ## Remove caches
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist

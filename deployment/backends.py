@@ -85,7 +85,7 @@ class VllmServer(ModelServer):
             "VLLM_NO_USAGE_STATS": "1",
             "DO_NOT_TRACK": "1",
             "HF_HUB_OFFLINE": "1",
-            "VLLM_CACHE_ROOT": str(settings.data_dir / "cache" / "vllm"),
+            "VLLM_CACHE_ROOT": str(settings.vllm_cache_dir or settings.cache_dir / "vllm"),
         }
         if spec.gpu_ids:
             environment["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, spec.gpu_ids))
@@ -133,7 +133,7 @@ class EmbeddedServer(ModelServer):
             *("--served-model-name", spec.served_model_name),
             *("--host", settings.host, "--port", str(port)),
             *("--max-model-length", str(_max_model_length(spec, model_config(spec.model_path)))),
-            *("--cache-dir", str(settings.data_dir / "cache" / "gguf")),
+            *("--cache-dir", str(settings.cache_dir / "gguf")),
         ]
         for adapter in spec.adapters:
             arguments += ["--adapter", f"{adapter.name}={adapter.path}"]

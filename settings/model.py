@@ -58,6 +58,8 @@ class Settings(BaseSettings):
     """Folders, beside data_dir/models/base, in which base models are looked up by name."""
     vllm_python: Path = REPOSITORY_ROOT / ".venv-vllm" / "bin" / "python"
     """Interpreter of vLLM's own environment."""
+    vllm_cache_dir: Path | None = None
+    """What vLLM has found out about model classes, half a minute of each start; None is cache/vllm."""
     model_server_backend: str = Field(default="auto", pattern="^(auto|vllm|embedded)$")
     """auto: vLLM where its environment exists, else the embedded server."""
     model_server_args: list[str] = []

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,8 @@ sys.path.insert(0, str(REPOSITORY_ROOT))
 for name in [name for name in os.environ if name.startswith("TUNEWAY_")]:
     del os.environ[name]
 os.environ["TUNEWAY_DATA_DIR"] = tempfile.mkdtemp(prefix="tuneway-tests-")
+# What vLLM finds out once about a model class serves every test, as it serves every start of an installation.
+os.environ["TUNEWAY_VLLM_CACHE_DIR"] = str(REPOSITORY_ROOT / "var" / "cache" / "vllm")
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["DO_NOT_TRACK"] = "1"
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
@@ -59,6 +62,12 @@ LASTS_NO_LONGER_THAN_THE_TESTS = [
     )
     for part in ("-c", setting)
 ]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files with most slow tests begin: side by side, none of them is left for the end."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
 
 
 def free_port() -> int:

@@ -97,6 +97,7 @@ def test_wrong_requests_are_refused():
 
 
 @pytest.mark.slow
+@pytest.mark.deep
 def test_every_bar_is_met():
     results = list(simulate(experiments=EXPERIMENTS // 5))
     assert len(results) > 30

@@ -38,6 +38,7 @@ def test_every_answer_that_went_through_the_router_is_counted_and_stored():
 
 
 @pytest.mark.slow
+@pytest.mark.deep
 def test_the_benchmark_for_gpus_runs_whole_with_a_toy_on_a_cpu():
     result, _ = run_tiny("training_speed", "--shape", "tiny", "--device", "cpu", "--methods", "lora")
 
@@ -51,6 +52,7 @@ def test_the_benchmark_for_gpus_runs_whole_with_a_toy_on_a_cpu():
 
 
 @pytest.mark.slow
+@pytest.mark.deep
 def test_the_command_line_measures_training_with_the_loss_of_plain_steps_of_trl():
     done = subprocess.run(
         [sys.executable, "-m", "cli.main", "bench", "train", "--quick", "--json"],
@@ -69,6 +71,7 @@ def test_the_command_line_measures_training_with_the_loss_of_plain_steps_of_trl(
 
 
 @pytest.mark.slow
+@pytest.mark.deep
 def test_a_model_server_is_measured_with_its_memory():
     result, _ = run_tiny("model_servers")
 
@@ -95,6 +98,7 @@ def test_the_command_line_measures_the_preparation_and_finds_what_was_planted_an
 
 
 @pytest.mark.slow
+@pytest.mark.deep
 def test_the_memory_foretold_is_within_a_tenth_of_what_was_counted():
     result, row = run_tiny("training_memory")
 
@@ -105,6 +109,7 @@ def test_the_memory_foretold_is_within_a_tenth_of_what_was_counted():
 
 
 @pytest.mark.slow
+@pytest.mark.deep
 def test_what_watching_costs_is_counted_in_every_thread_that_watches():
     result, _ = run_tiny("training_tracking")
 
@@ -130,6 +135,7 @@ def test_planted_test_cases_are_found_in_training_rows(shared_data):
 
 
 @pytest.mark.slow
+@pytest.mark.deep
 def test_each_compression_is_measured_beside_its_parent():
     result, row = run_tiny("compression")
 

@@ -115,6 +115,7 @@ def test_a_lock_file_names_its_versions(tmp_path, line, package, version):
 
 
 @pytest.mark.slow
+@pytest.mark.deep
 def test_the_deep_check_builds_the_application_of_airflow(tmp_path):
     findings = {finding.check: finding.verdict for finding in examine(settings_for(tmp_path), "en", deep=True)}
     assert findings["Airflow starts"] is Verdict.OK

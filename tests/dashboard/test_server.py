@@ -78,7 +78,12 @@ def test_the_dashboard_answers_on_the_loopback_address_only(services, tmp_path):
 @pytest.mark.skipif(CHROMIUM is None, reason="needs a browser: apt-get install chromium fonts-noto-cjk")
 @pytest.mark.parametrize(
     ("width", "language", "colours"),
-    [(1440, "ko", "light"), (390, "ko", "dark"), (1440, "en", "dark"), (390, "en", "light")],
+    [
+        (1440, "ko", "light"),
+        pytest.param(390, "ko", "dark", marks=pytest.mark.deep),
+        pytest.param(1440, "en", "dark", marks=pytest.mark.deep),
+        (390, "en", "light"),
+    ],
 )
 def test_every_page_is_whole_in_a_browser(services, story, tmp_path, width, language, colours):
     """No error, no line wider than the screen, no request to another host; a picture of each page is left."""

@@ -54,7 +54,7 @@ def pid_of(settings: Settings, key: str) -> int:
         return int(supervisord.getProcessInfo(program_name(key))["pid"])
 
 
-@pytest.mark.parametrize("settings", ["embedded", "vllm"], indirect=True)
+@pytest.mark.parametrize("settings", ["embedded", pytest.param("vllm", marks=pytest.mark.deep)], indirect=True)
 def test_a_killed_server_comes_back_with_the_adapters_loaded_since_its_start(settings, tiny_models):
     if settings.model_server_backend == "vllm":
         require_vllm(settings)

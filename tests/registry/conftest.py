@@ -8,7 +8,7 @@ import pytest
 from tests.registry.mlflow_server import MlflowServer
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def mlflow_server(postgres_server, tmp_path_factory) -> Iterator[MlflowServer]:
     """A running server; a test that kills it starts it again."""
     name = f"mlflow_{uuid.uuid4().hex[:8]}"

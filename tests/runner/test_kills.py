@@ -91,7 +91,7 @@ def test_a_killed_launcher_takes_its_trainer_along_and_the_next_attempt_resumes(
     assert_lost_and_resumable(runner, services, training)
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.deep)])
 def test_a_job_outlives_its_runner_and_the_next_runner_adopts_it(runner, services, training, number):
     before = trainer_pid(runner, training)
     runner.end(number)
@@ -106,6 +106,7 @@ def test_a_job_outlives_its_runner_and_the_next_runner_adopts_it(runner, service
     assert collect(training.job_key, services).resumed_from_step is None
 
 
+@pytest.mark.deep
 def test_a_runner_that_was_away_when_launcher_and_trainer_vanished_finds_out(runner, services, training):
     pids = [launcher_pid(runner, training), trainer_pid(runner, training)]
     runner.end(signal.SIGKILL)

@@ -83,6 +83,7 @@ def test_memory_that_runs_out_starts_the_job_again_with_half_the_micro_batch_and
     assert not tight.attempt(1).error.exists()
 
 
+@pytest.mark.deep
 def test_memory_that_runs_out_again_fails_the_job_with_what_to_do_before_its_first_step(launched):
     folder = launched("hopeless", 4)
     view = job_view(folder)

@@ -9,7 +9,7 @@ import pytest
 from tests.registry.mlflow_server import MlflowServer
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def mlflow_server(postgres_server, tmp_path_factory) -> Iterator[MlflowServer]:
     """A running MLflow server on the real PostgreSQL; a test that kills it starts it again."""
     name = f"mlflow_{uuid.uuid4().hex[:8]}"
@@ -20,7 +20,7 @@ def mlflow_server(postgres_server, tmp_path_factory) -> Iterator[MlflowServer]:
     server.kill()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory):
     """A random Qwen3 model."""
     from tests.tiny_model import make_tiny_model
@@ -28,7 +28,7 @@ def tiny_model(tmp_path_factory):
     return make_tiny_model(tmp_path_factory.mktemp("models") / "tiny-base")
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def tiny_adapter(tiny_model, tmp_path_factory):
     """A random adapter that changes the tiny model's answers."""
     from tests.tiny_model import make_tiny_adapter

@@ -115,6 +115,7 @@ def test_what_cannot_be_compressed_is_refused_before_a_job_is_made(alone, tiny_m
         create_job(request_for(done.job_id, "int8", job_name="eight"), open_services(load_settings()))
 
 
+@pytest.mark.deep
 def test_a_student_is_distilled_judged_against_its_parent_and_measured(alone, tiny_model, monkeypatch):
     """Of one of the parent's own layers, served by the embedded server."""
     monkeypatch.setenv("TUNEWAY_MODEL_SERVER_BACKEND", "embedded")

@@ -232,6 +232,7 @@ def test_a_model_that_no_server_can_load_is_the_jobs_own_error(real_services, tm
 
 
 @pytest.mark.slow
+@pytest.mark.deep
 def test_vllm_gives_the_same_report_as_the_embedded_server(
     real_services, tiny_model, tiny_adapter, tmp_path, monkeypatch
 ):

@@ -131,6 +131,7 @@ def report_of(trial, services, eval_loss):
 
 
 @pytest.mark.slow
+@pytest.mark.deep
 def test_a_killed_trial_goes_on_and_one_that_falls_behind_is_stopped_and_the_best_becomes_a_recipe(running):
     from mlflow import MlflowClient
 

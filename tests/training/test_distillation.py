@@ -212,6 +212,7 @@ def test_a_distilled_student_is_nearer_to_its_teacher_than_one_that_learnt_the_l
 
 
 @pytest.mark.slow
+@pytest.mark.deep
 def test_a_distillation_killed_at_a_random_step_ends_with_the_very_weights_of_one_never_killed(planned, teacher, quiet):
     report, undisturbed = quiet
     killed = distilled(planned("killed-student", "demo-distill", **NUMBERS, **TEACHER_ALONE), teacher)

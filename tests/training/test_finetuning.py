@@ -123,10 +123,18 @@ def test_a_packed_run_learns_what_the_same_samples_teach_one_by_one(planned):
 @pytest.mark.parametrize(
     ("recipe", "numbers"),
     [
-        ("demo-lora", {"packing": True, "batch_size": 4, "max_seq_length": 128, "lora_dropout": 0.1}),
-        ("demo-full", {"packing": True, "batch_size": 2, "gradient_accumulation_steps": 2, "max_seq_length": 128}),
+        pytest.param(
+            "demo-lora",
+            {"packing": True, "batch_size": 4, "max_seq_length": 128, "lora_dropout": 0.1},
+            id="lora",
+        ),
+        pytest.param(
+            "demo-full",
+            {"packing": True, "batch_size": 2, "gradient_accumulation_steps": 2, "max_seq_length": 128},
+            id="full",
+            marks=pytest.mark.deep,
+        ),
     ],
-    ids=["lora", "full"],
 )
 def test_a_packed_run_killed_at_random_steps_ends_with_the_very_weights_of_one_never_killed(planned, recipe, numbers):
     quiet, killed = planned(f"quiet-{recipe}", recipe, **numbers), planned(f"killed-{recipe}", recipe, **numbers)

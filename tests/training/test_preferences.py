@@ -82,6 +82,7 @@ def test_the_better_answer_is_preferred_more_and_a_kill_changes_nothing(planned)
 
 
 @pytest.mark.slow
+@pytest.mark.deep
 def test_every_weight_can_learn_preferences_too(planned):
     folder = planned("full", method="full", learning_rate=1e-3, num_epochs=2)
     report = report_of(folder, start(folder))

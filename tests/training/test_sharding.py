@@ -101,7 +101,7 @@ def start(folder: JobFolder, sharding: str, beginning: str = "", **environment: 
         ).returncode
 
 
-DIVISIONS = [("full", "fsdp2"), ("lora", "zero2"), ("full", "zero3")]
+DIVISIONS = [("full", "fsdp2"), ("lora", "zero2"), pytest.param("full", "zero3", marks=pytest.mark.deep)]
 
 
 @pytest.mark.parametrize(("method", "sharding"), DIVISIONS)
@@ -134,6 +134,7 @@ def test_a_model_that_was_quietly_left_whole_ends_the_run_before_its_first_step(
         sharding_callback(trainer, recipe).on_train_begin()
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize(("method", "sharding"), [("full", "fsdp2"), ("lora", "zero2")])
 def test_a_divided_run_killed_in_one_process_and_in_all_ends_as_one_never_killed(finished, method, sharding):
     quiet, killed = finished(method, sharding), finished(method, sharding, "killed")

@@ -78,10 +78,11 @@ def _published_rows(path, columns, label):
             {"sentence": "premise", "question": "question", "1": "alternative_1", "2": "alternative_2"},
             ("Answer", 1),
         ),
-        (
+        pytest.param(
             "hellaswag",
             {"context": "context", **{f"choice{n}": f"ending_{n}" for n in range(1, 5)}},
             ("label", 0),
+            marks=pytest.mark.deep,
         ),
     ],
 )
