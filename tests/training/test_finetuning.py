@@ -127,12 +127,12 @@ def test_a_packed_run_learns_what_the_same_samples_teach_one_by_one(planned):
             "demo-lora",
             {"packing": True, "batch_size": 4, "max_seq_length": 128, "lora_dropout": 0.1},
             id="lora",
+            marks=pytest.mark.deep,
         ),
         pytest.param(
             "demo-full",
             {"packing": True, "batch_size": 2, "gradient_accumulation_steps": 2, "max_seq_length": 128},
             id="full",
-            marks=pytest.mark.deep,
         ),
     ],
 )
