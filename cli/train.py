@@ -367,13 +367,13 @@ def resolved_configuration(
     services: Services,
 ) -> dict[str, Any]:
     """Everything a run would be told, as it stands in its plan."""
-    from training.base_model import find_base_model
+    from stages.model_gate import base_model_folder
     from training.recipe import load_recipe, resolve_recipe
 
     settings = services.settings
     loaded = load_recipe(recipe, settings.recipes_dir)
     resolved = resolve_recipe(recipe, hyperparameters(changes), method or loaded.method, settings.recipes_dir)
-    found = None if base_model is None else str(find_base_model(base_model, settings.allowed_model_roots))
+    found = None if base_model is None else str(base_model_folder(base_model, settings))
     gpus = num_gpus or resolved.num_gpus
     return {
         "recipe_name": recipe,

@@ -26,6 +26,14 @@ MAX_SEQUENCES = 64
 LOADED_ADAPTERS = 2
 KEPT_ADAPTERS = 8
 CPU_INFO = Path("/proc/cpuinfo")
+NO_MEDIA_DOMAIN = "none.invalid"
+"""The one host from which a question's pictures might be fetched: none."""
+NEVER_ARGUMENTS = (
+    "--trust-remote-code", "--allowed-media-domains", "--allowed-local-media-path", "--load-format", "--hf-config-path",
+    "--logits-processors", "--middleware", "--worker-cls", "--worker-extension-cls", "--tool-parser-plugin",
+    "--reasoning-parser-plugin",
+)  # fmt: skip
+"""Of vLLM: each lets code or addresses in that came with a model or a question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +77,8 @@ class VllmServer(ModelServer):
             *("--max-model-len", str(length)),
             *("--max-num-seqs", str(spec.max_num_seqs or MAX_SEQUENCES)),
             "--disable-uvicorn-access-log",
+            # an empty list would allow every address; .invalid names no host anywhere (RFC 2606)
+            *("--allowed-media-domains", NO_MEDIA_DOMAIN),
         ]
         # a compressed model is nobody's base, and vLLM's CPU kernels for few bits do not start with room for adapters
         if spec.adapters or "quantization_config" not in config:
@@ -85,6 +95,7 @@ class VllmServer(ModelServer):
             "VLLM_NO_USAGE_STATS": "1",
             "DO_NOT_TRACK": "1",
             "HF_HUB_OFFLINE": "1",
+            "VLLM_MEDIA_URL_ALLOW_REDIRECTS": "0",
             "VLLM_CACHE_ROOT": str(settings.vllm_cache_dir or settings.cache_dir / "vllm"),
         }
         if spec.gpu_ids:
@@ -114,7 +125,7 @@ class VllmServer(ModelServer):
         for name, value in sorted(spec.extra_arguments.items()):
             if value is not False:
                 arguments += [f"--{name}"] if value is True else [f"--{name}", str(value)]
-        return Command([*arguments, *settings.model_server_args], environment)
+        return Command([*arguments, *_site_arguments(settings)], environment)
 
     def needs_restart(self, before: ServerSpec, after: ServerSpec) -> bool:
         """The highest rank is fixed at start."""
@@ -202,6 +213,20 @@ def model_config(model_path: str) -> dict[str, Any]:
         ) from error
     assert isinstance(value, dict)
     return value
+
+
+def _site_arguments(settings: Settings) -> list[str]:
+    """The installation's own arguments. Raises InvalidRequestError for one that opens what is closed here."""
+    for argument in settings.model_server_args:
+        name = argument.partition("=")[0].replace("_", "-")
+        if name in NEVER_ARGUMENTS:
+            raise InvalidRequestError(
+                "The model server is never started with this argument",
+                value=argument,
+                allowed="arguments of `vllm serve` that let in no code and no addresses",
+                next_step="take it out of TUNEWAY_MODEL_SERVER_ARGS",
+            )
+    return settings.model_server_args
 
 
 def _require_cpu_kernels(model_path: str, config: dict[str, Any]) -> None:

@@ -28,8 +28,10 @@ from contracts.jobs import JobSubmission
 from contracts.record import Record
 from contracts.training import CompressionFacts, Hyperparameters, TrainingReport, TrainRequest
 from deployment.backends import choose_server
+from security.model_files import check_model_folder
 from stages.compression_report import require_parents_suite
 from stages.evaluate import gpu_ids, suites_of
+from stages.model_gate import base_model_folder
 from stages.plan_training import BYTES_PER_GB, capacity_of, retention
 from stages.run_job import error_of, run_job
 from stages.train import tracker_of
@@ -382,6 +384,7 @@ def _checked(request: CompressRequest, services: Services) -> _Checked:
     for folder in (output, model):
         if not folder.is_dir():
             raise NotFoundError("A folder of the parent is gone", value=folder, next_step="restore it, or train again")
+        check_model_folder(folder)
     check_model(model, request)
     found = _Checked(parent=job.report, dataset=dataset, parent_is_whole=is_whole, recipe=None, student=None)
     return (
@@ -393,7 +396,7 @@ def _checked(request: CompressRequest, services: Services) -> _Checked:
 
 def _with_student(request: CompressRequest, found: _Checked, parent: Path, services: Services) -> _Checked:
     """What a distillation needs beside the parent; it reads as its parent does, and both fit."""
-    from training.base_model import check_architecture, find_base_model
+    from training.base_model import check_architecture
     from training.compression.distilling import check_layers, check_student
     from training.fitting.disk import check_disk
     from training.recipe import resolve_recipe
@@ -417,7 +420,7 @@ def _with_student(request: CompressRequest, found: _Checked, parent: Path, servi
         check_layers(parent, request.student_layers)
     else:
         assert request.student is not None, "the request's own check"
-        student = find_base_model(request.student, settings.allowed_model_roots)
+        student = base_model_folder(request.student, settings)
         check_architecture(student)
         check_student(parent, student, Path(found.dataset.file_path))
     settings.jobs_dir.mkdir(parents=True, exist_ok=True)

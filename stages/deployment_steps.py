@@ -21,6 +21,7 @@ from contracts.deployments import DeploymentConfig, ModelDeployment
 from contracts.enums import Arm, DeploymentState, LeaseKind, ModelFormat, ServerBackend
 from contracts.errors import CapacityError, ConflictError, InvalidRequestError, TunewayError, UnavailableError
 from contracts.models import ModelVersion
+from security.model_files import check_model_folder
 from stages.base_versions import ensure_base
 from stages.launching import cards_in_use, host_name, slots
 
@@ -165,6 +166,10 @@ def _planned(place: Place, arm: Arm, services: Services, on_state: OnState | Non
 
 
 def _start(_: ModelDeployment, place: Place, services: Services) -> tuple[dict[str, Any], JsonObject]:
+    if place.config.base_url is None:
+        check_model_folder(Path(place.spec.model_path))
+    if place.adapter is not None:
+        check_model_folder(Path(place.adapter.path))
     return {}, {"cards": list(_with_cards(place, services).gpu_ids)}
 
 

@@ -14,6 +14,8 @@ from contracts.errors import ConflictError, InvalidRequestError, NotFoundError
 from contracts.record import Record
 from contracts.suites import EvaluatedModel
 from evaluation.test_cases import most_common_system_prompt
+from security.model_files import check_model_folder
+from stages.model_gate import base_model_folder, given_folder
 from stages.models import ID_PREFIX, find_model
 from storage.files import sha256_of_file
 
@@ -137,7 +139,7 @@ def _job(given: str, services: Services) -> ResolvedModel:
 
 
 def _folder(given: str, services: Services) -> ResolvedModel:
-    folder = Path(given).expanduser().resolve()
+    folder = given_folder(Path(given).expanduser(), services.settings)
     if not (folder / "config.json").is_file():
         raise InvalidRequestError(
             "There is no model in the folder",
@@ -150,15 +152,13 @@ def _folder(given: str, services: Services) -> ResolvedModel:
 
 def _registered(given: str, services: Services) -> ResolvedModel:
     """A registered version; else a base model by its name in the models folder."""
-    from training.base_model import find_base_model
-
     name, _, reference = given.partition("@")
     with services.unit_of_work() as uow:
         is_registered = bool(uow.models.of_name(name))
     if is_registered or reference or given.startswith(ID_PREFIX):
         return resolved_version(find_model(given, services), services)
     try:
-        folder = find_base_model(given, services.settings.allowed_model_roots)
+        folder = base_model_folder(given, services.settings)
     except InvalidRequestError as error:
         if any((root / given).is_dir() for root in services.settings.allowed_model_roots):
             raise  # it says what the folder lacks
@@ -210,6 +210,7 @@ def _on_disk(
             raise NotFoundError(
                 f"A folder of the model {name} is gone", value=needed, next_step="restore the folder, or train again"
             )
+        check_model_folder(needed)
     cache = services.settings.cache_dir
     content = base_model_sha256(whole, cache, NOT_OF_THE_MODEL)
     if adapter is not None:

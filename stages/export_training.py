@@ -10,6 +10,7 @@ import yaml
 from contracts.enums import Split
 from contracts.errors import ConflictError, InvalidRequestError
 from contracts.record import Record
+from stages.model_gate import base_model_folder
 from storage.files import folder_written_whole, write_json_atomically
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ class ExportedTraining(Record):
 
 def export_training(request: TrainRequest, trainer: str, out: Path, services: Services) -> ExportedTraining:
     """Write the request for Axolotl or LLaMA-Factory into a new folder, whole or not at all."""
-    from training.base_model import find_base_model
     from training.conversations import read_conversations
     from training.export import axolotl, llamafactory
     from training.export.run import ExportedRun, write_conversations
@@ -54,7 +54,7 @@ def export_training(request: TrainRequest, trainer: str, out: Path, services: Se
             allowed="sft",
             next_step="train it here: `tuneway train start`",
         )
-    model = find_base_model(request.base_model, settings.allowed_model_roots)
+    model = base_model_folder(request.base_model, settings)
     with services.unit_of_work() as uow:
         dataset: DatasetVersion = uow.datasets.get(request.dataset_id)
     out = out.resolve()

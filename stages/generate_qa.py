@@ -12,6 +12,7 @@ from data_prep.generation.passages import read_passages
 from data_prep.imports.input_files import require_disk_space
 from data_prep.policies import load_policy
 from stages.key_files import key_in
+from stages.model_gate import base_model_folder
 from stages.progress import LoggedProgress
 
 if TYPE_CHECKING:
@@ -98,10 +99,9 @@ def _endpoint(request: GenerateRequest, services: Services) -> Iterator[tuple[st
     from deployment.specification import ServerSpec
     from stages.card_lease import leased_cards
     from stages.cards import real_gpus
-    from training.base_model import find_base_model
 
     settings = services.settings
-    folder = find_base_model(request.model, settings.allowed_model_roots)
+    folder = base_model_folder(request.model, settings)
     log_path = settings.generations_dir / request.dataset_name / "model-server.log"
     with leased_cards(f"generate-{request.dataset_name}", 1, LeaseKind.GENERATION, services) as cards:
         spec = ServerSpec(model_path=str(folder), served_model_name=folder.name, gpu_ids=cards if real_gpus() else [])

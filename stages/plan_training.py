@@ -13,6 +13,7 @@ from contracts.errors import CapacityError, InvalidDataError
 from contracts.fitting import FitPlan, FitVerdict, MemoryEstimate
 from contracts.training import Hyperparameters
 from stages.cards import cards
+from stages.model_gate import base_model_folder
 
 if TYPE_CHECKING:
     from contracts.fitting import TimeEstimate
@@ -58,7 +59,6 @@ def plan_training(
     dataset_id: int | None = None,
 ) -> FitPlan:
     """What a training would need and what there is. Starts nothing, writes nothing."""
-    from training.base_model import find_base_model
     from training.fitting.architecture import read_architecture
     from training.fitting.disk import estimate_disk
     from training.fitting.memory import estimate_memory
@@ -68,7 +68,7 @@ def plan_training(
     settings = services.settings
     chosen = method or load_recipe(recipe_name, settings.recipes_dir).method
     recipe = resolve_recipe(recipe_name, hyperparameters or Hyperparameters(), chosen, settings.recipes_dir)
-    folder = find_base_model(base_model, settings.allowed_model_roots)
+    folder = base_model_folder(base_model, settings)
     model = read_architecture(folder)
     capacity = capacity_of(settings, num_gpus)
     length = None if dataset_id is None else _dataset_tokens(dataset_id, folder, recipe, services)

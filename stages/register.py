@@ -11,6 +11,7 @@ from contracts.errors import ConflictError, NotFoundError, UnavailableError
 from data_prep.abandoned import remove_abandoned_folders
 from evaluation.comparison import accuracy_lost
 from registry.model_files import MANIFEST_FILE, ModelStore
+from security.model_files import check_model_folder
 from stages.compression_report import require_parents_suite
 from stages.model_cards import KOREAN_CARD as CARD_FILE
 from stages.model_cards import card_content, write_cards
@@ -162,6 +163,7 @@ def _files(output: Path) -> dict[str, tuple[str, int]]:
     """Hash and size of each file of the job's output, by its name in the folder."""
     if not output.is_dir():
         raise NotFoundError("The job's output folder is gone", value=output, next_step="restore it, or train again")
+    check_model_folder(output)
     paths = sorted(path for path in output.rglob("*") if path.is_file())
     return {str(path.relative_to(output)): (sha256_of_file(path), path.stat().st_size) for path in paths}
 

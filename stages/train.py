@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from contracts.enums import JobKind, JobState, JobStatus, Priority
@@ -16,8 +17,10 @@ from contracts.errors import (
 from contracts.jobs import DEFAULT_PROJECT, JobSubmission
 from contracts.record import JsonObject
 from contracts.training import Hyperparameters, TrainingReport, TrainRequest
+from security.model_files import check_model_folder
 from stages.cards import this_machine
 from stages.launching import job_cards
+from stages.model_gate import base_model_folder
 from stages.plan_training import check_memory, expected_seconds, retention
 from stages.run_job import error_of, run_job
 from storage.files import read_json, write_json_atomically
@@ -26,7 +29,6 @@ from storage.job_state import job_view, read_submission
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from contracts.datasets import DatasetVersion
     from contracts.pipeline import FinetuneRequest
@@ -62,7 +64,7 @@ def check_request(request: FinetuneRequest | TrainRequest, services: Services, *
 
     `elsewhere`: another trainer does the run, with GPUs of its own; those of this host are not counted.
     """
-    from training.base_model import check_architecture, find_base_model
+    from training.base_model import check_architecture
     from training.conversations import training_template
     from training.fitting.disk import check_disk
     from training.recipe import resolve_recipe
@@ -76,7 +78,7 @@ def check_request(request: FinetuneRequest | TrainRequest, services: Services, *
             allowed="recipes with the objective sft or dpo",
             next_step="start compress_model with compression distill, or choose another recipe",
         )
-    model = find_base_model(request.base_model, settings.allowed_model_roots)
+    model = base_model_folder(request.base_model, settings)
     if not elsewhere:
         _check_cards(recipe, request.num_gpus, settings)
     check_architecture(model)
@@ -133,7 +135,6 @@ def create_job(
     another trainer that the job follows instead of training itself; `elsewhere` says that it has GPUs of its own.
     """
     from registry.tracking import JOB_TAG
-    from training.base_model import find_base_model
     from training.plan import TrainingPlan
     from training.recipe import resolve_recipe, same_numbers
     from training.rows import check_dataset
@@ -141,7 +142,7 @@ def create_job(
 
     check_request(request, services, elsewhere=elsewhere)
     settings = services.settings
-    model = find_base_model(request.base_model, settings.allowed_model_roots)
+    model = base_model_folder(request.base_model, settings)
     if recipe is None:
         recipe = resolve_recipe(request.recipe, request.hyperparameters, request.method, settings.recipes_dir)
     else:
@@ -235,6 +236,7 @@ def work(request: Record, job_folder: JobFolder, services: Services) -> Training
 
     assert isinstance(request, TrainRequest)
     plan = _plan(job_folder)
+    check_model_folder(Path(plan.base_model_path))
     tracker = tracker_of(plan, job_folder, services.settings)
     return finetune(plan, job_folder, tracker) if plan.followed is None else follow(plan, job_folder, tracker)
 
@@ -275,6 +277,7 @@ def collect(job_key: str, services: Services) -> TrainingReport:
     record = read_json(folder.result)
     if record is None:
         raise NotFoundError("The job's result is gone", value=folder.result, next_step="start the job again")
+    check_model_folder(folder.output)
     report = _tracked(TrainingReport.model_validate(record), folder, services.settings)
     with services.unit_of_work() as uow:
         for checkpoint in report.checkpoints:
@@ -308,8 +311,6 @@ def _tokenizer(model: Path) -> object:
 
 
 def _folder_of(dataset: DatasetVersion) -> Path:
-    from pathlib import Path
-
     return Path(dataset.file_path)
 
 

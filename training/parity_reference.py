@@ -127,7 +127,7 @@ def _model(request: ReferenceRequest) -> Any:
 
         model: Any = load_unpacked(folder)
     else:
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype="auto", local_files_only=True)
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype="auto", use_safetensors=True, local_files_only=True)
     if request.adapter_path is not None:
         from peft import PeftModel
 

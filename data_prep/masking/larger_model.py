@@ -36,7 +36,9 @@ class LargerNameModel:
 
         try:
             self._tokenizer: Any = transformers.AutoTokenizer.from_pretrained(path, local_files_only=True)
-            model: Any = transformers.AutoModelForTokenClassification.from_pretrained(path, local_files_only=True)
+            model: Any = transformers.AutoModelForTokenClassification.from_pretrained(
+                path, use_safetensors=True, local_files_only=True
+            )
         except (OSError, ValueError, KeyError) as error:
             raise InvalidRequestError(
                 "The policy's masking.name_model cannot be loaded",

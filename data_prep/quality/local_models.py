@@ -108,7 +108,7 @@ def _load(folder: str, kind: str, key: str) -> tuple[Any, Any]:
 
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(path, local_files_only=True)
-        model = getattr(transformers, kind).from_pretrained(path, local_files_only=True)
+        model = getattr(transformers, kind).from_pretrained(path, use_safetensors=True, local_files_only=True)
     except (OSError, ValueError, KeyError) as error:
         raise InvalidRequestError(
             f"The policy's {key} cannot be loaded",

@@ -64,9 +64,10 @@ def test_the_recipes_are_listed(run):
 
 
 @pytest.fixture
-def base_model(tmp_path):
+def base_model(tmp_path, monkeypatch):
     from tests.training.tiny_model import make_base_model
 
+    monkeypatch.setenv("TUNEWAY_MODEL_ROOTS", json.dumps([str(tmp_path)]))
     return str(make_base_model(tmp_path / "tiny"))
 
 

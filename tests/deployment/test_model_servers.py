@@ -81,6 +81,18 @@ def test_the_settings_of_a_deployment_become_vllms_arguments(tmp_path):
     assert "--enable-chunked-prefill" not in arguments
 
 
+def test_vllm_fetches_no_media_and_runs_no_code_of_a_model(tmp_path):
+    spec = ServerSpec(model_path=str(model_folder(tmp_path)), served_model_name="m")
+    command = SERVERS[ServerBackend.VLLM].command(spec, load_settings(), 24001)
+    assert options_of(command.arguments)["--allowed-media-domains"] == "none.invalid"
+    assert command.environment["VLLM_MEDIA_URL_ALLOW_REDIRECTS"] == "0"
+    assert "--trust-remote-code" not in command.arguments
+    for argument in ("--trust-remote-code", "--trust_remote_code=true", "--middleware", "--load-format=pt"):
+        site = load_settings().model_copy(update={"model_server_args": [argument]})
+        with pytest.raises(InvalidRequestError, match="never started with this argument"):
+            SERVERS[ServerBackend.VLLM].command(spec, site, 24001)
+
+
 @pytest.mark.parametrize(("flags", "warned"), [("avx2 fma", True), ("avx2 avx512f avx512_vnni", False)])
 def test_int8_on_a_processor_that_sums_in_16_bits_is_told_in_the_log(tmp_path, monkeypatch, caplog, flags, warned):
     (tmp_path / "cpuinfo").write_text(f"processor\t: 0\nflags\t\t: fpu {flags}\n", encoding="utf-8")

@@ -10,6 +10,7 @@ import pytest
 from contracts.enums import Arm, StageName
 from contracts.training import TrainRequest
 from tests.conftest import REPOSITORY_ROOT
+from tests.security.model_folders import plain_weights
 from tests.serving_api.running import ADMIN_TOKEN, add_model, running_service, start_experiment
 from tests.stages.test_jobs import make_job, save
 from tests.training.fitting.qwen3 import QWEN3
@@ -166,8 +167,7 @@ def test_a_training_is_planned_without_being_started_and_without_torch(admin, se
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps({**QWEN3["0.6B"], "architectures": ["Qwen3ForCausalLM"]}))
     (folder / "tokenizer.json").write_text("{}")
-    header = json.dumps({}).encode()
-    (folder / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    (folder / "model.safetensors").write_bytes(plain_weights())
     wanted = {"recipe": "demo-lora", "base_model": "shape-only"}
     plan = admin.post("finetuning/plan", json=wanted).json()
     assert plan["memory"]["parts"]["weights"] > 2_000_000_000  # 0.6 billion in float32

@@ -30,6 +30,7 @@ from storage.job_folder import JobFolder
 from tests.data_prep.generation.endpoint import endpoint
 from tests.evaluation.judging.endpoint_judges import score_by_length
 from tests.registry.mlflow_server import free_port
+from tests.security.model_folders import plain_folder
 from tests.stages.finished_job import finished_job, write_split, write_suite
 
 QUESTIONS = [f"{number}번 서식의 보존 기간은 얼마인가요?" for number in range(30)]
@@ -47,8 +48,7 @@ def _case(number: int, accepted: str, category: str = "tolls") -> dict[str, Any]
 
 def _folders(tmp_path: Path) -> dict[str, Any]:
     for name in ("base", "adapter"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "config.json").write_text("{}")
+        plain_folder(tmp_path / name)
     return {"base_model": tmp_path / "base", "output": tmp_path / "adapter"}
 
 

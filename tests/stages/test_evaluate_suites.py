@@ -166,8 +166,10 @@ def test_what_is_wrong_with_a_request_is_said_before_anything_is_asked(services,
         stage.create_job(_request("http://127.0.0.1:1/v1", suite), services)
     with pytest.raises(NotFoundError, match="no such fine-tuning job"):
         stage.create_job(_request("job:4711", suite), services)
-    with pytest.raises(InvalidRequestError, match="no model in the folder"):
-        stage.create_job(_request(str(tmp_path), suite), services)
+    for folder, told in ((services.settings.models_dir / "base", "no model in the folder"), (tmp_path, "outside the")):
+        folder.mkdir(parents=True, exist_ok=True)
+        with pytest.raises(InvalidRequestError, match=told):
+            stage.create_job(_request(str(folder), suite), services)
 
 
 def test_an_evaluation_is_done_by_one_process_at_a_time(services):

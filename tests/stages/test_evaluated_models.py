@@ -8,6 +8,7 @@ import pytest
 from contracts.enums import EvaluatedKind, ModelFormat, ModelStatus
 from contracts.errors import ConflictError, InvalidRequestError, NotFoundError
 from stages.evaluated_models import resolve_model
+from tests.security.model_folders import weights_saying
 from tests.stages.finished_job import finished_job, write_split
 
 PROMPT = "규정 안내 담당자입니다."
@@ -18,9 +19,9 @@ def job(services, tmp_path):
     """A completed job with an adapter, on a base model in the models folder."""
     base = services.settings.models_dir / "base" / "tiny"
     adapter = tmp_path / "adapter"
-    for folder, content in ((base, b"base weights"), (adapter, b"adapter weights")):
+    for folder, content in ((base, "base weights"), (adapter, "adapter weights")):
         folder.mkdir(parents=True)
-        (folder / "model.safetensors").write_bytes(content)
+        (folder / "model.safetensors").write_bytes(weights_saying(content))
     (base / "config.json").write_text("{}")
     (base / "tokenizer.json").write_text("{}")
     (base / "tokenizer_config.json").write_text(json.dumps({"chat_template": "{{ messages }}"}))
@@ -85,7 +86,7 @@ def test_a_base_model_is_found_by_name_and_by_path_and_is_another_model_than_wha
 def test_other_weights_are_another_model(services, job):
     before = resolve_model("tiny", services).model.content_hash
     weights = services.settings.models_dir / "base" / "tiny" / "model.safetensors"
-    weights.write_bytes(b"other weights!")
+    weights.write_bytes(weights_saying("other weights!"))
     assert resolve_model("tiny", services).model.content_hash != before
 
 

@@ -54,7 +54,9 @@ def test_earlier_jobs_of_the_same_model_method_and_gpus_say_how_fast_it_goes(ser
         earlier = request.model_copy(update={"job_name": name})
         with services.unit_of_work() as uow:
             job_id = uow.jobs.create(
-                earlier, hyperparameters={"num_gpus": num_gpus}, base_model_path=str(base_model.resolve())
+                earlier,
+                hyperparameters={"num_gpus": num_gpus},
+                base_model_path=str(services.settings.models_dir / "base" / "tiny"),
             )
             report = training_report(job_id, request.dataset_id, earlier, base_model, tmp_path)
             uow.jobs.complete(job_id, report.model_copy(update={"tokens_per_second": speed}))

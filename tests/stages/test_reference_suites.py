@@ -1,5 +1,7 @@
 """Benchmarks and texts become managed suites, and are evaluated beside test cases in one run."""
 
+import json
+
 import pytest
 
 from contracts.enums import SuiteKind, SuiteStatus
@@ -10,6 +12,7 @@ from stages import evaluate_suites
 from stages.reference_suites import import_benchmark, import_texts
 from stages.services import open_services
 from tests.conftest import REPOSITORY_ROOT, free_port
+from tests.security.model_folders import plain_folder
 
 SENTINEG = "ID\tLabel\tText\n" + "".join(f"{n}\t{n % 2}\t{n}번째 상품평입니다\n" for n in range(12))
 
@@ -42,9 +45,7 @@ def test_data_outside_the_allowed_folders_are_refused(services, inbox, tmp_path)
 def test_data_that_changed_after_the_import_are_refused_before_a_model_is_loaded(services, inbox, tmp_path):
     import_texts("notices", inbox / "notices.txt", actor="kim", services=services)
     (inbox / "notices.txt").write_text("다른 글", encoding="utf-8")
-    model = tmp_path / "model"
-    model.mkdir()
-    (model / "config.json").write_text("{}")
+    model = plain_folder(services.settings.models_dir / "base" / "model")
     with pytest.raises(ConflictError, match="changed after it was imported"):
         evaluate_suites.create_job(EvaluateSuitesRequest(model=str(model), suites=["notices"]), services)
 
@@ -54,6 +55,7 @@ def test_cases_benchmark_and_perplexity_of_a_model_in_one_run(services, inbox, t
     monkeypatch.setenv("TUNEWAY_MODEL_SERVER_BACKEND", "embedded")
     monkeypatch.setenv("TUNEWAY_RUNNER_URL", f"http://127.0.0.1:{free_port()}")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setenv("TUNEWAY_MODEL_ROOTS", json.dumps([str(tiny_model.parent)]))
     alone = open_services(load_settings())
     import_benchmark("sentineg", "kobest_sentineg", inbox, 0, actor="kim", services=alone)
     import_texts("notices", inbox / "notices.txt", actor="kim", services=alone)

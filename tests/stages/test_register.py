@@ -24,6 +24,7 @@ from stages.services import Services, open_services
 from storage.files import sha256_of_file
 from tests.evaluation.builders import report, suite
 from tests.registry.mlflow_server import free_port
+from tests.security.model_folders import weights_saying
 from tests.stages.finished_job import finished_job
 
 
@@ -40,7 +41,7 @@ class Subject:
         self.output.mkdir()
         (self.base / "config.json").write_text("{}")
         (self.output / "adapter_config.json").write_text('{"r": 8}')
-        (self.output / "adapter_model.safetensors").write_text(weights)
+        (self.output / "adapter_model.safetensors").write_bytes(weights_saying(weights))
         self.job = finished_job(services, base_model=self.base, output=self.output, job_name=job_name)
         extras = [suite("unseen", 50, 1, 35)]
         with services.unit_of_work() as uow:

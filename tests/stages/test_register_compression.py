@@ -17,6 +17,7 @@ from stages.gate import gate
 from stages.register import register
 from stages.services import Services, open_services
 from tests.evaluation.builders import report, suite
+from tests.security.model_folders import weights_saying
 from tests.stages.compression import FACTS
 from tests.stages.finished_job import FinishedJob, finished_job, write_suite
 
@@ -38,7 +39,7 @@ class Compressed:
         output = folder / name
         output.mkdir()
         (output / "config.json").write_text(json.dumps({"name": name}))
-        (output / "model.safetensors").write_text(name)
+        (output / "model.safetensors").write_bytes(weights_saying(name))
         return finished_job(self.services, base_model=output, output=output, method=Method.FULL, job_name=name)
 
     def evaluated(self, job_id: int, found: EvaluationReport) -> int:

@@ -28,6 +28,7 @@ from stages.suites import (
     tell_problem,
 )
 from tests.conftest import REPOSITORY_ROOT
+from tests.security.model_folders import plain_folder
 from tests.stages.finished_job import finished_job
 
 TABLE = "번호,질문,정답,분류,채점\n1,보존 기간은?,5년|오 년,tolls,일치\n2,담당 부서는?,영업처,tolls,\n3,기한은?,30일,safety,수치\n"
@@ -154,8 +155,7 @@ def test_a_managed_suite_is_found_by_name_or_version_and_lies_in_a_file_too(serv
 def test_a_managed_suite_is_evaluated_and_kept_out_of_training_by_its_name(services, inbox, tmp_path):
     brought(services, inbox)
     for name in ("base", "adapter"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "config.json").write_text("{}")
+        plain_folder(tmp_path / name)
     job = finished_job(services, base_model=tmp_path / "base", output=tmp_path / "adapter")
     submission = evaluate.create_job(EvaluateRequest(job_id=job.job_id, test_suite="rules"), services)
     assert str(submission.request["test_suite"]).endswith("/rules@1.jsonl")

@@ -1,6 +1,7 @@
 """A base model of 60 thousand random weights, its tokenizer, and a dataset version: made in a second, trained in two."""
 
 import json
+import shutil
 from pathlib import Path
 
 CHAT_TEMPLATE = (
@@ -114,7 +115,7 @@ def tiny_request(services, base: Path, job_name: str = "tiny", **changes):
     roots = services.settings.models_dir / "base"
     roots.mkdir(parents=True, exist_ok=True)
     if not (roots / "tiny").exists():
-        (roots / "tiny").symlink_to(base)
+        shutil.copytree(base, roots / "tiny")
     with services.unit_of_work() as uow:
         dataset = uow.datasets.add(
             name="tiny",
