@@ -22,6 +22,7 @@ def deployed_pair(
     folder: Path,
     passed: float | None = 0.9,
     urls: tuple[str, str] = ("http://127.0.0.1:1/v1", "http://127.0.0.1:1/v1"),
+    backend: ServerBackend = ServerBackend.EMBEDDED,
 ) -> tuple[ModelVersion, ModelVersion]:
     """A in production, B in staging, judged against a bar of `passed`; both are deployed."""
     a = version_of(services, folder, "job-a")
@@ -38,7 +39,7 @@ def deployed_pair(
                     version=version.version,
                     served_model_name=f"assistant-{arm.value}",
                     base_url=url,
-                    backend=ServerBackend.EMBEDDED,
+                    backend=backend,
                 ),
             )
     return a, b
