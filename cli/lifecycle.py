@@ -1,6 +1,7 @@
 """Up and down: the platform of one machine, started in order, ended without remainder."""
 
 import fcntl
+import getpass
 import os
 import time
 from collections.abc import Iterable, Iterator
@@ -21,6 +22,7 @@ from contracts.enums import JobState
 from contracts.errors import CapacityError, ConflictError, NotFoundError, TunewayError, UnavailableError
 from settings import Settings
 from stages.runner_client import interrupt_jobs
+from stages.services import open_services
 from storage.job_folder import JobFolder
 from storage.job_state import job_view
 from storage.processes import ATTEMPT_VARIABLE
@@ -189,6 +191,17 @@ def _prepare_databases(settings: Settings, screen: Screen) -> None:
         create_databases(settings)
     migrate_databases(settings)
     screen.done("up.databases_done", seconds=watch.seconds)
+    show_first_admin(settings, screen)
+
+
+def show_first_admin(settings: Settings, screen: Screen) -> None:
+    """Where nobody administers the platform yet, make the account and show its password: it is written nowhere."""
+    from stages.accounts import ensure_first_admin
+
+    made = ensure_first_admin(open_services(settings), getpass.getuser())
+    if made is not None:
+        screen.idle()
+        screen.warn("up.first_admin", name=made.account.username, password=made.password)
 
 
 def await_ready(

@@ -130,6 +130,18 @@ def job(context: typer.Context) -> None:
     _part("cli.job").app(context.args, prog_name="tuneway job")
 
 
+@app.command(context_settings=Forwarded, help=_help("user"))
+def user(context: typer.Context) -> None:
+    """Say who may use the platform."""
+    _part("cli.user").app(context.args, prog_name="tuneway user")
+
+
+@app.command(context_settings=Forwarded, help=_help("token"))
+def token(context: typer.Context) -> None:
+    """Manage the keys of service accounts."""
+    _part("cli.token").app(context.args, prog_name="tuneway token")
+
+
 @app.command(context_settings=Forwarded, help=_help("ratings"))
 def ratings(context: typer.Context) -> None:
     """Have experts and judges rate answers, and see how far they agree."""
@@ -236,7 +248,7 @@ def summary(context: typer.Context) -> None:
 def migrate() -> None:
     """Make the secrets that are missing and bring the databases to the installed versions' schemas."""
     from cli.databases import migrate_databases
-    from cli.lifecycle import make_folders
+    from cli.lifecycle import make_folders, show_first_admin
     from cli.secret_files import ensure_secrets, write_airflow_database_url
 
     settings = load_settings()
@@ -245,6 +257,8 @@ def migrate() -> None:
     ensure_secrets(settings)
     write_airflow_database_url(settings)
     migrate_databases(settings)
+    with _screen() as screen:
+        show_first_admin(settings, screen)
 
 
 @app.command(help=_help("run"))

@@ -28,6 +28,9 @@ def write_private(path: Path, text: str) -> None:
 def _new_secret(name: SecretName) -> str:
     if name is SecretName.AIRFLOW_FERNET_KEY:
         return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+    if name is SecretName.TOKEN_KEY:
+        # an Ed25519 seed
+        return secrets.token_urlsafe(32)
     # URL-safe: the PostgreSQL password stands in connection URLs
     return secrets.token_urlsafe(48)
 

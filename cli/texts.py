@@ -5,6 +5,7 @@ from cli.contamination_texts import CONTAMINATION_TEXTS
 from cli.dataset_texts import DATASET_TEXTS
 from cli.deploy_texts import DEPLOY_TEXTS
 from cli.evaluate_texts import EVALUATE_TEXTS
+from cli.identity_texts import IDENTITY_TEXTS
 from cli.job_texts import JOB_TEXTS
 from cli.model_texts import MODEL_TEXTS
 from cli.ratings_texts import RATINGS_TEXTS
@@ -101,6 +102,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "up.secrets": (
         "비밀값 {count}개를 새로 만들었습니다 ({folder})",
         "Made {count} new secrets ({folder})",
+    ),
+    "up.first_admin": (
+        "관리자 계정 {name}을(를) 만들었습니다. 비밀번호는 지금 한 번만 보입니다: {password}",
+        "Administrator {name} made. The password is shown this once: {password}",
     ),
     "up.leftovers": (
         "이전 실행에서 남은 프로세스 {count}개를 종료합니다",
@@ -365,6 +370,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     **TRAIN_TEXTS,
     **JOB_TEXTS,
     **EVALUATE_TEXTS,
+    **IDENTITY_TEXTS,
 }
 
 

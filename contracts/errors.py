@@ -78,6 +78,18 @@ class ConflictError(TunewayError):
     code = "conflict"
 
 
+class UnauthorizedError(TunewayError):
+    """The caller did not prove who they are."""
+
+    code = "unauthorized"
+
+
+class ForbiddenError(TunewayError):
+    """The caller is known and may not do this."""
+
+    code = "forbidden"
+
+
 class QualityError(TunewayError):
     """A dataset version did not pass its checks."""
 

@@ -9,6 +9,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from contracts.errors import UnavailableError
+from database.repositories.api_keys import ApiKeyRepository
 from database.repositories.audit import AuditRepository
 from database.repositories.certificates import CertificateRepository
 from database.repositories.contamination import ContaminationRepository
@@ -30,6 +31,7 @@ from database.repositories.ratings import RatingRepository
 from database.repositories.reviews import ReviewRepository
 from database.repositories.suite_results import SuiteResultRepository
 from database.repositories.suites import SuiteRepository
+from database.repositories.tokens import TokenRepository
 from database.repositories.users import UserRepository
 
 
@@ -43,6 +45,16 @@ class UnitOfWork:
     def users(self) -> UserRepository:
         """People and programs."""
         return UserRepository(self.session)
+
+    @cached_property
+    def tokens(self) -> TokenRepository:
+        """Refresh tokens, and access tokens that are not good any more."""
+        return TokenRepository(self.session)
+
+    @cached_property
+    def api_keys(self) -> ApiKeyRepository:
+        """Keys of service accounts."""
+        return ApiKeyRepository(self.session)
 
     @cached_property
     def datasets(self) -> DatasetRepository:

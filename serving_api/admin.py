@@ -1,10 +1,8 @@
-"""The admin API: what the platform has, and the A/B tests. Every call carries the administrator's token."""
+"""The admin API: what the platform has, and the A/B tests. Every call carries an access token or a key."""
 
-import hmac
 from typing import Annotated, Any, Generic, TypeVar
 
-from fastapi import APIRouter, Depends, Query, Request
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi import APIRouter, Depends, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from ab_testing.assignment import user_key
@@ -21,7 +19,8 @@ from contracts.pipeline import PipelineRun
 from contracts.promotions import REASON_LENGTH
 from contracts.traffic import RampStep, TrafficPlan
 from database.unit_of_work import UnitOfWork
-from serving_api.problems import Problem, UnauthorizedError
+from serving_api.authentication import Caller, ServicesParameter, principal_of
+from serving_api.problems import Problem
 from settings import SecretName, read_secret
 from stages.conclude_ab_test import conclude_ab_test, results_of, stop_ab_test
 from stages.jobs import find_job
@@ -87,30 +86,6 @@ class ModelDetails(BaseModel):
     deployment: ArmEndpoint | None
 
 
-_bearer = HTTPBearer(auto_error=False, description="the installation's admin_token")
-
-
-def services_of(request: Request) -> Services:
-    """The application's services."""
-    services: Services = request.app.state.services
-    return services
-
-
-def require_admin(
-    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
-) -> None:
-    """Refuse a call without the administrator's token."""
-    token = read_secret(services_of(request).settings.secrets_dir, SecretName.ADMIN_TOKEN)
-    given = credentials.credentials if credentials is not None else ""
-    if not hmac.compare_digest(given.encode(), token.encode()):
-        raise UnauthorizedError(
-            "The call carries no valid administrator's token",
-            allowed="Authorization: Bearer <token>",
-            next_step="the token is in the file admin_token of the installation's secrets folder",
-        )
-
-
-ServicesParameter = Annotated[Services, Depends(services_of)]
 Skip = Annotated[int, Query(ge=0)]
 Limit = Annotated[int, Query(ge=1, le=500)]
 
@@ -119,7 +94,7 @@ def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"model": Problem} for status in (401, 422, 503, *statuses)}
 
 
-router = APIRouter(prefix="/api/v1/admin", tags=["admin"], dependencies=[Depends(require_admin)], responses=_errors())
+router = APIRouter(prefix="/api/v1/admin", tags=["admin"], dependencies=[Depends(principal_of)], responses=_errors())
 
 
 @router.get("/training/datasets")
@@ -155,12 +130,12 @@ def get_job(services: ServicesParameter, job_id: int) -> FinetuningJob:
 
 
 @router.post("/finetuning/jobs/{job_id}/stop", responses=_errors(404, 507))
-def stop_job(services: ServicesParameter, job_id: int) -> JobStopped:
+def stop_job(services: ServicesParameter, caller: Caller, job_id: int) -> JobStopped:
     """Stop a job and wait until its checkpoint is saved, 45 s at most. Stopping it again changes nothing."""
     folder = _job_folder(services, job_id)
     view, step = stop_running_job(folder, services.settings)
     with services.unit_of_work() as uow:
-        uow.audit.append("admin", "job.stopped", f"job/{job_id}")
+        uow.audit.append(caller.username, "job.stopped", f"job/{job_id}")
     return JobStopped(job=view, checkpoint_step=step)
 
 
@@ -173,13 +148,15 @@ def list_checkpoints(services: ServicesParameter, job_id: int) -> list[SavedChec
 
 
 @router.post("/finetuning/jobs/{job_id}/resume", responses=_errors(404, 409))
-def resume_job(services: ServicesParameter, job_id: int, request: ResumeRequest | None = None) -> ResumedJob:
+def resume_job(
+    services: ServicesParameter, caller: Caller, job_id: int, request: ResumeRequest | None = None
+) -> ResumedJob:
     """Start the job's next attempt from its last checkpoint, or from the chosen one; later ones are set aside."""
     folder = _job_folder(services, job_id)
     chosen = None if request is None else _chosen_checkpoint(services, job_id, request)
     resumed = resume_ended_job(folder, chosen, services.settings)
     with services.unit_of_work() as uow:
-        uow.audit.append("admin", "job.resumed", f"job/{job_id}")
+        uow.audit.append(caller.username, "job.resumed", f"job/{job_id}")
     return resumed
 
 
@@ -267,20 +244,27 @@ def get_results(services: ServicesParameter, experiment_id: int) -> ExperimentRe
 
 
 @router.put("/ab-tests/{experiment_id}/traffic", responses=_errors(404))
-def plan_traffic(services: ServicesParameter, experiment_id: int, change: TrafficChange) -> ABExperiment:
+def plan_traffic(
+    services: ServicesParameter, caller: Caller, experiment_id: int, change: TrafficChange
+) -> ABExperiment:
     """Who takes part and when, from the next second on. Who takes part already stays in their arm."""
     with services.unit_of_work() as uow:
         testers = uow.experiments.get(experiment_id).traffic.testers
         traffic = _validated_traffic({**change.model_dump(), "testers": testers})
         uow.experiments.set_traffic(experiment_id, traffic)
         uow.audit.append(
-            "admin", "experiment.traffic_planned", f"experiment/{experiment_id}", traffic.model_dump(mode="json")
+            caller.username,
+            "experiment.traffic_planned",
+            f"experiment/{experiment_id}",
+            traffic.model_dump(mode="json"),
         )
         return uow.experiments.get(experiment_id)
 
 
 @router.put("/ab-tests/{experiment_id}/testers/{user}", responses=_errors(404))
-def set_tester(services: ServicesParameter, experiment_id: int, user: str, arm: Arm | None = None) -> ABExperiment:
+def set_tester(
+    services: ServicesParameter, caller: Caller, experiment_id: int, user: str, arm: Arm | None = None
+) -> ABExperiment:
     """Give a tester an arm, without it let the hash decide again. Testers count in no comparison."""
     key = user_key(read_secret(services.settings.secrets_dir, SecretName.ASSIGNMENT_KEY), user)
     with services.unit_of_work() as uow:
@@ -289,24 +273,28 @@ def set_tester(services: ServicesParameter, experiment_id: int, user: str, arm: 
         if arm is not None:
             testers[key] = arm
         uow.experiments.set_traffic(experiment_id, traffic.model_copy(update={"testers": testers}))
-        uow.audit.append("admin", "experiment.tester_set", f"experiment/{experiment_id}", {"user_key": key, "arm": arm})
+        uow.audit.append(
+            caller.username, "experiment.tester_set", f"experiment/{experiment_id}", {"user_key": key, "arm": arm}
+        )
         return uow.experiments.get(experiment_id)
 
 
 @router.post("/ab-tests/{experiment_id}/stop", responses=_errors(404, 409))
-def stop_experiment(services: ServicesParameter, experiment_id: int) -> ABExperiment:
+def stop_experiment(services: ServicesParameter, caller: Caller, experiment_id: int) -> ABExperiment:
     """End the A/B test; its answers and ratings stay. Stopping it again changes nothing."""
-    return stop_ab_test(experiment_id, "admin", services)
+    return stop_ab_test(experiment_id, caller.username, services)
 
 
 @router.post("/ab-tests/{experiment_id}/conclude", responses=_errors(404, 409))
-def conclude_experiment(services: ServicesParameter, experiment_id: int, request: Conclusion) -> ExperimentDecision:
+def conclude_experiment(
+    services: ServicesParameter, caller: Caller, experiment_id: int, request: Conclusion
+) -> ExperimentDecision:
     """End the A/B test with a winner, or answer its decision; b goes into production. The same again changes nothing."""
     return conclude_ab_test(
         ConcludeABTestRequest(
             experiment_id=experiment_id,
             winner=request.winner,
-            actor="admin",
+            actor=caller.username,
             reason=request.reason,
             override=request.override,
         ),

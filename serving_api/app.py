@@ -16,7 +16,10 @@ from serving_api.exchange import Send
 from serving_api.metrics import CONTENT_TYPE
 from serving_api.problems import install_problem_details
 from serving_api.routing import Routing
+from serving_api.sessions import keys
+from serving_api.sessions import router as sessions
 from settings import SecretName, read_secret
+from stages.logins import open_tokens
 from stages.services import Services
 
 
@@ -69,8 +72,11 @@ def _control(service: Service, services: Services) -> FastAPI:
     )
     install_documentation(app)
     app.state.services = services
+    app.state.tokens = open_tokens(services.settings)
     install_problem_details(app)
     app.include_router(router)
+    app.include_router(sessions)
+    app.include_router(keys)
 
     @app.get("/health", tags=["control"])
     def health() -> dict[str, Any]:

@@ -9,10 +9,12 @@ from starlette.exceptions import HTTPException
 from contracts.errors import (
     CapacityError,
     ConflictError,
+    ForbiddenError,
     InvalidDataError,
     InvalidRequestError,
     NotFoundError,
     TunewayError,
+    UnauthorizedError,
     UnavailableError,
 )
 
@@ -25,16 +27,9 @@ STATUS_CODES: dict[type[TunewayError], int] = {
     ConflictError: 409,
     CapacityError: 507,
     UnavailableError: 503,
+    UnauthorizedError: 401,
+    ForbiddenError: 403,
 }
-
-
-class UnauthorizedError(TunewayError):
-    """The caller did not prove who they are."""
-
-    code = "unauthorized"
-
-
-STATUS_CODES[UnauthorizedError] = 401
 
 
 class Problem(BaseModel):
@@ -84,13 +79,15 @@ def install_problem_details(app: FastAPI) -> None:
         return problem(error)
 
     @app.exception_handler(RequestValidationError)
-    async def _invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+    async def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
+        # a password in the wrong place is not repeated
+        value = None if request.url.path.startswith("/api/v1/auth/") else first.get("input")
         place = ".".join(str(part) for part in first["loc"])
         return problem(
             InvalidRequestError(
                 f"The request is not valid: {place}: {first['msg']}",
-                value=first.get("input"),
+                value=value,
                 allowed="see /docs",
                 next_step=f"correct {place}",
             )

@@ -16,7 +16,7 @@ class SecretName(StrEnum):
     AIRFLOW_API_SECRET = "airflow_api_secret"  # noqa: S105
     AIRFLOW_FERNET_KEY = "airflow_fernet_key"
     RUNNER_TOKEN = "runner_token"  # noqa: S105
-    ADMIN_TOKEN = "admin_token"  # noqa: S105
+    TOKEN_KEY = "token_key"  # noqa: S105
     ASSIGNMENT_KEY = "assignment_key"
 
 

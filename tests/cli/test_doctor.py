@@ -61,7 +61,7 @@ def test_a_file_in_the_place_of_the_data_folder_blocks_the_start(tmp_path):
 def test_secrets_that_others_can_read_are_named(tmp_path):
     folder = tmp_path / "secrets"
     folder.mkdir(mode=0o700)
-    (folder / "admin_token").touch(mode=0o600)
+    (folder / "token_key").touch(mode=0o600)
     (folder / "runner_token").touch()
     (folder / "runner_token").chmod(0o644)
     found = next(finding for finding in examine(settings_for(tmp_path), "en") if "secrets" in finding.check)

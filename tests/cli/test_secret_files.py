@@ -35,10 +35,10 @@ def test_a_second_start_keeps_the_secrets_and_closes_what_was_opened(tmp_path):
     settings = Settings(data_dir=tmp_path)
     ensure_secrets(settings)
     before = {path.name: path.read_text(encoding="utf-8") for path in settings.secrets_dir.iterdir()}
-    (settings.secrets_dir / "admin_token").chmod(0o644)
+    (settings.secrets_dir / "token_key").chmod(0o644)
     assert ensure_secrets(settings) == []
     assert {path.name: path.read_text(encoding="utf-8") for path in settings.secrets_dir.iterdir()} == before
-    assert mode(settings.secrets_dir / "admin_token") == 0o600
+    assert mode(settings.secrets_dir / "token_key") == 0o600
 
 
 def test_the_fernet_key_encrypts(tmp_path):

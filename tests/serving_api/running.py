@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,26 +14,48 @@ import uvicorn
 
 from contracts.enums import Arm, ModelFormat, ModelStatus, ServerBackend
 from contracts.experiments import ABExperiment, StartABTestRequest, TrafficSplit
+from contracts.identity import AccountKind, Role
 from contracts.models import ArmEndpoint, ModelVersion
+from contracts.record import utc_now
+from security.identity.opaque_tokens import hash_token, key_prefix
 from serving_api.app import Service, create_app
 from serving_api.joined_writes import JoinedHttpProtocol
 from settings import SecretName
 from stages.services import Services
 
-ADMIN_TOKEN = "the administrator's token of the test"
+ADMIN_TOKEN = f"twk_0123456789ab_{'a' * 43}"
+"""An administrating service account's key."""
+TOKEN_KEY = "A" * 43
+"""32 bytes of zero: the signing key of the access tokens."""
 
 
 def make_secrets(folder: Path) -> None:
     """The secrets that the service reads."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / SecretName.ADMIN_TOKEN.value).write_text(ADMIN_TOKEN, encoding="utf-8")
+    (folder / SecretName.TOKEN_KEY.value).write_text(TOKEN_KEY, encoding="utf-8")
     (folder / SecretName.ASSIGNMENT_KEY.value).write_text("a key of the test", encoding="utf-8")
+
+
+def add_admin_key(services: Services) -> None:
+    """A service account `ci` with the key ADMIN_TOKEN."""
+    with services.unit_of_work() as uow:
+        if uow.users.credentials("ci") is None:
+            account = uow.users.add("ci", kind=AccountKind.SERVICE, role=Role.ADMIN, projects=[], password_hash=None)
+            uow.api_keys.add(
+                prefix=str(key_prefix(ADMIN_TOKEN)),
+                key_hash=hash_token(ADMIN_TOKEN),
+                user_id=account.user_id,
+                name="test",
+                scopes=["*:*"],
+                expires_at=utc_now() + timedelta(hours=1),
+            )
 
 
 @contextmanager
 def running_service(services: Services) -> Iterator[tuple[str, Service]]:
     """The service's URL, and the service itself to look inside."""
     make_secrets(services.settings.secrets_dir)
+    add_admin_key(services)
     app = create_app(services)
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))

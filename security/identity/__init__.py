@@ -1,0 +1,1 @@
+"""Proofs of who somebody is: passwords, access tokens, keys. Computes and compares; stores nothing."""
