@@ -7,9 +7,10 @@ ARG PIP_INDEX_URL=""
 ARG PIP_EXTRA_INDEX_URL=""
 ARG PIP_FIND_LINKS=""
 
-# g++: DeepSpeed compiles its CPU Adam at first use; libgomp1: torch; tini: reaps what a killed scheduler leaves
+# g++: DeepSpeed compiles its CPU Adam at first use; libgomp1: torch; npm: fetches Cerbos; tini: reaps what a killed scheduler
+# leaves
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends g++ libgomp1 tini util-linux \
+    && apt-get install --yes --no-install-recommends g++ libgomp1 npm tini util-linux \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --create-home --uid 10001 tuneway \
     && install -d -o tuneway -g tuneway /app /data

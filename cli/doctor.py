@@ -77,6 +77,7 @@ def examine(settings: Settings, language: str, *, deep: bool = False) -> list[Fi
         *_postgres(settings, text),
         _gpu(settings, text),
         _vllm(settings, text),
+        _cerbos(settings, text),
     ]
     if deep:
         findings += [_airflow_starts(text), *_vllm_starts(settings, text)]
@@ -103,6 +104,13 @@ def _python(text: Text) -> Finding:
     if found.startswith("3.11."):
         return Finding(text("doctor.python"), Verdict.OK, found)
     return Finding(text("doctor.python"), Verdict.BLOCK, found, text("doctor.python_next"))
+
+
+def _cerbos(settings: Settings, text: Text) -> Finding:
+    name = text("doctor.cerbos")
+    if settings.cerbos_binary.exists():
+        return Finding(name, Verdict.OK, str(settings.cerbos_binary))
+    return Finding(name, Verdict.WARN, text("doctor.cerbos_missing"), text("doctor.cerbos_next"))
 
 
 def _normalised(name: str) -> str:

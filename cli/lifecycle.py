@@ -20,7 +20,7 @@ from cli.supervisor_client import ProcessState, SupervisorClient
 from cli.supervisor_config import configuration_file, log_file, programs_dir, render_configuration
 from contracts.enums import JobState
 from contracts.errors import CapacityError, ConflictError, NotFoundError, TunewayError, UnavailableError
-from settings import Settings
+from settings import Settings, refuse_weak_secrets
 from stages.runner_client import interrupt_jobs
 from stages.services import open_services
 from storage.job_folder import JobFolder
@@ -80,6 +80,8 @@ def up(
         refuse_when_blocked(settings, screen)
     make_folders(settings)
     with only_one(settings):
+        if settings.production:
+            refuse_weak_secrets(settings.secrets_dir, may_be_new=True)
         made = ensure_secrets(settings)
         if made:
             screen.done("up.secrets", count=len(made), folder=settings.secrets_dir)

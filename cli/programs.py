@@ -17,6 +17,7 @@ class ProgramName(StrEnum):
     """The platform's own processes; model servers come and go beside them."""
 
     POSTGRES = "postgres"
+    CERBOS = "cerbos"
     MLFLOW = "mlflow"
     AIRFLOW_API_SERVER = "airflow-api-server"
     AIRFLOW_SCHEDULER = "airflow-scheduler"
@@ -136,6 +137,33 @@ def _postgres(settings: Settings) -> Program:
         stop_group=False,
         run_alone=False,
         priority=10,
+    )
+
+
+def cerbos_program(settings: Settings) -> Program:
+    """The policy decision point; needs no secret."""
+    root = settings.repository_root
+    ports = settings.ports
+    # the loopback address whatever the platform's own is: nobody else may ask who may do what
+    addresses = {
+        "httpListenAddr": f"127.0.0.1:{ports['cerbos']}",
+        "grpcListenAddr": f"127.0.0.1:{ports['cerbos_grpc']}",
+    }
+    return Program(
+        name=ProgramName.CERBOS,
+        command=(
+            str(settings.cerbos_binary),
+            "server",
+            f"--config={root / 'security' / 'cerbos.yaml'}",
+            "--log-level=warn",
+            *(f"--set=server.{name}={address}" for name, address in addresses.items()),
+            f"--set=storage.disk.directory={root / 'security' / 'policies'}",
+        ),
+        health=Health.HTTP,
+        health_target=f"{settings.policy_url}/_cerbos/health",
+        port=ports["cerbos"],
+        environment={"CERBOS_NO_TELEMETRY": "1"},
+        priority=40,
     )
 
 
@@ -271,6 +299,7 @@ def all_programs(settings: Settings) -> list[Program]:
     embedded = [_postgres(settings)] if settings.uses_embedded_postgres else []
     return [
         *embedded,
+        cerbos_program(settings),
         _mlflow(settings, bin_dir),
         *_airflow(settings, bin_dir),
         _runner(settings, python),
@@ -282,6 +311,9 @@ def all_programs(settings: Settings) -> list[Program]:
 def platform_programs(settings: Settings) -> list[Program]:
     """The programs this installation starts itself; a service whose address is set to the site's own is left out."""
     elsewhere: set[str] = set()
+    if not settings.cerbos_binary.exists():
+        # the rest of the platform works without it; the admin API refuses every call, and `tuneway doctor` says why
+        elsewhere.add(ProgramName.CERBOS)
     if settings.mlflow_tracking_url is not None:
         elsewhere.add(ProgramName.MLFLOW)
     if settings.airflow_url is not None:

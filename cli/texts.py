@@ -177,6 +177,15 @@ TEXTS: dict[str, tuple[str, str]] = {
     "doctor.block": ("불가", "blocks"),
     "doctor.all_ok": ("시작을 막는 문제가 없습니다", "Nothing stands in the way of a start"),
     "doctor.blocked": ("먼저 해결해야 할 문제 {count}건", "Problems to solve first: {count}"),
+    "doctor.cerbos": ("권한 판정 (Cerbos)", "Policy decisions (Cerbos)"),
+    "doctor.cerbos_missing": (
+        "설치되어 있지 않아 관리 API가 모든 호출을 거부합니다",
+        "not installed: the admin API refuses every call",
+    ),
+    "doctor.cerbos_next": (
+        "npm이 있는 곳에서 make setup을 다시 실행하거나, docs/permissions.md를 보고 파일을 직접 넣으세요",
+        "run `make setup` again where npm is, or put the file in place by hand (docs/permissions.md)",
+    ),
     "doctor.python": ("Python", "Python"),
     "doctor.python_next": ("Python 3.11로 make setup을 다시 실행하십시오", "Run make setup again with Python 3.11"),
     "doctor.packages": ("패키지", "Packages"),

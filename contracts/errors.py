@@ -90,6 +90,13 @@ class ForbiddenError(TunewayError):
     code = "forbidden"
 
 
+class TooManyRequestsError(TunewayError):
+    """The caller asks more often than is allowed; waiting helps."""
+
+    code = "too_many_requests"
+    retryable = True
+
+
 class QualityError(TunewayError):
     """A dataset version did not pass its checks."""
 

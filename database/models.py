@@ -92,6 +92,15 @@ class ApiKeyRow(Base):
     last_used_at: Mapped[datetime | None]
 
 
+class RateLimitRow(Base):
+    """How far an address has used up what it may ask (generic cell rate algorithm). Not worth a crash's log."""
+
+    __tablename__ = "rate_limits"
+    __table_args__ = ({"prefixes": ["UNLOGGED"]},)
+    bucket: Mapped[str] = mapped_column(String(200), primary_key=True)
+    arrival: Mapped[float]
+
+
 class TrainingDataset(Base):
     """A dataset version."""
 

@@ -20,11 +20,13 @@ from database.repositories.experiment_decisions import ExperimentDecisionReposit
 from database.repositories.experiments import ExperimentRepository
 from database.repositories.jobs import JobRepository
 from database.repositories.leases import LeaseRepository
+from database.repositories.limits import LimitRepository
 from database.repositories.lineage import LineageRepository
 from database.repositories.model_listings import ModelListingRepository
 from database.repositories.model_results import ModelResultRepository
 from database.repositories.models import ModelRepository
 from database.repositories.notifications import NotificationRepository
+from database.repositories.ownership import OwnershipRepository
 from database.repositories.pipeline_runs import PipelineRunRepository
 from database.repositories.promotions import PromotionRepository
 from database.repositories.ratings import RatingRepository
@@ -55,6 +57,16 @@ class UnitOfWork:
     def api_keys(self) -> ApiKeyRepository:
         """Keys of service accounts."""
         return ApiKeyRepository(self.session)
+
+    @cached_property
+    def limits(self) -> LimitRepository:
+        """Who asks how often."""
+        return LimitRepository(self.session)
+
+    @cached_property
+    def ownership(self) -> OwnershipRepository:
+        """Whose things are."""
+        return OwnershipRepository(self.session)
 
     @cached_property
     def datasets(self) -> DatasetRepository:

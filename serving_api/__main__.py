@@ -13,6 +13,7 @@ from contracts.errors import TunewayError
 from serving_api.app import create_app
 from serving_api.data_path import DataPath
 from serving_api.joined_writes import JoinedHttpProtocol
+from settings import refuse_weak_secrets
 from stages.services import open_services
 
 SHUTDOWN_SECONDS = 2
@@ -61,6 +62,8 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     try:
         services = open_services()
+        if services.settings.production:
+            refuse_weak_secrets(services.settings.secrets_dir)
         app = create_app(services)
     except TunewayError as error:
         sys.exit(error.sentence())

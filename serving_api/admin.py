@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from ab_testing.assignment import user_key
+from contracts.access import ResourceKind, Visibility
 from contracts.datasets import DatasetVersion
 from contracts.enums import Arm, DatasetStatus, JobStatus, ModelStatus
 from contracts.errors import InvalidRequestError, NotFoundError
@@ -20,6 +21,7 @@ from contracts.promotions import REASON_LENGTH
 from contracts.traffic import RampStep, TrafficPlan
 from database.unit_of_work import UnitOfWork
 from serving_api.authentication import Caller, ServicesParameter, principal_of
+from serving_api.permissions import ListPermission, permit
 from serving_api.problems import Problem
 from settings import SecretName, read_secret
 from stages.conclude_ab_test import conclude_ab_test, results_of, stop_ab_test
@@ -91,7 +93,7 @@ Limit = Annotated[int, Query(ge=1, le=500)]
 
 
 def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    return {status: {"model": Problem} for status in (401, 422, 503, *statuses)}
+    return {status: {"model": Problem} for status in (401, 403, 422, 429, 503, *statuses)}
 
 
 router = APIRouter(prefix="/api/v1/admin", tags=["admin"], dependencies=[Depends(principal_of)], responses=_errors())
@@ -99,14 +101,22 @@ router = APIRouter(prefix="/api/v1/admin", tags=["admin"], dependencies=[Depends
 
 @router.get("/training/datasets")
 def list_datasets(
-    services: ServicesParameter, status: DatasetStatus | None = None, skip: Skip = 0, limit: Limit = 20
+    services: ServicesParameter,
+    visible: Annotated[Visibility, Depends(ListPermission(ResourceKind.DATASET))],
+    status: DatasetStatus | None = None,
+    skip: Skip = 0,
+    limit: Limit = 20,
 ) -> Page[DatasetVersion]:
     """Dataset versions."""
     with services.unit_of_work() as uow:
-        return Page(items=uow.datasets.newest(status, limit, skip), skip=skip, limit=limit)
+        return Page(items=uow.datasets.newest(status, limit, skip, visible), skip=skip, limit=limit)
 
 
-@router.get("/training/datasets/{dataset_id}", responses=_errors(404))
+@router.get(
+    "/training/datasets/{dataset_id}",
+    dependencies=[permit(ResourceKind.DATASET, "read", by="dataset_id")],
+    responses=_errors(404),
+)
 def get_dataset(services: ServicesParameter, dataset_id: int) -> DatasetVersion:
     """One dataset version."""
     with services.unit_of_work() as uow:
@@ -115,21 +125,31 @@ def get_dataset(services: ServicesParameter, dataset_id: int) -> DatasetVersion:
 
 @router.get("/finetuning/jobs")
 def list_jobs(
-    services: ServicesParameter, status: JobStatus | None = None, skip: Skip = 0, limit: Limit = 20
+    services: ServicesParameter,
+    visible: Annotated[Visibility, Depends(ListPermission(ResourceKind.JOB))],
+    status: JobStatus | None = None,
+    skip: Skip = 0,
+    limit: Limit = 20,
 ) -> Page[FinetuningJob]:
     """Fine-tuning jobs."""
     with services.unit_of_work() as uow:
-        return Page(items=uow.jobs.newest(status, limit, skip), skip=skip, limit=limit)
+        return Page(items=uow.jobs.newest(status, limit, skip, visible), skip=skip, limit=limit)
 
 
-@router.get("/finetuning/jobs/{job_id}", responses=_errors(404))
+@router.get(
+    "/finetuning/jobs/{job_id}", dependencies=[permit(ResourceKind.JOB, "read", by="job_id")], responses=_errors(404)
+)
 def get_job(services: ServicesParameter, job_id: int) -> FinetuningJob:
     """One fine-tuning job with its progress and report."""
     with services.unit_of_work() as uow:
         return uow.jobs.get(job_id)
 
 
-@router.post("/finetuning/jobs/{job_id}/stop", responses=_errors(404, 507))
+@router.post(
+    "/finetuning/jobs/{job_id}/stop",
+    dependencies=[permit(ResourceKind.JOB, "stop", by="job_id")],
+    responses=_errors(404, 507),
+)
 def stop_job(services: ServicesParameter, caller: Caller, job_id: int) -> JobStopped:
     """Stop a job and wait until its checkpoint is saved, 45 s at most. Stopping it again changes nothing."""
     folder = _job_folder(services, job_id)
@@ -139,7 +159,11 @@ def stop_job(services: ServicesParameter, caller: Caller, job_id: int) -> JobSto
     return JobStopped(job=view, checkpoint_step=step)
 
 
-@router.get("/finetuning/jobs/{job_id}/checkpoints", responses=_errors(404))
+@router.get(
+    "/finetuning/jobs/{job_id}/checkpoints",
+    dependencies=[permit(ResourceKind.JOB, "read", by="job_id")],
+    responses=_errors(404),
+)
 def list_checkpoints(services: ServicesParameter, job_id: int) -> list[SavedCheckpoint]:
     """The checkpoints that a job can go on from, by step."""
     with services.unit_of_work() as uow:
@@ -147,7 +171,11 @@ def list_checkpoints(services: ServicesParameter, job_id: int) -> list[SavedChec
         return uow.jobs.checkpoints(job_id)
 
 
-@router.post("/finetuning/jobs/{job_id}/resume", responses=_errors(404, 409))
+@router.post(
+    "/finetuning/jobs/{job_id}/resume",
+    dependencies=[permit(ResourceKind.JOB, "resume", by="job_id")],
+    responses=_errors(404, 409),
+)
 def resume_job(
     services: ServicesParameter, caller: Caller, job_id: int, request: ResumeRequest | None = None
 ) -> ResumedJob:
@@ -160,7 +188,7 @@ def resume_job(
     return resumed
 
 
-@router.post("/finetuning/plan", responses=_errors(422))
+@router.post("/finetuning/plan", dependencies=[permit(ResourceKind.JOB, "plan")], responses=_errors(422))
 def plan_job(services: ServicesParameter, request: PlanRequest) -> FitPlan:
     """Memory and disk that a training will need, the verdict, and the nearest setting that fits. Starts nothing."""
     return plan_training(
@@ -202,48 +230,69 @@ def _job_folder(services: Services, job_id: int) -> JobFolder:
 
 @router.get("/models")
 def list_models(
-    services: ServicesParameter, status: ModelStatus | None = None, skip: Skip = 0, limit: Limit = 20
+    services: ServicesParameter,
+    visible: Annotated[Visibility, Depends(ListPermission(ResourceKind.MODEL))],
+    status: ModelStatus | None = None,
+    skip: Skip = 0,
+    limit: Limit = 20,
 ) -> Page[ModelVersion]:
     """Registered model versions."""
     with services.unit_of_work() as uow:
-        return Page(items=uow.models.newest(status, limit, skip), skip=skip, limit=limit)
+        return Page(items=uow.models.newest(status, limit, skip, visible), skip=skip, limit=limit)
 
 
-@router.get("/models/{model_id}", responses=_errors(404))
+@router.get(
+    "/models/{model_id}", dependencies=[permit(ResourceKind.MODEL, "read", by="model_id")], responses=_errors(404)
+)
 def get_model(services: ServicesParameter, model_id: int) -> ModelDetails:
     """One model version and where it answers."""
     with services.unit_of_work() as uow:
         return ModelDetails(model=uow.models.get(model_id), deployment=uow.models.deployment(model_id))
 
 
-@router.get("/ab-tests")
+@router.get("/ab-tests", dependencies=[permit(ResourceKind.AB_TEST, "read")])
 def list_experiments(services: ServicesParameter, skip: Skip = 0, limit: Limit = 20) -> Page[ABExperiment]:
     """A/B tests."""
     with services.unit_of_work() as uow:
         return Page(items=uow.experiments.newest(limit, skip), skip=skip, limit=limit)
 
 
-@router.post("/ab-tests", responses=_errors(404, 409))
-def create_experiment(services: ServicesParameter, request: StartABTestRequest) -> ABExperiment:
+@router.post("/ab-tests", dependencies=[permit(ResourceKind.AB_TEST, "create")], responses=_errors(404, 409))
+def create_experiment(services: ServicesParameter, caller: Caller, request: StartABTestRequest) -> ABExperiment:
     """Start an A/B test. 409 where the target is too small for the effect, unless `accept_underpowered` is true."""
-    return start_ab_test(request, services)
+    started = start_ab_test(request, services)
+    with services.unit_of_work() as uow:
+        uow.ownership.claim(ResourceKind.AB_TEST, started.experiment_id, caller.user_id)
+    return started
 
 
-@router.get("/ab-tests/{experiment_id}", responses=_errors(404))
+@router.get(
+    "/ab-tests/{experiment_id}",
+    dependencies=[permit(ResourceKind.AB_TEST, "read", by="experiment_id")],
+    responses=_errors(404),
+)
 def get_experiment(services: ServicesParameter, experiment_id: int) -> ABExperiment:
     """One A/B test."""
     with services.unit_of_work() as uow:
         return uow.experiments.get(experiment_id)
 
 
-@router.get("/ab-tests/{experiment_id}/results", responses=_errors(404))
+@router.get(
+    "/ab-tests/{experiment_id}/results",
+    dependencies=[permit(ResourceKind.AB_TEST, "read", by="experiment_id")],
+    responses=_errors(404),
+)
 def get_results(services: ServicesParameter, experiment_id: int) -> ExperimentResults:
     """What the A/B test shows so far: a verdict over users that may be read at any time, and the classical test."""
     with services.unit_of_work() as uow:
         return results_of(uow.experiments.get(experiment_id), uow)
 
 
-@router.put("/ab-tests/{experiment_id}/traffic", responses=_errors(404))
+@router.put(
+    "/ab-tests/{experiment_id}/traffic",
+    dependencies=[permit(ResourceKind.AB_TEST, "update", by="experiment_id")],
+    responses=_errors(404),
+)
 def plan_traffic(
     services: ServicesParameter, caller: Caller, experiment_id: int, change: TrafficChange
 ) -> ABExperiment:
@@ -261,7 +310,11 @@ def plan_traffic(
         return uow.experiments.get(experiment_id)
 
 
-@router.put("/ab-tests/{experiment_id}/testers/{user}", responses=_errors(404))
+@router.put(
+    "/ab-tests/{experiment_id}/testers/{user}",
+    dependencies=[permit(ResourceKind.AB_TEST, "update", by="experiment_id")],
+    responses=_errors(404),
+)
 def set_tester(
     services: ServicesParameter, caller: Caller, experiment_id: int, user: str, arm: Arm | None = None
 ) -> ABExperiment:
@@ -279,13 +332,21 @@ def set_tester(
         return uow.experiments.get(experiment_id)
 
 
-@router.post("/ab-tests/{experiment_id}/stop", responses=_errors(404, 409))
+@router.post(
+    "/ab-tests/{experiment_id}/stop",
+    dependencies=[permit(ResourceKind.AB_TEST, "stop", by="experiment_id")],
+    responses=_errors(404, 409),
+)
 def stop_experiment(services: ServicesParameter, caller: Caller, experiment_id: int) -> ABExperiment:
     """End the A/B test; its answers and ratings stay. Stopping it again changes nothing."""
     return stop_ab_test(experiment_id, caller.username, services)
 
 
-@router.post("/ab-tests/{experiment_id}/conclude", responses=_errors(404, 409))
+@router.post(
+    "/ab-tests/{experiment_id}/conclude",
+    dependencies=[permit(ResourceKind.AB_TEST, "conclude", by="experiment_id")],
+    responses=_errors(404, 409),
+)
 def conclude_experiment(
     services: ServicesParameter, caller: Caller, experiment_id: int, request: Conclusion
 ) -> ExperimentDecision:
@@ -302,21 +363,23 @@ def conclude_experiment(
     )
 
 
-@router.get("/pipeline-runs")
+@router.get("/pipeline-runs", dependencies=[permit(ResourceKind.PIPELINE_RUN, "read")])
 def list_runs(services: ServicesParameter, limit: Limit = 20) -> Page[PipelineRun]:
     """Pipeline runs."""
     with services.unit_of_work() as uow:
         return Page(items=uow.pipeline_runs.newest(limit), skip=0, limit=limit)
 
 
-@router.get("/pipeline-runs/latest", responses=_errors(404))
+@router.get("/pipeline-runs/latest", dependencies=[permit(ResourceKind.PIPELINE_RUN, "read")], responses=_errors(404))
 def get_latest_run(services: ServicesParameter) -> PipelineRun:
     """The newest pipeline run."""
     with services.unit_of_work() as uow:
         return _found(uow)
 
 
-@router.get("/pipeline-runs/{run_id:path}", responses=_errors(404))
+@router.get(
+    "/pipeline-runs/{run_id:path}", dependencies=[permit(ResourceKind.PIPELINE_RUN, "read")], responses=_errors(404)
+)
 def get_run(services: ServicesParameter, run_id: str) -> PipelineRun:
     """One pipeline run with its stages."""
     with services.unit_of_work() as uow:

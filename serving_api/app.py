@@ -7,12 +7,15 @@ from typing import Any
 from fastapi import FastAPI, Response
 from fastapi.responses import PlainTextResponse
 
+from security.access.decisions import PolicyDecisions
+from serving_api.accounts import router as accounts
 from serving_api.admin import router
 from serving_api.data_path import DataPath, Receive, Scope
 from serving_api.documentation import install_documentation
 from serving_api.event_log import EventLog
 from serving_api.event_store import event_store
 from serving_api.exchange import Send
+from serving_api.limits import Limits
 from serving_api.metrics import CONTENT_TYPE
 from serving_api.problems import install_problem_details
 from serving_api.routing import Routing
@@ -50,6 +53,8 @@ def create_app(services: Services) -> Service:
 
 
 def _control(service: Service, services: Services) -> FastAPI:
+    decisions = PolicyDecisions(services.settings.policy_url, services.settings.policy_timeout_seconds)
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         service.events.start()
@@ -61,6 +66,7 @@ def _control(service: Service, services: Services) -> FastAPI:
             await service.data_path.stop()
             await service.routing.stop()
             service.events.close()
+            await decisions.close()
 
     app = FastAPI(
         title="Tuneway",
@@ -72,9 +78,12 @@ def _control(service: Service, services: Services) -> FastAPI:
     )
     install_documentation(app)
     app.state.services = services
+    app.state.decisions = decisions
     app.state.tokens = open_tokens(services.settings)
     install_problem_details(app)
+    app.add_middleware(Limits, services=services)
     app.include_router(router)
+    app.include_router(accounts)
     app.include_router(sessions)
     app.include_router(keys)
 

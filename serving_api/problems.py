@@ -13,6 +13,7 @@ from contracts.errors import (
     InvalidDataError,
     InvalidRequestError,
     NotFoundError,
+    TooManyRequestsError,
     TunewayError,
     UnauthorizedError,
     UnavailableError,
@@ -29,6 +30,7 @@ STATUS_CODES: dict[type[TunewayError], int] = {
     UnavailableError: 503,
     UnauthorizedError: 401,
     ForbiddenError: 403,
+    TooManyRequestsError: 429,
 }
 
 
@@ -57,7 +59,7 @@ def status_of(error: TunewayError) -> int:
     return next((STATUS_CODES[kind] for kind in type(error).__mro__ if kind in STATUS_CODES), 500)
 
 
-def problem(error: TunewayError, status: int | None = None) -> JSONResponse:
+def problem(error: TunewayError, status: int | None = None, retry_after_seconds: int | None = None) -> JSONResponse:
     """The error as an answer."""
     status = status or status_of(error)
     content = {
@@ -67,7 +69,9 @@ def problem(error: TunewayError, status: int | None = None) -> JSONResponse:
         "detail": error.sentence(),
         **error.as_record(),
     }
-    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
+    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
+    if retry_after_seconds is not None:
+        headers["Retry-After"] = str(retry_after_seconds)
     return JSONResponse(content, status_code=status, media_type=MEDIA_TYPE, headers=headers)
 
 

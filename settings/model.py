@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from urllib.parse import quote
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, IPvAnyNetwork, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contracts.errors import InvalidRequestError
@@ -29,6 +29,8 @@ class Settings(BaseSettings):
 
     data_dir: Path = REPOSITORY_ROOT / "var"
     """Everything this installation writes."""
+    production: bool = False
+    """Refuse to run on secrets that are missing, weak or readable by others."""
     host: str = "127.0.0.1"
     """Address every service listens on."""
     port_base: int = Field(default=18000, ge=1024, le=65000)
@@ -40,6 +42,8 @@ class Settings(BaseSettings):
     serving_port: int | None = Field(default=None, ge=1, le=65535)
     dashboard_port: int | None = Field(default=None, ge=1, le=65535)
     runner_port: int | None = Field(default=None, ge=1, le=65535)
+    cerbos_port: int | None = Field(default=None, ge=1, le=65535)
+    cerbos_grpc_port: int | None = Field(default=None, ge=1, le=65535)
     model_server_port: int | None = Field(default=None, ge=1, le=65535)
     """First port of the model servers; the next ones follow."""
 
@@ -60,6 +64,10 @@ class Settings(BaseSettings):
     """Interpreter of vLLM's own environment."""
     vllm_cache_dir: Path | None = None
     """What vLLM has found out about model classes, half a minute of each start; None is cache/vllm."""
+    cerbos_binary: Path = REPOSITORY_ROOT / ".venv" / "bin" / "cerbos"
+    """The policy decision point; without it the admin API refuses every call."""
+    policy_timeout_seconds: float = Field(default=0.5, gt=0, le=30)
+    """A decision that takes longer is none: the call is refused with 503."""
     model_server_backend: str = Field(default="auto", pattern="^(auto|vllm|embedded)$")
     """auto: vLLM where its environment exists, else the embedded server."""
     model_server_args: list[str] = []
@@ -112,9 +120,17 @@ class Settings(BaseSettings):
     """Certificate authority of the Vault's address; None takes the system's."""
     recorded_text: str = Field(default="encrypted", pattern="^(encrypted|masked|none)$")
     """What is kept of a question and its answer on /v1/*: all, encrypted; personal data masked, then encrypted; nothing."""
+    requests_per_minute: int = Field(default=100, ge=1)
+    """Calls of the admin API from one address, over all processes; more are answered 429."""
+    logins_per_minute: int = Field(default=10, ge=1)
+    """The same for logging in and refreshing."""
+    trusted_proxies: list[IPvAnyNetwork] = []
+    """Networks of proxies whose X-Forwarded-For is believed; from anybody else it is not read."""
+    max_body_mb: float = Field(default=1.0, gt=0)
+    """Largest body of an admin call; more is answered 413."""
     language: str = Field(default="ko", pattern="^(ko|en)$")
 
-    @field_validator("data_dir", "vllm_python")
+    @field_validator("data_dir", "vllm_python", "cerbos_binary")
     @classmethod
     def _absolute(cls, path: Path) -> Path:
         expanded = path.expanduser()
@@ -131,6 +147,8 @@ class Settings(BaseSettings):
             "serving": self._port(self.serving_port, 1),
             "postgres": self._port(self.postgres_port, 32),
             "mlflow": self._port(self.mlflow_port, 50),
+            "cerbos": self._port(self.cerbos_port, 60),
+            "cerbos_grpc": self._port(self.cerbos_grpc_port, 61),
             "runner": self._port(self.runner_port, 70),
             "airflow": self._port(self.airflow_port, 80),
             "dashboard": self._port(self.dashboard_port, 85),
@@ -272,6 +290,11 @@ class Settings(BaseSettings):
     def resolved_serving_url(self) -> str:
         """URL of the FastAPI service."""
         return self.serving_url or f"http://{self.host}:{self.ports['serving']}"
+
+    @property
+    def policy_url(self) -> str:
+        """URL of the policy decision point: always this host's loopback address, where nobody else can ask or listen."""
+        return f"http://127.0.0.1:{self.ports['cerbos']}"
 
     @property
     def resolved_dashboard_url(self) -> str:

@@ -6,6 +6,10 @@ from pathlib import Path
 
 from contracts.errors import InvalidRequestError, NotFoundError
 
+SHORTEST_SECRET = 32
+FEWEST_DISTINCT = 12
+"""32 random characters of base64 have fewer with a probability below 1e-6."""
+
 
 class SecretName(StrEnum):
     """The secrets of one installation."""
@@ -29,6 +33,37 @@ def read_secret(folder: Path, name: SecretName) -> str:
         raise NotFoundError(
             f"The secret {name.value} has not been made yet", value=path, next_step="run `tuneway up` once"
         ) from error
+
+
+def refuse_weak_secrets(folder: Path, *, may_be_new: bool = False) -> None:
+    """Raise InvalidRequestError for a secret that is missing, weak, or readable by others; for production.
+
+    `may_be_new`: a folder without any of them passes, they are about to be made.
+    """
+    paths = [folder / name.value for name in SecretName]
+    if may_be_new and not any(path.exists() for path in paths):
+        return
+    faults = {path.name: fault for path in paths if (fault := _fault_of(path)) is not None}
+    if faults:
+        raise InvalidRequestError(
+            "In production mode the platform does not run on such secrets",
+            value=", ".join(f"{name}: {fault}" for name, fault in faults.items()),
+            allowed=f"files of mode 0600 with {SHORTEST_SECRET} random characters or more",
+            next_step=f"put them back into {folder} from the backup, or have new ones made: remove the weak ones and run "
+            "`tuneway migrate`",
+        )
+
+
+def _fault_of(path: Path) -> str | None:
+    """What is wrong with a secret's file, without its text."""
+    if not path.exists():
+        return "missing"
+    text = path.read_text(encoding="utf-8").strip()
+    if len(text) < SHORTEST_SECRET:
+        return f"{len(text)} characters"
+    if len(set(text)) < FEWEST_DISTINCT:
+        return f"{len(set(text))} different characters"
+    return "readable by others" if path.stat().st_mode & 0o077 else None
 
 
 def read_given_secret(source: str) -> str:

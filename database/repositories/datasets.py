@@ -4,11 +4,13 @@ from sqlalchemy import or_, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from contracts.access import EVERYTHING, Visibility
 from contracts.datasets import DatasetVersion, QualityCheck, SourceFile
 from contracts.enums import DatasetStatus
 from contracts.errors import NotFoundError
 from contracts.record import JsonObject
 from database.models import DatasetLineage, DatasetQualityLog, FinetuningJob, TrainingDataset
+from database.repositories.ownership import restricted
 
 
 def _record(row: TrainingDataset) -> DatasetVersion:
@@ -152,9 +154,12 @@ class DatasetRepository:
             )
         return _record(row)
 
-    def newest(self, status: DatasetStatus | None = None, limit: int = 20, offset: int = 0) -> list[DatasetVersion]:
+    def newest(
+        self, status: DatasetStatus | None = None, limit: int = 20, offset: int = 0, visible: Visibility = EVERYTHING
+    ) -> list[DatasetVersion]:
         """Versions, newest first."""
-        query = select(TrainingDataset).order_by(TrainingDataset.id.desc()).limit(limit).offset(offset)
+        query = restricted(select(TrainingDataset), TrainingDataset.created_by, visible)
+        query = query.order_by(TrainingDataset.id.desc()).limit(limit).offset(offset)
         if status is not None:
             query = query.where(TrainingDataset.status == status.value)
         return [_record(row) for row in self._session.execute(query).scalars()]

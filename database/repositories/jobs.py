@@ -4,6 +4,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from contracts.access import EVERYTHING, Visibility
 from contracts.enums import JobStatus, Method
 from contracts.errors import NotFoundError
 from contracts.jobs import FinetuningJob, SavedCheckpoint
@@ -11,6 +12,7 @@ from contracts.record import JsonObject
 from contracts.training import CheckpointRecord, JobProgress, TrainingReport, TrainRequest
 from database.models import FinetuningJob as FinetuningJobRow
 from database.models import TrainingCheckpoint
+from database.repositories.ownership import restricted
 
 BYTES_PER_GB = 1_000_000_000
 
@@ -94,9 +96,12 @@ class JobRepository:
         ).scalar_one_or_none()
         return None if row is None else _record(row)
 
-    def newest(self, status: JobStatus | None = None, limit: int = 20, offset: int = 0) -> list[FinetuningJob]:
+    def newest(
+        self, status: JobStatus | None = None, limit: int = 20, offset: int = 0, visible: Visibility = EVERYTHING
+    ) -> list[FinetuningJob]:
         """Jobs, newest first."""
-        query = select(FinetuningJobRow).order_by(FinetuningJobRow.id.desc()).limit(limit).offset(offset)
+        query = restricted(select(FinetuningJobRow), FinetuningJobRow.created_by, visible)
+        query = query.order_by(FinetuningJobRow.id.desc()).limit(limit).offset(offset)
         if status is not None:
             query = query.where(FinetuningJobRow.status == status.value)
         return [_record(row) for row in self._session.execute(query).scalars()]

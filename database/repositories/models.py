@@ -4,11 +4,13 @@ from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from contracts.access import EVERYTHING, Visibility
 from contracts.enums import ModelFormat, ModelStatus
 from contracts.errors import NotFoundError
 from contracts.models import ArmEndpoint, ModelVersion
 from contracts.record import JsonObject
 from database.models import ModelBenchmark, RegisteredModel
+from database.repositories.ownership import restricted
 
 BASE_VERSION = "base"
 
@@ -175,9 +177,12 @@ class ModelRepository:
         ).scalar_one_or_none()
         return None if row is None else model_version(row)
 
-    def newest(self, status: ModelStatus | None = None, limit: int = 100, offset: int = 0) -> list[ModelVersion]:
+    def newest(
+        self, status: ModelStatus | None = None, limit: int = 100, offset: int = 0, visible: Visibility = EVERYTHING
+    ) -> list[ModelVersion]:
         """Versions, newest first."""
-        query = select(RegisteredModel).order_by(RegisteredModel.id.desc()).limit(limit).offset(offset)
+        query = restricted(select(RegisteredModel), RegisteredModel.created_by, visible)
+        query = query.order_by(RegisteredModel.id.desc()).limit(limit).offset(offset)
         if status is not None:
             query = query.where(RegisteredModel.status == status.value)
         return [model_version(row) for row in self._session.execute(query).scalars()]

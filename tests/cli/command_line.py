@@ -31,7 +31,7 @@ def free_port_base(taken: tuple[int, ...] = ()) -> int:
             continue
         listeners = []
         try:
-            for offset in (1, 32, 50, 70, 80, 85, 93, 94, 100, 101, 102, 103):
+            for offset in (1, 32, 50, 60, 61, 70, 80, 85, 93, 94, 100, 101, 102, 103):
                 listener = socket.socket()
                 listeners.append(listener)
                 listener.bind(("127.0.0.1", base + offset))

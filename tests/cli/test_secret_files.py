@@ -2,10 +2,12 @@
 
 import json
 
+import pytest
 from cryptography.fernet import Fernet
 
 from cli.secret_files import AIRFLOW_USERS, airflow_passwords, ensure_secrets, write_airflow_database_url
-from settings import SecretName, Settings, read_secret
+from contracts.errors import InvalidRequestError
+from settings import SecretName, Settings, read_secret, refuse_weak_secrets
 
 
 def mode(path):
@@ -39,6 +41,23 @@ def test_a_second_start_keeps_the_secrets_and_closes_what_was_opened(tmp_path):
     assert ensure_secrets(settings) == []
     assert {path.name: path.read_text(encoding="utf-8") for path in settings.secrets_dir.iterdir()} == before
     assert mode(settings.secrets_dir / "token_key") == 0o600
+
+
+def test_in_production_a_missing_weak_or_open_secret_is_refused_without_being_told(tmp_path):
+    settings = Settings(data_dir=tmp_path)
+    refuse_weak_secrets(settings.secrets_dir, may_be_new=True)
+    ensure_secrets(settings)
+    refuse_weak_secrets(settings.secrets_dir)
+    (settings.secrets_dir / "runner_token").unlink()
+    (settings.secrets_dir / "token_key").write_text("changeme", encoding="utf-8")
+    (settings.secrets_dir / "assignment_key").write_text("ab" * 30, encoding="utf-8")
+    (settings.secrets_dir / "airflow_api_secret").chmod(0o644)
+    with pytest.raises(InvalidRequestError) as refused:
+        refuse_weak_secrets(settings.secrets_dir, may_be_new=True)
+    assert refused.value.value == (
+        "airflow_api_secret: readable by others, runner_token: missing, token_key: 8 characters, "
+        "assignment_key: 2 different characters"
+    )
 
 
 def test_the_fernet_key_encrypts(tmp_path):

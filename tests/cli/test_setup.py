@@ -1,5 +1,7 @@
 """The installation script on a machine where this or that is missing."""
 
+import hashlib
+import io
 import os
 import shutil
 import subprocess
@@ -41,6 +43,27 @@ def test_the_alias_is_a_package_without_code(tmp_path):
     install.write_alias(tmp_path, "vllm", "0.31.0+cpu")
     install.write_alias(tmp_path, "vllm", "0.32.0+cpu")
     assert [(found.name, found.version) for found in distributions(path=[str(tmp_path)])] == [("vllm", "0.32.0+cpu")]
+
+
+def test_only_the_very_file_that_was_tried_becomes_the_decision_point(tmp_path):
+    target = tmp_path / "cerbos"
+    wanted = hashlib.sha256(b"binary").hexdigest()
+    with pytest.raises(install.InstallError, match="not the one that was tried"):
+        install.place_checked(io.BytesIO(b"another"), target, wanted)
+    assert list(tmp_path.iterdir()) == []
+    install.place_checked(io.BytesIO(b"binary"), target, wanted)
+    assert target.read_bytes() == b"binary"
+    assert target.stat().st_mode & 0o777 == 0o755
+
+
+def test_a_machine_without_npm_is_told_what_to_do(tmp_path, monkeypatch):
+    (tmp_path / "setup").mkdir()
+    (tmp_path / "setup" / "cerbos.sha256").write_text("0 cerbos-linux-x64\n", encoding="utf-8")
+    monkeypatch.setattr(install, "ROOT", tmp_path)
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    monkeypatch.setattr("shutil.which", lambda _: None)
+    with pytest.raises(install.InstallError, match="by hand"):
+        install.ensure_cerbos()
 
 
 def test_an_environment_counts_as_installed_only_with_its_very_lock(tmp_path):

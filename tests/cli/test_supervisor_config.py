@@ -1,12 +1,13 @@
 """The rendered configuration, as supervisord itself reads it."""
 
 import configparser
+import sys
 from pathlib import Path
 
 import pytest
 from supervisor.options import ServerOptions
 
-from cli.programs import airflow_environment, platform_programs
+from cli.programs import airflow_environment, platform_programs, program_named
 from cli.secret_files import AIRFLOW_USERS, ensure_secrets
 from cli.supervisor_config import programs_dir, render_configuration
 from settings import SecretName, Settings, read_secret
@@ -16,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 @pytest.fixture
 def settings(tmp_path):
-    found = Settings(data_dir=tmp_path / "a 100% data folder", port_base=21500)
+    found = Settings(data_dir=tmp_path / "a 100% data folder", port_base=21500, cerbos_binary=Path(sys.executable))
     ensure_secrets(found)
     found.logs_dir.mkdir(parents=True)
     programs_dir(found).mkdir(parents=True)
@@ -38,6 +39,7 @@ def programs_of(options):
 def test_supervisord_reads_every_program(settings):
     assert set(programs_of(as_read_by_supervisord(settings))) == {
         "postgres",
+        "cerbos",
         "mlflow",
         "airflow-api-server",
         "airflow-scheduler",
@@ -102,12 +104,21 @@ def test_everything_listens_on_the_address_of_the_settings(settings):
     assert "--skip-serve-logs" in commands["airflow-triggerer"].command
 
 
+def test_the_decision_point_listens_on_the_loopback_address_whatever_the_settings_say(settings):
+    program = program_named("cerbos", platform_programs(settings.model_copy(update={"host": "0.0.0.0"})))
+    assert [part for part in program.command if "Addr=" in part] == [
+        "--set=server.httpListenAddr=127.0.0.1:21560",
+        "--set=server.grpcListenAddr=127.0.0.1:21561",
+    ]
+
+
 def test_a_service_of_the_site_is_not_started_here(tmp_path):
     settings = Settings(
         data_dir=tmp_path,
         database_url="postgresql+psycopg://u:p@db/tuneway",
         airflow_database_url="postgresql+psycopg2://u:p@db/airflow",
         mlflow_database_url="postgresql+psycopg2://u:p@db/mlflow",
+        cerbos_binary=tmp_path / "not installed",
         airflow_url="http://airflow.example",
         mlflow_tracking_url="http://mlflow.example",
     )

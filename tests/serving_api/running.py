@@ -22,6 +22,7 @@ from serving_api.app import Service, create_app
 from serving_api.joined_writes import JoinedHttpProtocol
 from settings import SecretName
 from stages.services import Services
+from tests.serving_api.policy_server import with_policies
 
 ADMIN_TOKEN = f"twk_0123456789ab_{'a' * 43}"
 """An administrating service account's key."""
@@ -52,15 +53,24 @@ def add_admin_key(services: Services) -> None:
 
 
 @contextmanager
-def running_service(services: Services) -> Iterator[tuple[str, Service]]:
+def running_service(services: Services, **limits: int) -> Iterator[tuple[str, Service]]:
     """The service's URL, and the service itself to look inside."""
+    services = with_policies(services, **limits)
     make_secrets(services.settings.secrets_dir)
     add_admin_key(services)
     app = create_app(services)
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     server = uvicorn.Server(
-        uvicorn.Config(app, loop="uvloop", http=JoinedHttpProtocol, log_config=None, timeout_graceful_shutdown=2)
+        uvicorn.Config(
+            app,
+            loop="uvloop",
+            http=JoinedHttpProtocol,
+            # as the service itself: uvicorn would believe any header of a local caller
+            proxy_headers=False,
+            log_config=None,
+            timeout_graceful_shutdown=2,
+        )
     )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()

@@ -1,0 +1,1 @@
+"""Asking the policies: the decisions of Cerbos, and its plans for lists."""

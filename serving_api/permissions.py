@@ -1,0 +1,144 @@
+"""What a caller may do, asked of the policies before an endpoint's own work: by action, by thing, and for lists by row."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, Request
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
+
+from contracts.access import Ownership, ResourceKind, Visibility
+from contracts.errors import ForbiddenError, InvalidRequestError
+from contracts.identity import Principal
+from security.access.decisions import PolicyDecisions
+from security.identity.scopes import covers
+from serving_api.authentication import principal_of, services_of
+from stages.services import Services
+
+PUBLIC = frozenset(
+    {
+        "/health",
+        "/metrics",
+        "/ready",
+        "/docs",
+        "/docs/swagger-ui.js",
+        "/docs/swagger-ui.css",
+        "/openapi.json",
+        "/.well-known/jwks.json",
+        "/api/v1/auth/login",
+        "/api/v1/auth/refresh",
+    }
+)
+"""Paths that answer without knowing who asks."""
+OWN = frozenset({"/api/v1/auth/logout", "/api/v1/auth/me", "/api/v1/auth/password", "/api/v1/auth/revoke"})
+"""Paths on which everybody who is logged in deals with themselves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """A dependency that lets a call through when the policies say so, and keeps the endpoint from being entered otherwise."""
+
+    kind: ResourceKind
+    action: str
+    by: str | None = None
+    """The path's parameter that names the thing; None: the action concerns no thing in particular."""
+
+    async def __call__(self, request: Request, principal: Annotated[Principal, Depends(principal_of)]) -> None:
+        """Raises ForbiddenError, NotFoundError, and UnavailableError where there is no decision."""
+        services = services_of(request)
+        _within_scopes(principal, self.kind, self.action)
+        thing = await run_in_threadpool(self._thing, services, request)
+        (allowed,) = await decisions_of(request).allowed(principal, [(thing, [self.action])])
+        if self.action not in allowed:
+            await run_in_threadpool(_record_refusal, services, principal, thing, self.action)
+            raise forbidden(principal, self.kind, self.action)
+
+    def _thing(self, services: Services, request: Request) -> Ownership:
+        if self.by is None:
+            return Ownership(kind=self.kind, resource_id="any")
+        try:
+            row_id = int(request.path_params[self.by])
+        except ValueError as error:
+            raise InvalidRequestError(
+                "The thing is named by a number",
+                value=str(request.path_params[self.by])[:100],
+                next_step=f"correct {self.by}",
+            ) from error
+        with services.unit_of_work() as uow:
+            return uow.ownership.of(self.kind, row_id)
+
+
+@dataclass(frozen=True, slots=True)
+class ListPermission:
+    """A dependency that says which rows of a list the caller sees: one question, whatever the number of rows."""
+
+    kind: ResourceKind
+
+    async def __call__(self, request: Request, principal: Annotated[Principal, Depends(principal_of)]) -> Visibility:
+        """Raises UnavailableError where there is no decision, ForbiddenError where a key's scopes leave lists out."""
+        _within_scopes(principal, self.kind, "read")
+        return await decisions_of(request).visible(principal, self.kind)
+
+
+def permit(kind: ResourceKind, action: str, by: str | None = None) -> Any:
+    """For `dependencies=[...]` of an endpoint."""
+    return Depends(Permission(kind, action, by))
+
+
+def decisions_of(request: Request) -> PolicyDecisions:
+    """The application's way to the policies."""
+    decisions: PolicyDecisions = request.app.state.decisions
+    return decisions
+
+
+def permissions_of(route: APIRoute) -> list[Permission | ListPermission]:
+    """What an endpoint asks of the policies."""
+    return [call for call in _calls(route.dependant) if isinstance(call, Permission | ListPermission)]
+
+
+def unguarded(app: FastAPI) -> list[str]:
+    """Endpoints that anybody could enter though they are not public, as `METHOD path`."""
+    found = []
+    for route in app.routes:
+        path = getattr(route, "path", "")
+        if path in PUBLIC:
+            continue
+        if isinstance(route, APIRoute) and (
+            permissions_of(route) or (path in OWN and principal_of in set(_calls(route.dependant)))
+        ):
+            continue
+        found.append(f"{','.join(sorted(getattr(route, 'methods', None) or ()))} {path}")
+    return found
+
+
+def forbidden(principal: Principal, kind: ResourceKind, action: str) -> ForbiddenError:
+    """The answer to somebody who is known and may not."""
+    return ForbiddenError(
+        "This is not allowed to you",
+        value=f"{kind.value}:{action} as {principal.role.value}",
+        next_step="ask an administrator for the role, the project or the key's scope that allows it",
+    )
+
+
+def _within_scopes(principal: Principal, kind: ResourceKind, action: str) -> None:
+    if not covers(principal.scopes, kind.value, action):
+        raise forbidden(principal, kind, action)
+
+
+def _record_refusal(services: Services, principal: Principal, thing: Ownership, action: str) -> None:
+    with services.unit_of_work() as uow:
+        uow.audit.append(
+            principal.username,
+            "access.refused",
+            f"{thing.kind.value}/{thing.resource_id}",
+            {"action": action, "role": principal.role.value},
+        )
+
+
+def _calls(dependant: Dependant) -> Iterator[Callable[..., Any]]:
+    for dependency in dependant.dependencies:
+        if dependency.call is not None:
+            yield dependency.call
+        yield from _calls(dependency)
