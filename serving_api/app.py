@@ -33,7 +33,7 @@ class Service:
         """Raises NotFoundError before the secrets of the installation exist."""
         settings = services.settings
         self.routing = Routing(services)
-        self.events = EventLog(settings.data_dir / "serving" / "events", event_store(services))
+        self.events = EventLog(settings.data_dir / "serving" / "events", event_store(services), services.recorded_text)
         self.data_path = DataPath(
             self.routing, self.events, read_secret(settings.secrets_dir, SecretName.ASSIGNMENT_KEY)
         )

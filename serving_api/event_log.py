@@ -14,11 +14,12 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
-from contracts.errors import TunewayError, UnavailableError
+from contracts.errors import DamagedFileError, TunewayError, UnavailableError
+from storage.encryption.values import PREFIX
 from storage.files import fsync_path
 
 log = logging.getLogger(__name__)
@@ -38,14 +39,32 @@ class RefusedEventError(TunewayError):
     code = "refused_event"
 
 
+class LineSealing(Protocol):
+    """Encrypts lines of the journal."""
+
+    def seal_lines(self, lines: bytes) -> bytes:
+        """Lines as one line of ASCII."""
+        ...
+
+    def open_line(self, line: bytes) -> bytes:
+        """The lines again. Raises DamagedFileError."""
+        ...
+
+
 class EventLog:
     """A journal of events with the thread that stores them."""
 
-    def __init__(self, folder: Path, store: Callable[[list[Event]], None]) -> None:
-        """`store` puts events into PostgreSQL, all or none; it raises UnavailableError or RefusedEventError."""
+    def __init__(
+        self, folder: Path, store: Callable[[list[Event]], None], sealing: "LineSealing | None" = None
+    ) -> None:
+        """`store` puts events into PostgreSQL, all or none; it raises UnavailableError or RefusedEventError.
+
+        `sealing` keeps from the disk what users said.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._store = store
+        self._sealing = sealing
         self._lock = threading.Lock()
         self._written = threading.Event()
         self._closing = threading.Event()
@@ -64,6 +83,7 @@ class EventLog:
     def append_all(self, events: Iterable[Event]) -> None:
         """Write the events to the journal, in one piece."""
         lines = b"".join([orjson.dumps(event, option=orjson.OPT_APPEND_NEWLINE) for event in events])
+        lines = self._sealed(lines)
         with self._lock:
             os.write(self._descriptor, lines)
         if not self._written.is_set():
@@ -149,10 +169,26 @@ class EventLog:
             self._closing.wait(WAIT_SECONDS)
 
     def _move(self, segment: Path) -> None:
-        events = [event for line in segment.read_bytes().splitlines() if (event := self._parsed(line)) is not None]
+        lines = self._opened(segment.read_bytes()).splitlines()
+        events = [event for line in lines if (event := self._parsed(line)) is not None]
         for start in range(0, len(events), BATCH_EVENTS):
             self._store_batch(events[start : start + BATCH_EVENTS])
         segment.unlink()
+
+    def _sealed(self, lines: bytes) -> bytes:
+        return lines if self._sealing is None else self._sealing.seal_lines(lines)
+
+    def _opened(self, written: bytes) -> bytes:
+        """A segment as it was before it was sealed; one that never was is as it is."""
+        if self._sealing is None or not written.startswith(PREFIX.encode()):
+            return written
+        opened = []
+        for line in written.splitlines():
+            try:
+                opened.append(self._sealing.open_line(line))
+            except DamagedFileError:
+                self._refuse({"line": line.decode(errors="replace")}, "cut off in the middle")
+        return b"".join(opened)
 
     def _parsed(self, line: bytes) -> Event | None:
         try:
@@ -175,4 +211,4 @@ class EventLog:
     def _refuse(self, event: Event, reason: str) -> None:
         log.error("an event cannot be stored and is kept in %s: %s", self._folder / "refused.jsonl", reason)
         with (self._folder / "refused.jsonl").open("ab") as stream:
-            stream.write(orjson.dumps({"reason": reason, "event": event}, option=orjson.OPT_APPEND_NEWLINE))
+            stream.write(self._sealed(orjson.dumps({"reason": reason, "event": event}) + b"\n"))

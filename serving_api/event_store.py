@@ -13,6 +13,9 @@ from database.unit_of_work import UnitOfWork
 from serving_api.event_log import Event, RefusedEventError
 from stages.services import Services
 
+Kept = Callable[[str, str, str], str]
+"""What a text column of the request's row is to hold."""
+
 _KEPT = (
     "experiment_id",
     "session_id",
@@ -28,37 +31,38 @@ _KEPT_IF_THERE = ("status", "exposure", "first_token_ms", "table_version", "aske
 
 
 def event_store(services: Services) -> Callable[[list[Event]], None]:
-    """A function that stores a batch of events in one transaction."""
+    """A function that stores a batch of events in one transaction; what was said is sealed before."""
+    kept = services.recorded_text.kept
 
     def store(events: list[Event]) -> None:
         try:
             with services.unit_of_work() as uow:
                 # in their order: a rating follows its answer
                 for kind, some in groupby(events, key=lambda event: str(event["kind"])):
-                    _STORE[kind](uow, list(some))
+                    _STORE[kind](uow, list(some), kept)
         except (DataError, IntegrityError, NotFoundError, KeyError, ValueError, TypeError) as error:
             raise RefusedEventError("The event cannot be stored", value=f"{type(error).__name__}: {error}") from error
 
     return store
 
 
-def _store_answers(uow: UnitOfWork, events: list[Event]) -> None:
-    uow.experiments.log_answers([_row(event) for event in events])
+def _store_answers(uow: UnitOfWork, events: list[Event], kept: Kept) -> None:
+    uow.experiments.log_answers([_row(event, kept) for event in events])
 
 
-def _row(event: Event) -> dict[str, Any]:
+def _row(event: Event, kept: Kept) -> dict[str, Any]:
     said = said_in(event["body"], is_stream=event["is_stream"])
     return {
         **{name: event[name] for name in _KEPT},
         **{name: event.get(name) for name in _KEPT_IF_THERE},
-        "query": _storable(event["query"]),
-        "response": _storable(said.text),
+        "query": kept("query", event["request_id"], _storable(event["query"])),
+        "response": kept("response", event["request_id"], _storable(said.text)),
         "prompt_tokens": said.prompt_tokens,
         "completion_tokens": said.completion_tokens,
     }
 
 
-def _store_pins(uow: UnitOfWork, events: list[Event]) -> None:
+def _store_pins(uow: UnitOfWork, events: list[Event], _kept: Kept) -> None:
     uow.experiments.pin_users(
         [
             {"experiment_id": event["experiment_id"], "user_key": event["user_key"], "variant": event["arm"]}
@@ -67,15 +71,15 @@ def _store_pins(uow: UnitOfWork, events: list[Event]) -> None:
     )
 
 
-def _store_ratings(uow: UnitOfWork, events: list[Event]) -> None:
+def _store_ratings(uow: UnitOfWork, events: list[Event], kept: Kept) -> None:
     for event in events:
         comment = event["comment"]
-        comment = None if comment is None else _storable(comment)
+        comment = None if comment is None else kept("user_feedback", event["request_id"], _storable(comment))
         if not uow.experiments.rate(event["request_id"], event["rating"], comment):
             raise NotFoundError("There is no stored answer to rate", value=event["request_id"])
 
 
-_STORE: dict[str, Callable[[UnitOfWork, list[Event]], None]] = {
+_STORE: dict[str, Callable[[UnitOfWork, list[Event], Kept], None]] = {
     "answer": _store_answers,
     "pin": _store_pins,
     "rating": _store_ratings,

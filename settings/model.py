@@ -102,7 +102,7 @@ class Settings(BaseSettings):
     smtp_starttls: bool = False
     smtp_from: str = "tuneway@localhost"
     encryption: str = Field(default="on", pattern="^(on|off)$")
-    """on: datasets, test cases and recorded questions are written encrypted. Both kinds are read either way."""
+    """on: what docs/encryption.md lists is written encrypted. Both kinds are read either way."""
     key_keeper: str = Field(default="file", pattern="^(file|environment|vault)$")
     """Who keeps the key-encryption key: a file, the environment (development only) or a Vault's transit engine."""
     key_file: Path | None = None

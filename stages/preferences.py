@@ -42,7 +42,7 @@ def make_preferences(request: PreferencesRequest, services: Services) -> Dataset
     if request.experiment_id is not None:
         with services.unit_of_work() as uow:
             uow.experiments.get(request.experiment_id)
-            answers = uow.experiments.rated_answers(request.experiment_id)
+            answers = uow.experiments.rated_answers(request.experiment_id, services.recorded_text.opened)
         pairs += pairs_of_ratings(answers, request.min_rating_difference)
     if request.rating_task is not None:
         pairs += expert_pairs(request.rating_task, services)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from settings import Settings, load_settings
+from settings.encryption import use_encryption
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from database.unit_of_work import UnitOfWork
+    from stages.recorded_text import RecordedText
 
 
 @dataclass(frozen=True)
@@ -18,6 +21,17 @@ class Services:
     """What a stage may use beside its request."""
 
     settings: Settings
+
+    def __post_init__(self) -> None:
+        """From now on this process opens what the installation encrypted."""
+        use_encryption(self.settings)
+
+    @cached_property
+    def recorded_text(self) -> RecordedText:
+        """Seals and opens what users asked and were answered."""
+        from stages.recorded_text import RecordedText
+
+        return RecordedText(self.settings)
 
     def unit_of_work(self) -> AbstractContextManager[UnitOfWork]:
         """A transaction: committed at the end of the block, rolled back on an error."""

@@ -1,6 +1,6 @@
 """A/B tests: experiments, assignments, answers, ratings."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -230,27 +230,28 @@ class ExperimentRepository:
         ).scalar_one_or_none()
         return updated is not None
 
-    def rated_answers(self, experiment_id: int) -> list[RatedAnswer]:
-        """Each different answer to each question with the mean of its ratings, whichever arm gave it."""
+    def rated_answers(self, experiment_id: int, opened: Callable[[str, str, str], str]) -> list[RatedAnswer]:
+        """Each different answer to each question with the mean of its ratings, whichever arm gave it.
+
+        `opened(column, request_id, stored)` gives the text again that a column holds sealed.
+        """
         rows = self._session.execute(
-            select(
-                ABTestLog.query,
-                ABTestLog.response,
-                func.avg(ABTestLog.user_rating),
-                func.count(ABTestLog.user_rating),
-            )
-            .where(
+            select(ABTestLog.request_id, ABTestLog.query, ABTestLog.response, ABTestLog.user_rating).where(
                 ABTestLog.experiment_id == experiment_id,
                 ABTestLog.user_rating.is_not(None),
-                func.length(func.trim(ABTestLog.query)) > 0,
-                func.length(func.trim(ABTestLog.response)) > 0,
+                ABTestLog.query != "",
+                ABTestLog.response != "",
             )
-            .group_by(ABTestLog.query, ABTestLog.response)
-            .order_by(ABTestLog.query, ABTestLog.response)
         )
+        ratings: dict[tuple[str, str], list[int]] = {}
+        for request_id, query, response, rating in rows:
+            assert rating is not None
+            said = opened("query", request_id, query or ""), opened("response", request_id, response or "")
+            if all(text.strip() for text in said):
+                ratings.setdefault(said, []).append(rating)
         return [
-            RatedAnswer(question=query, answer=response, mean_rating=float(mean), ratings=count)
-            for query, response, mean, count in rows
+            RatedAnswer(question=question, answer=answer, mean_rating=sum(given) / len(given), ratings=len(given))
+            for (question, answer), given in sorted(ratings.items())
         ]
 
     def counts(self, experiment_id: int) -> dict[Arm, ArmCounts]:

@@ -8,6 +8,7 @@ values than random nonces of 96 bits allow (2^32).
 
 import base64
 import os
+import time
 from functools import lru_cache
 
 from cryptography.exceptions import InvalidTag
@@ -20,6 +21,8 @@ from storage.encryption.keyring import Keyring
 PREFIX = "tw1:"
 _SALT_BYTES, _NONCE_BYTES = 16, 12
 _MIN_BYTES = KEY_ID_BYTES + _SALT_BYTES + _NONCE_BYTES + TAG_BYTES
+_LOOK_SECONDS = 1.0
+"""How long a process may go on sealing by a key that another one has replaced or erased."""
 _KEPT_CIPHERS = 256
 """Of processes that wrote before: what one reader meets."""
 
@@ -30,14 +33,21 @@ class ValueCipher:
     def __init__(self, keyring: Keyring, scope: str) -> None:
         self._keyring, self._scope = keyring, scope
         self._salt = os.urandom(_SALT_BYTES)
+        self._sealing: tuple[float, bytes, AESGCM] | None = None
         self._cipher_of = lru_cache(_KEPT_CIPHERS)(self._new_cipher)
 
     def seal(self, value: bytes, context: str) -> str:
         """The value as ASCII text. `context` is its place, such as a table, a column and a row: it opens nowhere else."""
-        key_id, _ = self._keyring.current_key(self._scope)
+        sealing = self._sealing
+        if sealing is None or time.monotonic() > sealing[0]:
+            key_id, _ = self._keyring.current_key(self._scope)
+            until = time.monotonic() + _LOOK_SECONDS
+            sealing = until, bytes.fromhex(key_id) + self._salt, self._cipher_of(key_id, self._salt)
+            self._sealing = sealing
+        _, before, cipher = sealing
         nonce = os.urandom(_NONCE_BYTES)
-        sealed = self._cipher_of(key_id, self._salt).encrypt(nonce, value, self._bound(context))
-        return PREFIX + base64.urlsafe_b64encode(bytes.fromhex(key_id) + self._salt + nonce + sealed).decode()
+        sealed = cipher.encrypt(nonce, value, self._bound(context))
+        return PREFIX + base64.urlsafe_b64encode(before + nonce + sealed).decode()
 
     def open(self, text: str, context: str) -> bytes:
         """The value again. Raises DamagedFileError, or KeyUnavailableError where its key was erased."""

@@ -21,6 +21,7 @@ from security.identity.opaque_tokens import hash_token, key_prefix
 from serving_api.app import Service, create_app
 from serving_api.joined_writes import JoinedHttpProtocol
 from settings import SecretName
+from stages.recorded_text import COLUMNS
 from stages.services import Services
 from tests.serving_api.policy_server import with_policies
 
@@ -144,9 +145,17 @@ def start_experiment(services: Services, a: ModelVersion, b: ModelVersion, share
 
 
 def stored_answers(services: Services) -> list[dict[str, Any]]:
-    """Every row of ab_test_logs."""
+    """Every row of ab_test_logs, its texts opened."""
     from sqlalchemy import text
+
+    opened = services.recorded_text.opened
 
     with services.unit_of_work() as uow:
         rows = uow.session.execute(text("SELECT * FROM ab_test_logs ORDER BY id")).mappings()
-        return [dict(row) for row in rows]
+        return [
+            {
+                name: opened(name, row["request_id"], value) if name in COLUMNS and value is not None else value
+                for name, value in row.items()
+            }
+            for row in rows
+        ]
