@@ -226,6 +226,12 @@ def contamination(context: typer.Context) -> None:
     _forward("cli.contamination", "contamination", context.args)
 
 
+@app.command(context_settings=Forwarded, help=_help("audit"))
+def audit(context: typer.Context) -> None:
+    """Check, search and export the audit trail."""
+    _part("cli.audit").app(context.args, prog_name="tuneway audit")
+
+
 @app.command(context_settings=Forwarded, help=_help("demo"))
 def demo(context: typer.Context) -> None:
     """Run the whole pipeline on the demo input, from documents to a served model."""

@@ -31,6 +31,10 @@ def _new_secret(name: SecretName) -> str:
     if name is SecretName.TOKEN_KEY:
         # an Ed25519 seed
         return secrets.token_urlsafe(32)
+    if name is SecretName.AUDIT_SIGNING_KEY:
+        from security.audit.keys import new_signing_key
+
+        return new_signing_key()
     # URL-safe: the PostgreSQL password stands in connection URLs
     return secrets.token_urlsafe(48)
 

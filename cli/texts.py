@@ -1,6 +1,7 @@
 """Every text the command line shows, in Korean and English."""
 
 from cli.ab_texts import AB_TEXTS
+from cli.audit_texts import AUDIT_TEXTS
 from cli.contamination_texts import CONTAMINATION_TEXTS
 from cli.dataset_texts import DATASET_TEXTS
 from cli.deploy_texts import DEPLOY_TEXTS
@@ -366,6 +367,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "bench.found_copies": ("찾은 비율", "found"),
     "bench.wrong_copies": ("잘못 지운 비율", "removed wrongly"),
     "part.missing": ("이 설치에는 {name} 명령이 없습니다", "This installation has no command {name}"),
+    **AUDIT_TEXTS,
     **AB_TEXTS,
     **RUN_TEXTS,
     **RATINGS_TEXTS,

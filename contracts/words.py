@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from contracts.audit import AuditResult
 from contracts.enums import (
     CaseFault,
     CompressionMethod,
@@ -24,6 +25,12 @@ class Wording(NamedTuple):
         """The Korean one for `ko`, else the English one."""
         return self.korean if language == "ko" else self.english
 
+
+AUDIT_RESULTS: Mapping[AuditResult, Wording] = {
+    AuditResult.SUCCEEDED: Wording("성공", "succeeded"),
+    AuditResult.REFUSED: Wording("거부", "refused"),
+    AuditResult.FAILED: Wording("실패", "failed"),
+}
 
 REMOVAL_REASONS: Mapping[RemovalReason, Wording] = {
     RemovalReason.BROKEN_ROW: Wording("읽을 수 없는 행", "broken row"),

@@ -622,12 +622,40 @@ class SampleReviewRow(Base):
 
 
 class AuditLog(Base):
-    """Who did what."""
+    """Who did what: an entry of the chain.
+
+    Only `entry` is ever given; PostgreSQL fills the rest from it, and refuses every change.
+    """
 
     __tablename__ = "audit_logs"
-    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    at: Mapped[datetime] = _created()
-    actor: Mapped[str] = mapped_column(String(255))
-    action: Mapped[str] = mapped_column(String(100))
-    subject: Mapped[str] = mapped_column(String(500))
-    details: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    __table_args__ = (
+        UniqueConstraint("event_id"),
+        Index("ix_audit_logs_at", "at"),
+        Index("ix_audit_logs_actor_id", "actor", "id"),
+        Index("ix_audit_logs_subject_id", "subject", "id"),
+    )
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    at: Mapped[datetime]
+    actor: Mapped[str] = mapped_column(Text)
+    action: Mapped[str] = mapped_column(Text)
+    subject: Mapped[str] = mapped_column(Text)
+    details: Mapped[dict[str, Any]]
+    recorded_at: Mapped[datetime]
+    event_id: Mapped[str] = mapped_column(Text)
+    origin: Mapped[str] = mapped_column(Text)
+    category: Mapped[str | None] = mapped_column(Text)
+    purpose: Mapped[str | None] = mapped_column(Text)
+    result: Mapped[str] = mapped_column(Text)
+    entry: Mapped[str] = mapped_column(Text)
+    previous_hash: Mapped[bytes]
+    hash: Mapped[bytes]
+
+
+class AuditCheckpoint(Base):
+    """Up to where old entries of the chain were taken away, signed."""
+
+    __tablename__ = "audit_checkpoints"
+    through_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    through_hash: Mapped[bytes]
+    signed_head: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = _created()

@@ -92,6 +92,10 @@ class Settings(BaseSettings):
     """Krippendorff's alpha with experts from which a judging model may decide a gate."""
     judge_min_items: int = Field(default=50, ge=2)
     """Items that experts must have rated too before it may."""
+    audit_retention_days: int = Field(default=730, ge=365)
+    """Days for which entries of the audit trail are kept."""
+    audit_heads_copy: Path | None = None
+    """A second file of signed heads, on storage that the database's administrator cannot write."""
     notify_webhook_url: str | None = None
     """Where notifications are sent as JSON by POST; a service of the site."""
     notify_email_to: list[str] = []
@@ -206,6 +210,11 @@ class Settings(BaseSettings):
     def ratings_dir(self) -> Path:
         """Answers put up for experts and judges; one folder a task."""
         return self.data_dir / "ratings"
+
+    @property
+    def audit_dir(self) -> Path:
+        """Signed heads, archives and waiting events of the audit trail."""
+        return self.data_dir / "audit"
 
     @property
     def models_dir(self) -> Path:

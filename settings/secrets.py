@@ -22,6 +22,8 @@ class SecretName(StrEnum):
     RUNNER_TOKEN = "runner_token"  # noqa: S105
     TOKEN_KEY = "token_key"  # noqa: S105
     ASSIGNMENT_KEY = "assignment_key"
+    AUDIT_SIGNING_KEY = "audit_signing_key"
+    """Ed25519, PEM: signs the audit trail's heads."""
 
 
 def read_secret(folder: Path, name: SecretName) -> str:

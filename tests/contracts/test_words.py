@@ -5,6 +5,7 @@ import re
 import pytest
 
 from contracts import words
+from contracts.audit import AuditResult
 from contracts.enums import CaseFault, DeploymentState, PersonalDataKind, ProtectedAttribute, RemovalReason
 from data_prep.quality.bias import GROUP_PATTERNS
 from evaluation.scorers.registry import SCORERS
@@ -15,6 +16,7 @@ KOREAN = re.compile("[가-힣]")
 @pytest.mark.parametrize(
     ("wordings", "members"),
     [
+        (words.AUDIT_RESULTS, AuditResult),
         (words.REMOVAL_REASONS, RemovalReason),
         (words.PERSONAL_DATA_KINDS, PersonalDataKind),
         (words.PROTECTED_ATTRIBUTES, ProtectedAttribute),
