@@ -191,7 +191,7 @@ def verify_chain(
         elif is_next and last_is_sound and row.previous_hash not in links:
             # each is consistent in itself: what this one was chained to has been exchanged
             found.add(Tampering.REPLACED, max(place, 1))
-        if not _columns_agree(row):
+        if is_sound and not _columns_agree(row):
             found.add(Tampering.COLUMN_EDITED, row.id)
         if (expected := signed.get(row.id)) is not None and is_sound:
             if expected == row.hash:
