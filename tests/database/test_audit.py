@@ -226,8 +226,7 @@ def test_a_user_that_may_create_roles_can_only_add_and_read(postgres_server, own
         "INSERT INTO audit_checkpoints (through_id, through_hash, signed_head) VALUES (1, 'x', 'x')",
     ):
         assert "permission denied" in refusal(owner_url, statement)
-    for statement in ("ALTER TABLE audit_logs DISABLE TRIGGER ALL", "DROP FUNCTION audit_append() CASCADE"):
-        assert "must be owner" in refusal(owner_url, statement)
+    assert "must be owner" in refusal(owner_url, "ALTER TABLE audit_logs DISABLE TRIGGER ALL")
     migrate.downgrade(owner_url, "0009")
 
 
