@@ -227,12 +227,12 @@ def test_a_user_that_may_create_roles_can_only_add_and_read(postgres_server, own
     ):
         assert "permission denied" in refusal(owner_url, statement)
     assert "must be owner" in refusal(owner_url, "ALTER TABLE audit_logs DISABLE TRIGGER ALL")
-    migrate.downgrade(owner_url, "0009")
+    migrate.downgrade(owner_url, "0011")
 
 
 @pytest.mark.slow
 def test_a_user_that_may_not_create_roles_still_has_the_triggers_and_is_told(owner_url):
-    migrate.upgrade(owner_url, "0009")
+    migrate.upgrade(owner_url, "0011")
     with engine_for(owner_url).begin() as connection:
         for name in ("a", "b"):
             connection.execute(
