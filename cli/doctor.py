@@ -108,9 +108,15 @@ def _python(text: Text) -> Finding:
 
 def _cerbos(settings: Settings, text: Text) -> Finding:
     name = text("doctor.cerbos")
-    if settings.cerbos_binary.exists():
-        return Finding(name, Verdict.OK, str(settings.cerbos_binary))
-    return Finding(name, Verdict.WARN, text("doctor.cerbos_missing"), text("doctor.cerbos_next"))
+    if not settings.cerbos_binary.exists():
+        return Finding(name, Verdict.WARN, text("doctor.cerbos_missing"), text("doctor.cerbos_next"))
+    policies = settings.repository_root / "security" / "policies"
+    command = [str(settings.cerbos_binary), "compile", str(policies)]
+    compiled = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    if compiled.returncode == 0:
+        return Finding(name, Verdict.OK, str(policies))
+    fault = (compiled.stdout + compiled.stderr).strip()[-400:]
+    return Finding(name, Verdict.WARN, fault, text("doctor.cerbos_broken_next", command=" ".join(command)))
 
 
 def _normalised(name: str) -> str:

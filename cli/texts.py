@@ -183,6 +183,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "설치되어 있지 않아 관리 API가 모든 호출을 거부합니다",
         "not installed: the admin API refuses every call",
     ),
+    "doctor.cerbos_broken_next": (
+        "정책을 고치세요. 그때까지 마지막으로 올바른 정책이 적용됩니다: {command}",
+        "mend the policies; the last good ones are in force until then: {command}",
+    ),
     "doctor.cerbos_next": (
         "npm이 있는 곳에서 make setup을 다시 실행하거나, docs/permissions.md를 보고 파일을 직접 넣으세요",
         "run `make setup` again where npm is, or put the file in place by hand (docs/permissions.md)",
