@@ -3,12 +3,12 @@
 from datetime import timedelta
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 
 from contracts.access import ResourceKind
 from contracts.identity import Account, AccountKind, ApiKey, NewAccount, NewApiKey, Role
-from serving_api.authentication import Caller, ServicesParameter
+from serving_api.authentication import Caller, ServicesParameter, no_store
 from serving_api.permissions import permit
 from serving_api.problems import Problem
 from stages import accounts
@@ -49,7 +49,7 @@ class KeyRequest(BaseModel):
 _ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem} for status in (401, 403, 404, 409, 422, 429, 503)
 }
-router = APIRouter(prefix="/api/v1/admin", tags=["accounts"], responses=_ERRORS)
+router = APIRouter(prefix="/api/v1/admin", tags=["accounts"], responses=_ERRORS, dependencies=[Depends(no_store)])
 
 
 @router.get("/users", dependencies=[permit(ResourceKind.USER, "read")])

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Request, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from contracts.identity import Principal
@@ -37,6 +37,11 @@ def principal_of(
 def source_of(request: Request) -> str:
     """The address that a call came from, for the audit trail."""
     return "" if request.client is None else request.client.host
+
+
+def no_store(response: Response) -> None:
+    """An answer that may hold a secret is kept by nobody on its way (RFC 6749, 5.1)."""
+    response.headers["Cache-Control"] = "no-store"
 
 
 ServicesParameter = Annotated[Services, Depends(services_of)]

@@ -28,7 +28,9 @@ def bearer(token):
 def test_a_person_logs_in_stays_in_and_logs_out(api, services):
     wrong = api.post("/api/v1/auth/login", json={"username": "kim", "password": "wrong"})
     assert (wrong.status_code, wrong.json()["code"]) == (401, "unauthorized")
-    pair = api.post("/api/v1/auth/login", json={"username": "kim", "password": PASSWORD}).json()
+    answer = api.post("/api/v1/auth/login", json={"username": "kim", "password": PASSWORD})
+    assert answer.headers["Cache-Control"] == "no-store"
+    pair = answer.json()
     assert pair["expires_in"] == 900
     me = api.get("/api/v1/auth/me", headers=bearer(pair["access_token"])).json()
     assert (me["username"], me["role"]) == ("kim", "viewer")
