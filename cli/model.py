@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -191,16 +192,90 @@ def card(
             screen.warn("model.mlflow_lags", error=error)
 
 
-@app.command(help=_help("help_verify"))
-def verify(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help=_help("arg_name"))] = None,
+@app.command(help=_help("help_sign"))
+def sign(
+    model: Model,
+    by: By,
+    key: Annotated[Path, typer.Option("--key", help=_help("opt_key"))],
     as_json: AsJson = False,
 ) -> None:
-    """Files against their manifests, rows against MLflow; exit code 1 where something is wrong."""
+    """Sign a version's folder with a private key."""
+    from cli.model_provenance import show_provenance
+    from stages.provenance import sign_version
+
+    with told(as_json) as (screen, services):
+        found = sign_version(model, key, services, actor=by)
+        if as_json:
+            print_json(found.model_dump(mode="json"))
+        else:
+            show_provenance(found, screen)
+
+
+@app.command("signing-key", help=_help("help_signing_key"))
+def signing_key(
+    private: Annotated[Path, typer.Argument(metavar="PRIVATE.pem", help=_help("arg_private"))],
+    public: Annotated[Path, typer.Argument(metavar="PUBLIC.pem", help=_help("arg_public"))],
+    as_json: AsJson = False,
+) -> None:
+    """A new pair of keys for signatures."""
+    from security.signing import make_key_pair
+
+    with told(as_json) as (screen, _):
+        make_key_pair(private, public)
+        if as_json:
+            print_json({"private_key": str(private), "public_key": str(public)})
+        else:
+            screen.done("model.key_made", private=private, public=public)
+
+
+@app.command("watermark-detect", help=_help("help_watermark_detect"))
+def watermark_detect(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help=_help("arg_folder"))],
+    of: Annotated[str | None, typer.Option("--of", help=_help("opt_of"))] = None,
+    base: Annotated[Path | None, typer.Option("--base", help=_help("opt_base"))] = None,
+    original: Annotated[Path | None, typer.Option("--original", help=_help("opt_original"))] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Whose model a folder holds, by the marks of ours; exit code 1 where none is found."""
+    from cli.model_provenance import show_mark
+    from contracts.enums import WatermarkVerdict
+    from stages.provenance import find_mark
+
+    with told(as_json) as (screen, services):
+        mark, found = find_mark(folder, services, of=of, base=base, original=original)
+        if as_json:
+            print_json({"identity": mark.identity, **found.model_dump(mode="json")})
+        else:
+            show_mark(found, screen, mark.identity)
+        if found.verdict is not WatermarkVerdict.DETECTED:
+            raise typer.Exit(1)
+
+
+@app.command(help=_help("help_verify"))
+def verify(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME|FOLDER]", help=_help("arg_verify"))] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Files against their manifests, rows against MLflow; of one folder its signature and mark.
+
+    Exit code 1 where something is wrong.
+    """
+    from cli.model_provenance import show_provenance
+    from contracts.enums import SignatureState
     from stages.models import find_model
+    from stages.provenance import check_provenance
     from stages.verify_models import verify_models
 
     with told(as_json) as (screen, services):
+        if name is not None and Path(name).is_dir():
+            provenance = check_provenance(Path(name), services.settings)
+            if as_json:
+                print_json(provenance.model_dump(mode="json"))
+            else:
+                show_provenance(provenance, screen)
+            if provenance.signature.state is not SignatureState.INTACT:
+                raise typer.Exit(1)
+            return
         if name is not None:
             name = find_model(name, services).model_name
         found = verify_models(

@@ -49,6 +49,74 @@ MODEL_TEXTS: dict[str, tuple[str, str]] = {
         "A model: NAME, NAME@VERSION, NAME@production, NAME@previous or model:ID",
     ),
     "model.arg_models": ("비교할 모델 둘 이상. 첫째가 기준입니다", "Two or more models; the first is the reference"),
+    "model.help_sign": (
+        "등록된 버전의 폴더에 개인 키로 서명합니다. 서버 밖에 보관하는 키를 쓸 수 있습니다.",
+        "Sign a version's folder with a private key, which may be kept away from the server.",
+    ),
+    "model.help_signing_key": (
+        "서명에 쓸 새 키 쌍(P-256)을 만듭니다. 공개 키를 데이터 폴더의 signers에 두면 그 서명을 믿습니다.",
+        "Make a new pair of keys (P-256). Signatures count once the public key lies in `signers` of the data folder.",
+    ),
+    "model.help_watermark_detect": (
+        "폴더에 있는 모델이 우리 모델인지 가중치의 표시(워터마크)로 확인합니다.",
+        "Tell by the mark in its weights whether a folder holds one of our models.",
+    ),
+    "model.opt_key": ("개인 키 파일(PEM)", "The private key's file (PEM)"),
+    "model.arg_private": ("새 개인 키 파일", "File of the new private key"),
+    "model.arg_public": ("새 공개 키 파일", "File of the new public key"),
+    "model.arg_folder": ("확인할 모델 폴더", "The folder to look into"),
+    "model.arg_verify": ("모델 이름이나 모델 폴더의 경로", "A model's name, or the path of a model's folder"),
+    "model.opt_of": (
+        "이 버전의 표시만 찾습니다. 없으면 등록된 모든 모델의 표시를 찾습니다",
+        "Look for this version's mark only; without it for those of all registered models",
+    ),
+    "model.opt_base": (
+        "기반 모델의 폴더. 어댑터를 합친 모델에서 찾을 때 필요합니다",
+        "Folder of the base model, to look for an adapter that was merged",
+    ),
+    "model.opt_original": (
+        "표시하기 전 가중치의 폴더. 있으면 훨씬 뚜렷하게 찾습니다",
+        "Folder of the weights before the mark; with it the mark shows far better",
+    ),
+    "model.key_made": (
+        "키를 만들었습니다: 개인 키 {private}, 공개 키 {public}",
+        "Keys made: private {private}, public {public}",
+    ),
+    "model.signature_intact": (
+        "서명이 맞고 파일이 그대로입니다. 서명자 {signer} ({fingerprint})",
+        "Signed by {signer} ({fingerprint}), and every file is as it was signed",
+    ),
+    "model.signature_changed": (
+        "{signer}의 서명 뒤에 파일이 바뀌었습니다: {files}",
+        "Files have changed since {signer} signed them: {files}",
+    ),
+    "model.signature_unknown_signer": (
+        "믿는 키로 한 서명이 아닙니다({fingerprint}). 서명자의 공개 키를 데이터 폴더의 signers에 두십시오",
+        "Signed by nobody whose key is trusted ({fingerprint}). Put the signer's public key into `signers` of the data folder",
+    ),
+    "model.signature_broken": ("서명 파일을 읽을 수 없습니다", "The signature file holds no signature"),
+    "model.signature_unsigned": (
+        "서명이 없습니다. tuneway model sign으로 서명하십시오",
+        "Not signed. Sign it with tuneway model sign",
+    ),
+    "model.mark_missing": ("표시를 확인하지 않았습니다: {why}", "No mark was looked for: {why}"),
+    "model.mark_detected": (
+        "우리 모델의 표시가 있습니다. z = {z}, 우연일 확률 {chance} 이하(키 {keys:,}개, 가중치 {values:,}개)",
+        "Our mark is there: z = {z}, by chance at most {chance} ({keys:,} keys, {values:,} weights)",
+    ),
+    "model.mark_inconclusive": (
+        "표시가 있는지 분명하지 않습니다. z = {z}, 우연일 확률 {chance} 이하(키 {keys:,}개)",
+        "It cannot be said whether our mark is there: z = {z}, by chance at most {chance} ({keys:,} keys)",
+    ),
+    "model.mark_not_detected": (
+        "표시를 찾지 못했습니다. z = {z}(키 {keys:,}개)",
+        "Our mark was not found: z = {z} ({keys:,} keys)",
+    ),
+    "model.mark_informed": (
+        "표시 전 가중치와 견준 z = {z}",
+        "Beside the weights before the mark, z = {z}",
+    ),
+    "model.mark_identity": ("표시의 출처: {identity}", "The mark is of: {identity}"),
     "model.arg_name": ("모델 이름", "The model's name"),
     "model.opt_name": ("이 이름의 버전만", "Only versions of this name"),
     "model.opt_status": ("이 단계의 버전만", "Only versions at this stage"),

@@ -673,3 +673,34 @@ class ProtectedAttribute(StrEnum):
     """Wealth and occupation."""
     EDUCATION = "education"
     POLITICS = "politics"
+
+
+class WatermarkScheme(StrEnum):
+    """What of a model carries the mark; the number changes with how it is laid."""
+
+    WEIGHTS = "weights-1"
+    """Each weight of the linear layers."""
+    ADAPTER = "adapter-1"
+    """The change that the adapter makes to each linear layer, however its factors are cut."""
+
+
+class WatermarkVerdict(StrEnum):
+    """What a look for a key's mark says."""
+
+    DETECTED = "detected"
+    """z of 8 or more: by chance once in 10^13 looks at most."""
+    INCONCLUSIVE = "inconclusive"
+    NOT_DETECTED = "not_detected"
+    """z below 4."""
+
+
+class SignatureState(StrEnum):
+    """What a look at a model folder's signature says."""
+
+    INTACT = "intact"
+    """Signed by a trusted key, and every file is as it was then."""
+    CHANGED = "changed"
+    UNKNOWN_SIGNER = "unknown_signer"
+    BROKEN = "broken"
+    """There is a signature file that holds none."""
+    UNSIGNED = "unsigned"

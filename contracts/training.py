@@ -7,6 +7,7 @@ from pydantic import Field
 from contracts.enums import CompressionMethod, Method
 from contracts.record import JsonObject, Record
 from contracts.speed import SpeedComparison
+from contracts.watermark import Watermark
 
 NAME_PATTERN = r"^[a-zA-Z0-9][a-zA-Z0-9._-]{0,126}$"
 BASE_MODEL_PATTERN = r"^[A-Za-z0-9._/-]{1,255}$"
@@ -203,5 +204,7 @@ class TrainingReport(Record):
 
     manifest: RunManifest | None = None
     """None in reports of jobs before there were manifests."""
+    watermark: Watermark | None = None
+    """The mark in the output's weights; None where marking is switched off, and in reports from before there were marks."""
     adjustments: list[str] = []
     """What the job changed of its plan, and why: a smaller micro-batch after memory ran out."""

@@ -84,6 +84,10 @@ class Settings(BaseSettings):
     """The newest checkpoints of a job that are kept."""
     checkpoint_keep_best: int = Field(default=1, ge=1)
     """Those with the lowest validation loss that are kept beside them."""
+    watermark: bool = True
+    """Trained models get a mark of this installation in their weights (docs/provenance.md)."""
+    signing_key: Path | None = None
+    """Private P-256 key (PEM) that signs each version as it is registered; None leaves it to `tuneway model sign`."""
     set_aside_days: float = Field(default=14.0, gt=0)
     """Days after which checkpoints are removed that a job has gone back behind."""
     hang_seconds: float = Field(default=300.0, gt=0)
@@ -235,6 +239,11 @@ class Settings(BaseSettings):
     def logs_dir(self) -> Path:
         """One log a process."""
         return self.data_dir / "logs"
+
+    @property
+    def signers_dir(self) -> Path:
+        """Public keys whose signatures on models count: <holder>.pem."""
+        return self.data_dir / "signers"
 
     @property
     def run_dir(self) -> Path:

@@ -9,6 +9,7 @@ from contracts.errors import NotFoundError
 from contracts.record import utc_now
 from contracts.training import TrainRequest
 from stages.train import collect, create_job
+from stages.watermarks import mark_of
 from storage.files import read_json, write_json_atomically
 from storage.job_folder import JobFolder
 
@@ -31,7 +32,8 @@ def adopt_training(exported: Path, services: Services) -> TrainingReport:
     submission = create_job(request, services, elsewhere=True)
     folder = JobFolder(services.settings.jobs_dir / submission.job_key)
     if not folder.result.exists():
-        report = take_over(TrainingPlan.model_validate(read_json(folder.plan)), folder, output)
+        plan = TrainingPlan.model_validate(read_json(folder.plan))
+        report = take_over(plan, folder, output, mark_of(plan.watermark, services.settings))
         attempt = folder.attempt(submission.attempt)
         attempt.root.mkdir(parents=True, exist_ok=True)
         now = utc_now().isoformat()

@@ -35,6 +35,7 @@ from stages.model_gate import base_model_folder
 from stages.plan_training import BYTES_PER_GB, capacity_of, retention
 from stages.run_job import error_of, run_job
 from stages.train import tracker_of
+from stages.watermarks import identity_of, mark_of, promise_mark
 from storage.files import read_json, write_json_atomically
 from storage.job_folder import JobFolder
 from storage.job_state import job_view, read_submission
@@ -226,6 +227,7 @@ def _compressed(request: CompressRequest, plan: _Plan, job_folder: JobFolder) ->
         checkpoints=[],
         hyperparameters=request.model_dump(mode="json"),
         compression=facts,
+        watermark=plan.parent.watermark,  # its own: rounding and pruning leave it where it is
     )
 
 
@@ -244,7 +246,10 @@ def _distilled(
     parent, beginning = Path(plan.parent_path), Path(student.base_model_path)
     if request.student_layers is not None:
         keep_layers(parent, beginning, request.student_layers)
-    report = finetune(student, job_folder, tracker_of(student, job_folder, services.settings))
+    settings = services.settings
+    report = finetune(
+        student, job_folder, tracker_of(student, job_folder, settings), mark_of(student.watermark, settings)
+    )
     with ProgressWriter(job_folder, "comparing") as progress:
         progress.update(message="comparing the student with its parent")
         rows = calibration_rows(
@@ -327,6 +332,7 @@ def collect(job_key: str, services: Services) -> TrainingReport:
     with services.unit_of_work() as uow:
         for checkpoint in report.checkpoints:
             uow.jobs.record_checkpoint(job_id, checkpoint)
+        promise_mark(report, uow)
         uow.jobs.complete(job_id, report)
     return report
 
@@ -489,6 +495,7 @@ def _student_plan(
         keep_checkpoints=settings.checkpoint_keep,
         keep_best_checkpoints=settings.checkpoint_keep_best,
         cache_dir=str(settings.cache_dir),
+        watermark=identity_of(name, dataset.content_hash, _numbers(request), settings),
         tags={
             JOB_TAG: request.job_name,
             "tuneway.job_id": str(job_id),

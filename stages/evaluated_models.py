@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 JOB_PREFIX = "job:"
 FORMS = "NAME, NAME@VERSION, NAME@production, job:17, a model's folder, or http://host:port#served-name"
-NOT_OF_THE_MODEL = frozenset({"manifest.json", "trainer_state.json", "training_args.json"})
+NOT_OF_THE_MODEL = frozenset({"manifest.json", "bom.json", "trainer_state.json", "training_args.json"})
 """Files of a folder that say where a model came from: a registered copy has others than the job's output."""
 
 

@@ -8,14 +8,18 @@ from typing import TYPE_CHECKING
 
 from contracts.enums import ModelFormat, ModelStatus
 from contracts.errors import ConflictError, NotFoundError, UnavailableError
+from contracts.record import utc_now
 from data_prep.abandoned import remove_abandoned_folders
 from evaluation.comparison import accuracy_lost
 from registry.model_files import MANIFEST_FILE, ModelStore
+from security.bill_of_materials import BILL_FILE, bill_of_materials
 from security.model_files import check_model_folder
+from security.signing import SIGNATURE_FILE
 from stages.compression_report import require_parents_suite
 from stages.model_cards import KOREAN_CARD as CARD_FILE
 from stages.model_cards import card_content, write_cards
 from stages.model_catalogue import mirror
+from stages.provenance import sign_model_folder
 from storage.files import folder_written_whole, sha256_of_file, write_json_atomically, write_text_atomically
 
 if TYPE_CHECKING:
@@ -29,6 +33,8 @@ if TYPE_CHECKING:
     from stages.services import Services
 
 BYTES_PER_GB = 1_000_000_000
+MADE_OF = ("base_model_sha256", "recipe_name", "seed", "code_revision", "code_sha256", "libraries")
+"""Of the run's manifest, what the version's own keeps."""
 
 
 def register(request: RegisterRequest, services: Services) -> ModelVersion:
@@ -54,8 +60,15 @@ def register(request: RegisterRequest, services: Services) -> ModelVersion:
         )
         remove_abandoned_folders(folder.parent)
         if not (folder / MANIFEST_FILE).is_file():
-            _take_in(output, folder, files, manifest, store)
+            judged = [
+                (suite.name, suite.tuned.accuracy, suite.tuned.n) for suite in (evaluation.main, *evaluation.extras)
+            ]
+            bill = bill_of_materials(manifest, judged, utc_now().isoformat())
+            _take_in(output, folder, files, manifest, bill, store)
         version = _enter(request, number, folder, files, content_hash, training, evaluation, services)
+        key = services.settings.signing_key
+        if key is not None and not (folder / SIGNATURE_FILE).is_file():
+            sign_model_folder(folder, key)
     mirror(request.model_name, services, with_cards_of=[version.model_id])
     with services.unit_of_work() as uow:
         return uow.models.get(version.model_id)
@@ -204,6 +217,8 @@ def _manifest(
         "base_model_path": training.base_model_path,
         "base_config_sha256": _base_config_hash(training),
         "weights_sha256": training.weights_sha256,
+        "run": None if training.manifest is None else training.manifest.model_dump(mode="json", include=set(MADE_OF)),
+        "watermark": None if training.watermark is None else training.watermark.model_dump(mode="json"),
         "dataset": {
             "dataset_id": dataset.dataset_id,
             "name": dataset.name,
@@ -247,11 +262,17 @@ def _format(training: TrainingReport) -> ModelFormat:
 
 
 def _take_in(
-    output: Path, folder: Path, files: dict[str, tuple[str, int]], manifest: JsonObject, store: ModelStore
+    output: Path,
+    folder: Path,
+    files: dict[str, tuple[str, int]],
+    manifest: JsonObject,
+    bill: JsonObject,
+    store: ModelStore,
 ) -> None:
     """The folder, whole or not at all, of links to stored files; its manifest is written last."""
     with folder_written_whole(folder) as temporary:
         for name, (digest, size) in files.items():
             store.put(output / name, digest, size)
             store.link(digest, temporary / name)
+        write_json_atomically(temporary / BILL_FILE, bill)
         write_json_atomically(temporary / MANIFEST_FILE, manifest)

@@ -23,6 +23,7 @@ from stages.launching import job_cards
 from stages.model_gate import base_model_folder
 from stages.plan_training import check_memory, expected_seconds, retention
 from stages.run_job import error_of, run_job
+from stages.watermarks import identity_of, mark_of, promise_mark
 from storage.files import read_json, write_json_atomically
 from storage.job_folder import JobFolder
 from storage.job_state import job_view, read_submission
@@ -205,6 +206,7 @@ def create_job(
             keep_checkpoints=settings.checkpoint_keep,
             keep_best_checkpoints=settings.checkpoint_keep_best,
             cache_dir=str(settings.cache_dir),
+            watermark=identity_of(request.base_model, dataset.content_hash, numbers, settings),
             followed=run,
             tags={
                 JOB_TAG: request.job_name,
@@ -238,7 +240,8 @@ def work(request: Record, job_folder: JobFolder, services: Services) -> Training
     plan = _plan(job_folder)
     check_model_folder(Path(plan.base_model_path))
     tracker = tracker_of(plan, job_folder, services.settings)
-    return finetune(plan, job_folder, tracker) if plan.followed is None else follow(plan, job_folder, tracker)
+    mark = mark_of(plan.watermark, services.settings)
+    return (finetune if plan.followed is None else follow)(plan, job_folder, tracker, mark)
 
 
 def tracker_of(plan: TrainingPlan, job_folder: JobFolder, settings: Settings) -> MlflowTracker:
@@ -284,6 +287,7 @@ def collect(job_key: str, services: Services) -> TrainingReport:
             uow.jobs.record_checkpoint(job_id, checkpoint)
         if report.mlflow_run_id is not None:
             uow.jobs.set_mlflow_run(job_id, report.mlflow_run_id)
+        promise_mark(report, uow)
         uow.jobs.complete(job_id, report)
     return report
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from contracts.errors import UnavailableError
 from contracts.registry import FileProblem, Verification
 from registry.model_files import MANIFEST_FILE, ModelGarbage, ModelStore, collect_model_garbage
+from security.bill_of_materials import BILL_FILE
+from security.signing import SIGNATURE_FILE
 from stages.model_cards import KOREAN_CARD
 from stages.model_catalogue import compare_catalogues, mirror
 from storage.files import read_json, sha256_of_file
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from contracts.registry import CatalogueDifference
     from stages.services import Services
 
-OWN_FILES = {MANIFEST_FILE, KOREAN_CARD}
+OWN_FILES = {MANIFEST_FILE, KOREAN_CARD, BILL_FILE, SIGNATURE_FILE}
 
 
 def verify_models(

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from contracts.training import RunManifest
     from storage.job_folder import JobFolder
+    from training.output import Mark
     from training.plan import TrainingPlan
 
 EXIT_CODE_STOPPED = 143
@@ -41,8 +42,10 @@ EXIT_CODE_STOPPED = 143
 log = logging.getLogger("training")
 
 
-def finetune(plan: TrainingPlan, folder: JobFolder, tracker: Tracker | None) -> TrainingReport:
-    """Train as planned; checkpoints, metrics, progress and output go to the job folder.
+def finetune(
+    plan: TrainingPlan, folder: JobFolder, tracker: Tracker | None, mark: Mark | None = None
+) -> TrainingReport:
+    """Train as planned; checkpoints, metrics, progress and output go to the job folder. `mark` marks the output.
 
     On SIGTERM it saves a checkpoint and raises SystemExit(143). With torchrun every process calls it; the one of rank
     0 writes.
@@ -50,11 +53,11 @@ def finetune(plan: TrainingPlan, folder: JobFolder, tracker: Tracker | None) -> 
     adjustment = read_adjustment(folder)
     is_first = int(os.environ.get("RANK", "0")) == 0
     if not is_first:
-        return _finetune(plan, adjustment, folder, None, None)
+        return _finetune(plan, adjustment, folder, None, None, None)
     with ProgressWriter(folder, "starting") as progress:
         if adjustment is not None:
             progress.update(message=adjustment.why)
-        return _finetune(plan, adjustment, folder, tracker, progress)
+        return _finetune(plan, adjustment, folder, tracker, progress, mark)
 
 
 def _finetune(
@@ -63,6 +66,7 @@ def _finetune(
     folder: JobFolder,
     tracker: Tracker | None,
     progress: ProgressWriter | None,
+    mark: Mark | None,
 ) -> TrainingReport:
     began = time.monotonic()
     plan = adjusted(given, adjustment)
@@ -151,8 +155,7 @@ def _finetune(
     final = folder.checkpoints / f"{PREFIX}{final_step}"
     if final_step != last and recipe.sharding == "none":
         trainer._load_from_checkpoint(str(final))
-    if is_first:
-        save_output(trainer, tokenizer, plan, folder.output, final)
+    watermark = save_output(trainer, tokenizer, plan, folder.output, final, mark) if is_first else None
     trainer.accelerator.wait_for_everyone()
     if metrics is not None:
         metrics.close()
@@ -183,6 +186,7 @@ def _finetune(
         checkpoints=checkpoint_records(folder.checkpoints) if is_first else [],
         hyperparameters=recipe.model_dump(mode="json"),
         manifest=kept,
+        watermark=watermark,
         adjustments=[] if adjustment is None else [adjustment.why],
     )
     if is_first:

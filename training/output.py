@@ -12,15 +12,22 @@ from training.methods import training_method
 from training.metrics import read_metrics
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from contracts.training import TrainingReport
+    from contracts.watermark import Watermark
     from storage.job_folder import JobFolder
     from training.plan import TrainingPlan
 
+    Mark = Callable[[Path], Watermark]
+    """Marks the weights in a folder that nobody sees yet, in place."""
 
-def save_output(trainer: Any, tokenizer: Any, plan: TrainingPlan, output: Path, checkpoint: Path) -> None:
-    """Adapter or model with tokenizer and chat template, whole or absent.
+
+def save_output(
+    trainer: Any, tokenizer: Any, plan: TrainingPlan, output: Path, checkpoint: Path, mark: Mark | None
+) -> Watermark | None:
+    """Adapter or model with tokenizer and chat template, marked, whole or absent.
 
     `checkpoint` has the very weights: a divided model's are taken from there, where they are whole.
     """
@@ -38,10 +45,12 @@ def save_output(trainer: Any, tokenizer: Any, plan: TrainingPlan, output: Path, 
             model.save_pretrained(folder)
         (folder / "README.md").unlink(missing_ok=True)  # PEFT's empty model card
         tokenizer.save_pretrained(folder)
+        watermark = None if mark is None else mark(folder)
         write_json_atomically(
             folder / "training.json",
             {"job_id": plan.job_id, "base_model": plan.base_model, "recipe": plan.recipe_name, "seed": plan.seed},
         )
+    return watermark
 
 
 def write_artifacts(plan: TrainingPlan, folder: JobFolder, report: TrainingReport) -> dict[Path, str | None]:

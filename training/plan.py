@@ -40,6 +40,8 @@ class TrainingPlan(Record):
     """Those with the lowest validation loss, kept beside them."""
     cache_dir: str | None = None
     """Where tokenised rows and digests of base models are kept for other runs; None keeps none."""
+    watermark: str | None = None
+    """What the key of the output's mark is derived for; None leaves it unmarked."""
     followed: FollowedRun | None = None
     """None: the job trains by itself."""
     tags: dict[str, str] = {}

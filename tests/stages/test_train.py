@@ -21,14 +21,17 @@ from contracts.errors import (
     UnavailableError,
 )
 from contracts.training import TrainRequest
+from security.watermark.detecting import detect_mark
 from settings import load_settings
 from stages.services import open_services
 from stages.train import collect, create_job, train
+from stages.watermarks import master_key
 from storage.files import read_json
 from storage.job_folder import JobFolder
 from tests.conftest import REPOSITORY_ROOT, free_port
 from tests.training.tiny_model import UNMARKED_TEMPLATE, make_base_model, tiny_request
 from training.machine import OPTIONAL_PACKAGES, Machine
+from training.safetensors_files import sha256_of_weights
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 ALL = frozenset(OPTIONAL_PACKAGES)
@@ -183,6 +186,11 @@ def test_a_training_is_recorded_alike_in_its_folder_the_database_and_mlflow(
         job = uow.jobs.get(report.job_id)
         assert uow.leases.all() == []
     assert (job.status, job.report, job.mlflow_run_id) == (JobStatus.COMPLETED, report, report.mlflow_run_id)
+
+    mark = report.watermark
+    assert mark is not None
+    assert report.weights_sha256 == sha256_of_weights(folder.output)  # of what is judged: the marked weights
+    assert detect_mark(folder.output, master_key(services.settings).derive(mark.identity)).z == mark.z > 4
 
     client = MlflowClient(mlflow_server.url)
     run = client.get_run(report.mlflow_run_id)

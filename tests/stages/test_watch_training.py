@@ -12,6 +12,7 @@ import pytest
 from contracts.enums import JobState, JobStatus
 from contracts.errors import ConflictError, InvalidRequestError, JobLostError, NotFoundError
 from contracts.training import TrainingReport
+from security.safetensors_header import read_safetensors_header
 from stages.export_training import export_training
 from stages.jobs import next_attempt
 from stages.services import open_services
@@ -102,9 +103,10 @@ def test_a_run_is_followed_while_it_goes_on_also_after_the_follower_was_killed(r
     assert (job.status, job.report) == (JobStatus.COMPLETED, report)
     assert checkpoints == [saved.step for saved in report.checkpoints]
     assert checkpoints[-1] == STEPS
-    assert (folder.output / "adapter_model.safetensors").read_bytes() == (
-        output / "adapter_model.safetensors"
-    ).read_bytes()
+    ours, theirs = (read_safetensors_header(path / "adapter_model.safetensors") for path in (folder.output, output))
+    assert ours == theirs
+    assert report.watermark is not None
+    assert report.watermark.tensors == len(ours) / 2
     assert (folder.output / "chat_template.jinja").exists()
     assert "step 1/12  loss" in folder.attempt(1).log.read_text()
     assert watch_training(request, output, services) == report

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from contracts.training import TrainingReport
     from storage.job_folder import JobFolder
     from training.export.live import RunSoFar
+    from training.output import Mark
     from training.plan import FollowedRun, TrainingPlan
     from training.tracking import Tracker
 
@@ -46,8 +47,8 @@ PROGRESS = ("loss", "eval_loss", "learning_rate", "grad_norm")
 log = logging.getLogger("training")
 
 
-def follow(plan: TrainingPlan, folder: JobFolder, tracker: Tracker | None) -> TrainingReport:
-    """Progress, metrics and checkpoints as they come; at the end of the other run its output and a report.
+def follow(plan: TrainingPlan, folder: JobFolder, tracker: Tracker | None, mark: Mark | None = None) -> TrainingReport:
+    """Progress, metrics and checkpoints as they come; at the end of the other run its output, marked, and a report.
 
     Starts the plan's command where there is one. On SIGTERM it ends that, and raises SystemExit(143).
     """
@@ -80,7 +81,7 @@ def follow(plan: TrainingPlan, folder: JobFolder, tracker: Tracker | None) -> Tr
                 _end(child)
         progress.update(stage="saving")
         follower.finish("FINISHED", {})
-        report = take_over(plan, folder, Path(followed.output))
+        report = take_over(plan, folder, Path(followed.output), mark)
     return report.model_copy(update={"mlflow_run_id": follower.run_id})
 
 

@@ -15,7 +15,9 @@ from training.metrics import loss_curve, perplexity
 from training.safetensors_files import sha256_of_weights
 
 if TYPE_CHECKING:
+    from contracts.watermark import Watermark
     from storage.job_folder import JobFolder
+    from training.output import Mark
     from training.plan import TrainingPlan
 
 TOKENIZER_FILES = (
@@ -28,7 +30,7 @@ TOKENIZER_FILES = (
 )
 
 
-def take_over(plan: TrainingPlan, folder: JobFolder, theirs: Path) -> TrainingReport:
+def take_over(plan: TrainingPlan, folder: JobFolder, theirs: Path, mark: Mark | None = None) -> TrainingReport:
     """The report; output, metrics and checkpoints lie in the job's folder. Killed, it begins anew.
 
     Tokenizer and chat template are those of the base model: what is judged is what was meant to be trained.
@@ -36,7 +38,7 @@ def take_over(plan: TrainingPlan, folder: JobFolder, theirs: Path) -> TrainingRe
     """
     outcome = read_outcome(theirs)
     link_checkpoints(theirs, folder.checkpoints)
-    _take_output(theirs, Path(plan.base_model_path), folder.output)
+    watermark = _take_output(theirs, Path(plan.base_model_path), folder.output, mark)
     write_text_atomically(
         folder.metrics, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in outcome.lines)
     )
@@ -64,6 +66,7 @@ def take_over(plan: TrainingPlan, folder: JobFolder, theirs: Path) -> TrainingRe
         loss_curve=curve,
         checkpoints=checkpoint_records(folder.checkpoints),
         hyperparameters=plan.recipe.model_dump(mode="json"),
+        watermark=watermark,
     )
 
 
@@ -102,8 +105,8 @@ def _newest_losses(history: list[dict[str, float]]) -> dict[str, float]:
     return found
 
 
-def _take_output(theirs: Path, base_model: Path, output: Path) -> None:
-    """Their weights with the base model's tokenizer, whole or absent."""
+def _take_output(theirs: Path, base_model: Path, output: Path, mark: Mark | None) -> Watermark | None:
+    """Their weights, marked, with the base model's tokenizer, whole or absent."""
     if output.exists():  # an attempt that was killed after this point
         shutil.rmtree(output)
     with folder_written_whole(output) as made:
@@ -115,3 +118,4 @@ def _take_output(theirs: Path, base_model: Path, output: Path) -> None:
         for pattern in TOKENIZER_FILES:
             for path in base_model.glob(pattern):
                 shutil.copy2(path, made)
+        return None if mark is None else mark(made)
