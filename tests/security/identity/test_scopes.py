@@ -31,6 +31,6 @@ def test_a_key_is_known_by_its_prefix_and_proved_by_its_hash():
     assert generate_key().text != key.text
 
 
-@pytest.mark.parametrize("text", ["", "twk_", generate_refresh_token(), generate_key().text + "x", "a.b.c"])
-def test_what_is_no_key_has_no_prefix(text):
-    assert key_prefix(text) is None
+def test_what_is_no_key_has_no_prefix():
+    for text in ("", "twk_", generate_refresh_token(), generate_key().text + "x", "a.b.c"):
+        assert key_prefix(text) is None, text
