@@ -50,6 +50,7 @@ from stages.summary import read_summary, summarise
 from storage.files import read_json
 from storage.job_folder import JobFolder
 from storage.job_state import job_view
+from storage.stored_files import open_stored_text
 from training.checkpoints import checkpoint_records
 
 if TYPE_CHECKING:
@@ -711,7 +712,7 @@ def _masked_turns(row: JsonObject) -> JsonObject:
 
 def broken_rows(imported: ImportedDataset, listed: int) -> list[tuple[str, int, str]]:
     """File, line and reason of the first broken rows; never their text, which is not masked."""
-    with Path(imported.quarantine_path).open(encoding="utf-8") as lines:
+    with open_stored_text(Path(imported.quarantine_path)) as lines:
         rows = [json.loads(line) for line in islice(lines, listed)]
     return [(str(row["source_file"]), int(row["line"]), str(row["reason"])) for row in rows]
 

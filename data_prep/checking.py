@@ -13,6 +13,7 @@ from contracts.contamination import SoughtCase
 from contracts.data_policy import DataPolicy
 from contracts.datasets import QualityCheck, QualityRequest
 from contracts.enums import QualityCheckType, RemovalReason, Split
+from contracts.errors import DamagedFileError
 from contracts.record import JsonObject, Record
 from data_prep.contamination.overlaps import CaseIndex
 from data_prep.duplicates.finding import find_duplicates
@@ -23,7 +24,8 @@ from data_prep.stored_rows import StoredRows
 from data_prep.versions.manifest import VersionManifest, load_manifest
 from data_prep.versions.names import INDEX_FILE
 from data_prep.workers import Task, default_workers, run_pieces
-from storage.files import sha256_of_file, write_json_atomically
+from storage.files import write_json_atomically
+from storage.stored_files import open_stored, sha256_of_stored
 
 LISTED_ISSUES = 20
 """Issues written out one by one; the rest is counted."""
@@ -83,7 +85,8 @@ def _with_row_ids(checks: Sequence[QualityCheck], folder: Path) -> list[QualityC
     named = {str(issue["row"]) for check in checks for issue in check.issues if "row" in issue}
     if not named or not (folder / INDEX_FILE).is_file():
         return list(checks)
-    table = pyarrow.parquet.read_table(folder / INDEX_FILE, columns=["key", "row"])
+    with open_stored(folder / INDEX_FILE) as stream:
+        table = pyarrow.parquet.read_table(stream, columns=["key", "row"])
     found = table.filter(pyarrow.compute.is_in(table["key"], pyarrow.array(sorted(named))))
     row_of = dict(zip(found["key"].to_pylist(), found["row"].to_pylist(), strict=True))
     return [
@@ -259,6 +262,13 @@ def _check_size(folder: Path, rows: StoredRows, manifest: VersionManifest, min_s
             }
         )
     for name, expected in manifest.files.items():
-        if sha256_of_file(folder / name) != expected:
+        if not _is_unchanged(folder / name, expected):
             issues.append({"file": name, "message": f"{name} 파일이 만들어진 뒤에 바뀌었습니다."})
     return _check(QualityCheckType.SIZE, [_Issues.of(issues)])
+
+
+def _is_unchanged(path: Path, digest: str) -> bool:
+    try:
+        return sha256_of_stored(path) == digest
+    except DamagedFileError:
+        return False

@@ -12,6 +12,7 @@ from contracts.enums import QualityCheckType, Split
 from data_prep.checking import LISTED_ISSUES
 from data_prep.contamination.overlaps import CaseIndex
 from data_prep.preferences import COLUMNS, pair_row
+from storage.stored_files import open_stored
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +27,10 @@ if TYPE_CHECKING:
 def holds_preferences(folder: Path) -> bool:
     """The version holds pairs, not conversations."""
     path = folder / f"{Split.TRAIN}.parquet"
-    return path.is_file() and set(COLUMNS) <= set(pyarrow.parquet.read_schema(path).names)
+    if not path.is_file():
+        return False
+    with open_stored(path) as stream:
+        return set(COLUMNS) <= set(pyarrow.parquet.read_schema(stream).names)
 
 
 def check_preferences(
@@ -38,7 +42,8 @@ def check_preferences(
     leaks: list[JsonObject] = []
     sizes = dict.fromkeys(Split, 0)
     for split in Split:
-        pairs = pyarrow.parquet.read_table(folder / f"{split}.parquet", columns=list(COLUMNS)).to_pylist()
+        with open_stored(folder / f"{split}.parquet") as stream:
+            pairs = pyarrow.parquet.read_table(stream, columns=list(COLUMNS)).to_pylist()
         sizes[split] = len(pairs)
         prompts = [json.loads(pair["prompt"]) for pair in pairs]
         names = [f"{split}:{number}" for number in range(len(pairs))]

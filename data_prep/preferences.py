@@ -16,6 +16,7 @@ from contracts.record import Record
 from data_prep.contamination.overlaps import CaseIndex
 from data_prep.masking.masker import Masker
 from data_prep.rows import Message, Row
+from storage.stored_files import create_stored
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -120,7 +121,8 @@ def write_preferences(
         table = pyarrow.table(
             {name: pyarrow.array(values, pyarrow.string()) for name, values in zip(COLUMNS, columns, strict=True)}
         )
-        pyarrow.parquet.write_table(table, folder / f"{split}.parquet")
+        with create_stored(folder / f"{split}.parquet") as stream:
+            pyarrow.parquet.write_table(table, stream)
     return WrittenPreferences(
         samples={split.value: len(part) for split, part in rows.items()}, removed=dict(removed), masked=dict(masked)
     )

@@ -8,6 +8,7 @@ import pyarrow
 import pyarrow.parquet
 
 from data_prep.rows import Row, messages_from_json
+from storage.stored_files import open_stored
 
 
 class StoredRows:
@@ -16,7 +17,7 @@ class StoredRows:
     def __init__(self, files: Sequence[Path], counts: Sequence[int] | None = None) -> None:
         """`counts`: rows of each file, read from the files unless given."""
         if counts is None:
-            counts = [pyarrow.parquet.read_metadata(path).num_rows for path in files]
+            counts = [_rows_of(path) for path in files]
         self.files = list(files)
         self._starts = numpy.concatenate([[0], numpy.cumsum(counts)]).astype(numpy.int64)
 
@@ -29,7 +30,8 @@ class StoredRows:
 
     def table(self, file: int, columns: Sequence[str] | None = None) -> pyarrow.Table:
         """The file's rows, with these columns or all."""
-        return pyarrow.parquet.read_table(self.files[file], columns=None if columns is None else list(columns))
+        with open_stored(self.files[file]) as stream:
+            return pyarrow.parquet.read_table(stream, columns=None if columns is None else list(columns))
 
     def columns(self, names: Sequence[str]) -> pyarrow.Table:
         """These columns of all rows."""
@@ -46,3 +48,8 @@ class StoredRows:
             for place, text in zip(places, column.to_pylist(), strict=True):
                 found[place] = Row(str(wanted[place]), messages_from_json(text))
         return [row for row in found if row is not None]
+
+
+def _rows_of(path: Path) -> int:
+    with open_stored(path) as stream:
+        return int(pyarrow.parquet.read_metadata(stream).num_rows)

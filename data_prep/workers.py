@@ -20,6 +20,9 @@ from queue import Empty, Queue
 
 from contracts.errors import TunewayError, UnavailableError, error_from_record
 from contracts.record import JsonObject
+from settings import load_settings
+from settings.encryption import use_encryption
+from storage.encryption.installed import installation_of
 from storage.processes import die_with_parent
 
 REPOSITORY_ROOT = Path(__file__).resolve().parent.parent
@@ -77,8 +80,25 @@ def _start(module: str, function: str, plan: Path) -> subprocess.Popen[str]:
         text=True,
         cwd=REPOSITORY_ROOT,
         preexec_fn=die_with_parent,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY_ROOT), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+        env={
+            **os.environ,
+            "PYTHONPATH": str(REPOSITORY_ROOT),
+            "OMP_NUM_THREADS": "1",
+            "OPENBLAS_NUM_THREADS": "1",
+            **_whose_keys(plan),
+        },
     )
+
+
+def _whose_keys(plan: Path) -> dict[str, str]:
+    """Where the process finds the keys of the files beside the plan: those that this one uses."""
+    installation = installation_of(plan)
+    if installation is None:
+        return {}
+    return {
+        "TUNEWAY_DATA_DIR": str(installation.root),
+        "TUNEWAY_ENCRYPTION": "on" if installation.encrypts else "off",
+    }
 
 
 def _feed(
@@ -118,6 +138,7 @@ def _feed(
 def main(arguments: list[str]) -> None:
     """Become a worker."""
     module, function, plan = arguments
+    use_encryption(load_settings())
     # what libraries print must not stand between the answers
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)

@@ -17,8 +17,8 @@ from contracts.record import JsonObject
 from contracts.suite_versions import content_hash_of
 from evaluation.answer_scoring import normalise_answer
 from evaluation.scorers.registry import check_case
-from storage.files import sha256_of_file
 from storage.split_files import sha256_of_split, split_files
+from storage.stored_files import open_stored, read_stored, sha256_of_stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def _parse_case(path: Path, number: int, text: str) -> TestCase:
 def read_suite(path: Path) -> Suite:
     """The cases of a JSONL file. Raises one InvalidDataError that names the first bad line; refuses duplicates."""
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = read_stored(path).decode("utf-8-sig")
     except OSError as error:
         raise NotFoundError(
             "The test case file cannot be read", value=path, next_step="give the path of a JSONL file of test cases"
@@ -113,7 +113,7 @@ def read_suite(path: Path) -> Suite:
         raise InvalidDataError(
             "The test case file has no test cases", value=path, allowed="at least one", next_step="add test cases to it"
         )
-    return Suite(path.stem, str(path), sha256_of_file(path), cases, {})
+    return Suite(path.stem, str(path), sha256_of_stored(path), cases, {})
 
 
 def _rows(path: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
@@ -126,7 +126,7 @@ def _rows(path: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
             "The dataset version has no such split file", value=path, next_step="prepare the dataset version again"
         )
     for file in files:
-        with parquet.ParquetFile(file) as table:
+        with open_stored(file) as stream, parquet.ParquetFile(stream) as table:
             present = [name for name in columns if name in table.schema_arrow.names]
             for batch in table.iter_batches(batch_size=1_000, columns=present):
                 yield from batch.to_pylist()

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from contracts.errors import InvalidDataError, InvalidRequestError
-from storage.files import folder_written_whole, sha256_of_folder, write_json_atomically
+from storage.files import folder_written_whole, write_json_atomically
+from storage.stored_files import sha256_of_stored_folder
 
 if TYPE_CHECKING:
     from contracts.datasets import DatasetVersion
@@ -67,7 +68,7 @@ def make_preferences(request: PreferencesRequest, services: Services) -> Dataset
                 next_step="look at the pairs: the two answers must differ, hold no personal data of the kinds for which "
                 "the policy drops a row, and ask nothing that a test suite asks",
             )
-        digest = sha256_of_folder(Path(made), "*.parquet")
+        digest = sha256_of_stored_folder(Path(made), "*.parquet")
         folder = home / digest[:16]
         with folder_written_whole(folder) as temporary:
             shutil.copytree(made, temporary, dirs_exist_ok=True)

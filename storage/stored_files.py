@@ -77,6 +77,14 @@ def sha256_of_stored(path: Path) -> str:
     return digest.hexdigest()
 
 
+def sha256_of_stored_folder(folder: Path, pattern: str = "*") -> str:
+    """Hex digest over the names and contents of the folder's files, in the order of their names."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob(pattern) if path.is_file()):
+        digest.update(f"{path.relative_to(folder)}\0{sha256_of_stored(path)}\n".encode())
+    return digest.hexdigest()
+
+
 def _reader(path: Path) -> EncryptedReader:
     installation = installation_of(path)
     if installation is None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from contracts.errors import InvalidDataError, InvalidRequestError
 from storage.split_files import split_files
+from storage.stored_files import open_stored
 
 IGNORED = -100
 """Label of a token that adds nothing to the loss."""
@@ -37,7 +38,8 @@ def read_conversations(path: Path) -> list[list[Message]]:
     if not files:
         raise InvalidDataError("A file of the dataset version is missing", value=path, next_step="prepare it again")
     for file in files:
-        names = parquet.read_schema(file).names
+        with open_stored(file) as stream:
+            names = parquet.read_schema(stream).names
         if "messages" not in names:
             raise InvalidDataError(
                 "The dataset version holds no conversations",
@@ -45,11 +47,12 @@ def read_conversations(path: Path) -> list[list[Message]]:
                 allowed="a column `messages`",
                 next_step="preference pairs (prompt, chosen, rejected) want a recipe with the objective dpo",
             )
-    return [
-        json.loads(text)
-        for file in files
-        for text in parquet.read_table(file, columns=["messages"]).column("messages").to_pylist()
-    ]
+    conversations: list[list[Message]] = []
+    for file in files:
+        with open_stored(file) as stream:
+            texts = parquet.read_table(stream, columns=["messages"]).column("messages").to_pylist()
+        conversations += map(json.loads, texts)
+    return conversations
 
 
 def training_template(tokenizer: Any) -> str:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 import math
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -203,14 +204,17 @@ def rows_within(batches: list[list[int]], plan: TrainingPlan, tokenizer: Any) ->
     import pyarrow.parquet as parquet
 
     from storage.split_files import split_files
+    from storage.stored_files import open_stored
     from training.conversations import read_conversations, tokenize_rows, training_template
 
     path = Path(plan.dataset_path) / "train.parquet"
     template = training_template(tokenizer)
     files = split_files(path)
     keys: list[str] | None = None
-    if all("key" in parquet.read_schema(file).names for file in files):
-        keys = [key for file in files for key in parquet.read_table(file, columns=["key"])["key"].to_pylist()]
+    with ExitStack() as stack:
+        streams = [stack.enter_context(open_stored(file)) for file in files]
+        if all("key" in parquet.read_schema(stream).names for stream in streams):
+            keys = [key for stream in streams for key in parquet.read_table(stream, columns=["key"])["key"].to_pylist()]
     found: list[list[str]] = [[] for _ in batches]
     texts = [_marked(tokens) for tokens in batches]
     for index, messages in enumerate(read_conversations(path)):

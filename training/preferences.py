@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from contracts.errors import InvalidDataError
 from storage.split_files import split_files
+from storage.stored_files import open_stored
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +24,8 @@ def read_preferences(path: Path) -> list[dict[str, Any]]:
         raise InvalidDataError("A file of the dataset version is missing", value=path, next_step="make it again")
     rows = []
     for file in files:
-        names = parquet.read_schema(file).names
+        with open_stored(file) as stream:
+            names = parquet.read_schema(stream).names
         if not set(COLUMNS) <= set(names):
             raise InvalidDataError(
                 "The dataset version holds no preference pairs",
@@ -31,7 +33,8 @@ def read_preferences(path: Path) -> list[dict[str, Any]]:
                 allowed=f"columns {', '.join(COLUMNS)}",
                 next_step="make one from a file or from A/B ratings: `tuneway train preferences NAME`",
             )
-        rows += parquet.read_table(file, columns=list(COLUMNS)).to_pylist()
+        with open_stored(file) as stream:
+            rows += parquet.read_table(stream, columns=list(COLUMNS)).to_pylist()
     return [
         {
             "prompt": json.loads(row["prompt"]),

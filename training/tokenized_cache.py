@@ -18,8 +18,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from contracts.errors import DamagedFileError, KeyUnavailableError
 from storage.files import folder_written_whole, read_json, sha256_of_file, write_json_atomically
 from storage.split_files import sha256_of_split
+from storage.stored_files import create_stored, open_stored, sha256_of_stored
 from training import conversations as tokenising
 from training.conversations import TokenizedRows, tokenize_rows
 
@@ -78,12 +80,12 @@ def _read(entry: Path) -> TokenizedRows | None:
 
     try:
         manifest = read_json(entry / MANIFEST)
-        if manifest is None or sha256_of_file(entry / ROWS) != manifest["sha256"]:
+        if manifest is None or sha256_of_stored(entry / ROWS) != manifest["sha256"]:
             return None
-        with pa.memory_map(str(entry / ROWS)) as source:
+        with open_stored(entry / ROWS) as source:
             table = pa.ipc.open_file(source).read_all()
         columns = table.to_pydict()
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, DamagedFileError, KeyUnavailableError):
         return None
     return TokenizedRows(
         columns["input_ids"], columns["labels"], int(str(manifest["cut"])), int(str(manifest["dropped"]))
@@ -97,11 +99,11 @@ def _write(entry: Path, rows: TokenizedRows, shaped_by: dict[str, str | int]) ->
     table = pa.table({"input_ids": pa.array(rows.input_ids, kind), "labels": pa.array(rows.labels, kind)})
     try:
         with folder_written_whole(entry) as folder:
-            with pa.OSFile(str(folder / ROWS), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+            with create_stored(folder / ROWS) as sink, pa.ipc.new_file(sink, table.schema) as writer:
                 writer.write_table(table)
             write_json_atomically(
                 folder / MANIFEST,
-                {**shaped_by, "cut": rows.cut, "dropped": rows.dropped, "sha256": sha256_of_file(folder / ROWS)},
+                {**shaped_by, "cut": rows.cut, "dropped": rows.dropped, "sha256": sha256_of_stored(folder / ROWS)},
             )
     except OSError as error:  # a full disk: the run does not need the cache
         log.warning("the tokenised rows are not kept: %s", error)

@@ -1,7 +1,6 @@
 """Import: the files' rows in canonical form, written as a whole, named by their content."""
 
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -9,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from queue import Empty, Full, Queue
 from threading import Thread
-from typing import Any
+from typing import Any, TextIO
 
 import numpy
 import orjson
@@ -35,6 +34,7 @@ from data_prep.imports.shapes import (
 )
 from data_prep.rows import Message, OnProgress, Rejection, Row
 from storage.files import folder_written_whole, read_json, write_json_atomically
+from storage.stored_files import create_stored, create_stored_text, open_stored
 
 IMPORT_RULES = "2"
 """Raise when the same files would give other rows: earlier imports are then not taken for the same."""
@@ -113,20 +113,20 @@ def load_import(imports_dir: Path, import_id: str) -> ImportedDataset:
 
 def read_imported_rows(imported: ImportedDataset) -> Iterator[Row]:
     """The rows of an import, in the order of the files."""
-    with pyarrow.parquet.ParquetFile(imported.rows_path) as table:
+    with open_stored(Path(imported.rows_path)) as stream, pyarrow.parquet.ParquetFile(stream) as table:
         for batch in table.iter_batches(batch_size=_BATCH_ROWS):
             yield from _rows(batch)
 
 
 def imported_chunks(rows_path: Path) -> int:
     """Into how many chunks an import is cut."""
-    with pyarrow.parquet.ParquetFile(rows_path) as table:
+    with open_stored(rows_path) as stream, pyarrow.parquet.ParquetFile(stream) as table:
         return int(table.num_row_groups)
 
 
 def read_imported_chunk(rows_path: Path, row_group: int) -> list[Row]:
     """The rows of one chunk, from 0. All chunks have `CHUNK_ROWS` rows but the last one and those of very long rows."""
-    with pyarrow.parquet.ParquetFile(rows_path) as table:
+    with open_stored(rows_path) as stream, pyarrow.parquet.ParquetFile(stream) as table:
         return list(_rows(table.read_row_group(row_group)))
 
 
@@ -264,9 +264,12 @@ class _RowWriter:
 
 @contextmanager
 def _row_writer(path: Path, min_free_disk_gb: float) -> Iterator[_RowWriter]:
-    with pyarrow.parquet.ParquetWriter(
-        path, ROWS_SCHEMA, compression="zstd", use_dictionary=["source_file", "metadata"]
-    ) as parquet:
+    with (
+        create_stored(path) as stream,
+        pyarrow.parquet.ParquetWriter(
+            stream, ROWS_SCHEMA, compression="zstd", use_dictionary=["source_file", "metadata"]
+        ) as parquet,
+    ):
         rows = _RowWriter(parquet, path.parent, min_free_disk_gb)
         try:
             yield rows
@@ -278,14 +281,8 @@ def _row_writer(path: Path, min_free_disk_gb: float) -> Iterator[_RowWriter]:
 class _Quarantine:
     """Broken rows with their raw text, which nobody but the owner may read."""
 
-    def __init__(self, path: Path) -> None:
-        self._stream = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8")
-
-    def __enter__(self) -> "_Quarantine":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stream.close()
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
 
     def add(self, row: BrokenRow, source_file: str, encoding: str) -> None:
         written = {
@@ -320,8 +317,9 @@ def _write_rows(
     sources = []
     with (
         _row_writer(folder / ROWS_FILE, min_free_disk_gb) as writer,
-        _Quarantine(folder / QUARANTINE_FILE) as quarantine,
+        create_stored_text(folder / QUARANTINE_FILE) as broken_rows,
     ):
+        quarantine = _Quarantine(broken_rows)
         for file in files:
             opened = open_rows(file, wanted_columns(request.columns))
             if opened.columns is not None:

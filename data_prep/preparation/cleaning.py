@@ -27,6 +27,7 @@ from data_prep.statistics.measuring import histogram
 from data_prep.stored_rows import StoredRows
 from data_prep.workers import Task
 from storage.files import folder_written_whole, read_json, write_json_atomically
+from storage.stored_files import create_stored, create_stored_text
 
 ROWS_FILE, REMOVED_FILE, MASKED_FILE, KEPT_FILE = "rows.parquet", "removed.jsonl", "masked.jsonl", "kept.jsonl"
 FINGERPRINTS_FILE, DONE_FILE = "fingerprints.npy", "done.json"
@@ -236,11 +237,12 @@ def _write_rows(path: Path, numbers: Sequence[int], rows: Sequence[Row], qualiti
         "answer_characters": [len(row.answer) for row in rows],
         "turns": [len(row.messages) for row in rows],
     }
-    pyarrow.parquet.write_table(pyarrow.Table.from_pydict(columns, schema=CHUNK_SCHEMA), path, compression="zstd")
+    with create_stored(path) as stream:
+        pyarrow.parquet.write_table(pyarrow.Table.from_pydict(columns, schema=CHUNK_SCHEMA), stream, compression="zstd")
 
 
 def _write_lines(path: Path, lines: Sequence[JsonObject]) -> None:
-    with path.open("w", encoding="utf-8") as stream:
+    with create_stored_text(path) as stream:
         for line in lines:
             stream.write(json.dumps(line, ensure_ascii=False) + "\n")
 

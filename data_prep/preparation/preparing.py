@@ -55,6 +55,7 @@ from data_prep.versions.references import head
 from data_prep.versions.writing import VersionWriter, find_version
 from data_prep.workers import default_workers, run_pieces
 from storage.files import write_json_atomically
+from storage.stored_files import create_stored_text, open_stored_text
 
 REMOVED_EXAMPLES = 3
 """Of each reason of removal."""
@@ -222,8 +223,8 @@ def _write_rows(
     masked_examples = MaskingExamples()
     done = 0
     with (
-        writer.path(REMOVED_FILE).open("w", encoding="utf-8") as removed_file,
-        writer.path(MASKED_FILE).open("w", encoding="utf-8") as masked_file,
+        create_stored_text(writer.path(REMOVED_FILE)) as removed_file,
+        create_stored_text(writer.path(MASKED_FILE)) as masked_file,
     ):
         for chunk in range(len(rows.files)):
             start, stop = rows.start(chunk), rows.start(chunk + 1)
@@ -407,7 +408,7 @@ def _removed_lines(rows: CleanedRows, chunk: int, table: pyarrow.Table, found: _
 
 
 def _lines(path: Path) -> Iterator[str]:
-    with path.open(encoding="utf-8") as stream:
+    with open_stored_text(path) as stream:
         yield from stream
 
 

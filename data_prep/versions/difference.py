@@ -16,6 +16,7 @@ from contracts.enums import Split
 from contracts.record import JsonObject, Record
 from data_prep.versions.manifest import VersionManifest
 from data_prep.versions.objects import ObjectStore
+from storage.stored_files import open_stored
 
 SHOWN_ROWS = 20
 """Of each kind, unless more are asked for."""
@@ -181,7 +182,7 @@ def _batches(
         for part in version.parts.get(split.value, []):
             if (split.value, part.sha256) in without:
                 continue
-            with pyarrow.parquet.ParquetFile(store.path(part.sha256)) as table:
+            with open_stored(store.path(part.sha256)) as stream, pyarrow.parquet.ParquetFile(stream) as table:
                 for batch in table.iter_batches(batch_size=_BATCH_ROWS):
                     yield split, batch
 

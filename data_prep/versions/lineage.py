@@ -16,6 +16,7 @@ from data_prep.versions.history import walk
 from data_prep.versions.manifest import SHORT, Recipe, VersionManifest
 from data_prep.versions.names import INDEX_FILE, MASKED_FILE
 from data_prep.versions.references import commit_folder, load_commit
+from storage.stored_files import open_stored, open_stored_text
 
 LINEAGE = "lineage"
 """The field of a generated row's metadata that says how it was made."""
@@ -85,7 +86,8 @@ def trace(name_dir: Path, commit: str, row: str) -> RowLineage:
 
 
 def _find(folder: Path, row: str, version: str) -> tuple[str, str, Split]:
-    index = pyarrow.parquet.read_table(folder / INDEX_FILE)
+    with open_stored(folder / INDEX_FILE) as stream:
+        index = pyarrow.parquet.read_table(stream)
     for column in ("key", "row"):
         found = index.filter(pyarrow.compute.equal(index[column], row))
         if found.num_rows:
@@ -105,7 +107,7 @@ def _find(folder: Path, row: str, version: str) -> tuple[str, str, Split]:
 def _masked(path: Path, row_id: str) -> dict[str, int]:
     counts: dict[str, int] = {}
     if path.is_file():
-        with path.open(encoding="utf-8") as stream:
+        with open_stored_text(path) as stream:
             for line in stream:
                 # a cheap look before the JSON is parsed: a million lines a second
                 if row_id in line and (item := json.loads(line))["row"] == row_id:

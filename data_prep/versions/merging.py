@@ -23,6 +23,7 @@ from data_prep.versions.names import MASKED_FILE, REMOVED_FILE
 from data_prep.versions.reading import read_in_source_order
 from data_prep.versions.references import advance, commit_folder, head, load_commit
 from data_prep.versions.writing import VersionWriter
+from storage.stored_files import create_stored_text, open_stored_text
 
 _LISTED_KEYS = 20
 
@@ -252,7 +253,7 @@ def _join_lines(
     """The lines of both versions, each once; returns how many of each kind there are."""
     counts: dict[str, int] = {}
     seen: set[bytes] = set()
-    with target.open("w", encoding="utf-8") as stream:
+    with create_stored_text(target) as stream:
         for version in versions:
             before = frozenset(seen)
             for line in _lines(commit_folder(name_dir, version.commit) / file_name):
@@ -268,5 +269,5 @@ def _join_lines(
 
 def _lines(path: Path) -> Iterator[str]:
     if path.is_file():
-        with path.open(encoding="utf-8") as stream:
+        with open_stored_text(path) as stream:
             yield from stream

@@ -1,11 +1,13 @@
-"""Parts of dataset versions, each stored once under its SHA-256: `<name>/objects/<first two digits>/<digest>.parquet`."""
+"""Parts of dataset versions, each stored once under the SHA-256 of what it holds: `<name>/objects/<first two digits>/<digest>.parquet`."""
 
 import os
 import shutil
 import uuid
 from pathlib import Path
 
-from storage.files import fsync_path, sha256_of_file
+from contracts.errors import DamagedFileError, KeyUnavailableError
+from storage.files import fsync_path
+from storage.stored_files import sha256_of_stored
 
 OBJECTS_DIR = "objects"
 
@@ -30,9 +32,9 @@ class ObjectStore:
 
         A stored part whose bytes have rotted is replaced.
         """
-        digest = sha256_of_file(written)
+        digest = sha256_of_stored(written)
         target = self.path(digest)
-        if target.is_file() and target.stat().st_size == written.stat().st_size and sha256_of_file(target) == digest:
+        if target.is_file() and _holds(target, digest):
             written.unlink()
             return digest
         target.parent.mkdir(exist_ok=True)
@@ -53,3 +55,10 @@ class ObjectStore:
     def digests(self) -> set[str]:
         """Every part that is stored."""
         return {path.stem for path in self.root.glob("??/*.parquet")}
+
+
+def _holds(path: Path, digest: str) -> bool:
+    try:
+        return sha256_of_stored(path) == digest
+    except (DamagedFileError, KeyUnavailableError):
+        return False

@@ -14,6 +14,7 @@ import pyarrow.parquet
 from contracts.record import Record
 from data_prep.versions.names import PART_SCHEMA
 from data_prep.versions.objects import ObjectStore
+from storage.stored_files import create_stored
 
 MIN_PART_ROWS, MEAN_FURTHER_ROWS, MAX_PART_ROWS = 2_048, 4_096, 16_384
 MAX_PART_BYTES = 64 * 2**20
@@ -66,13 +67,14 @@ class PartWriter:
         table = pyarrow.concat_tables(self._waiting) if self._waiting else PART_SCHEMA.empty_table()
         temporary = self._store.temporary()
         # one chunk a column: how the rows came in batches must not show in the bytes
-        pyarrow.parquet.write_table(
-            table.combine_chunks(),
-            temporary,
-            compression="zstd",
-            use_dictionary=["category", "source"],
-            row_group_size=MAX_PART_ROWS,
-        )
+        with create_stored(temporary) as stream:
+            pyarrow.parquet.write_table(
+                table.combine_chunks(),
+                stream,
+                compression="zstd",
+                use_dictionary=["category", "source"],
+                row_group_size=MAX_PART_ROWS,
+            )
         size = temporary.stat().st_size
         self.parts.append(Part(sha256=self._store.put(temporary), rows=table.num_rows, size_bytes=size))
         self._waiting, self._rows, self._bytes = [], 0, 0

@@ -16,6 +16,7 @@ from data_prep.rows import Row, messages_from_json
 from data_prep.versions.names import INDEX_FILE, PART_SCHEMA, SPLIT_FILES
 from data_prep.versions.writing import VersionRow
 from storage.split_files import split_files
+from storage.stored_files import open_stored
 
 _BATCH_ROWS = 1_000
 INDEX_BATCH_ROWS = 10_000
@@ -48,14 +49,15 @@ def read_split_batches(folder: Path, split: Split, columns: list[str] | None = N
             next_step="restore it from the backup, or remove the folder and prepare the dataset again",
         )
     for path in files:
-        with pyarrow.parquet.ParquetFile(path) as table:
+        with open_stored(path) as stream, pyarrow.parquet.ParquetFile(stream) as table:
             yield from table.iter_batches(batch_size=_BATCH_ROWS, columns=columns)
 
 
 def read_sides(folder: Path) -> dict[str, Split]:
     """The side of every row of a version, by its key."""
     sides = {split.value: split for split in Split}
-    table = pyarrow.parquet.read_table(folder / INDEX_FILE, columns=["split", "key"])
+    with open_stored(folder / INDEX_FILE) as stream:
+        table = pyarrow.parquet.read_table(stream, columns=["split", "key"])
     return {key: sides[split] for key, split in zip(table["key"].to_pylist(), table["split"].to_pylist(), strict=True)}
 
 
@@ -65,7 +67,7 @@ def read_in_source_order(folder: Path) -> Iterator[tuple[pyarrow.Table, list[Spl
     What `VersionWriter.add_table` takes.
     """
     streams = {split: _Rows(read_split_batches(folder, split)) for split in Split}
-    with pyarrow.parquet.ParquetFile(folder / INDEX_FILE) as index:
+    with open_stored(folder / INDEX_FILE) as stored, pyarrow.parquet.ParquetFile(stored) as index:
         for batch in index.iter_batches(batch_size=INDEX_BATCH_ROWS):
             sides = numpy.array(batch["split"].to_pylist(), dtype=object)
             places, tables = [], []
@@ -102,7 +104,7 @@ def _row_ids(folder: Path, split: Split) -> Iterator[tuple[str, str]]:
     path = folder / INDEX_FILE
     if not path.is_file():
         return
-    with pyarrow.parquet.ParquetFile(path) as index:
+    with open_stored(path) as stream, pyarrow.parquet.ParquetFile(stream) as index:
         for batch in index.iter_batches(batch_size=INDEX_BATCH_ROWS):
             of_split = batch.filter(pyarrow.compute.equal(batch["split"], split.value))
             yield from zip(of_split["key"].to_pylist(), of_split["row"].to_pylist(), strict=True)

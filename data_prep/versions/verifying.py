@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
+from contracts.errors import DamagedFileError
 from contracts.record import Record
 from data_prep.versions.manifest import SHORT
 from data_prep.versions.objects import ObjectStore
 from data_prep.versions.references import branches, commits, load_commit, tags
-from storage.files import sha256_of_file
+from storage.stored_files import sha256_of_stored
 
 
 class Damage(Record):
@@ -52,7 +53,10 @@ def verify(name_dir: Path) -> Verification:
 def _verdict(path: Path, digest: str) -> str:
     if not path.is_file():
         return "missing"
-    return "" if sha256_of_file(path) == digest else "changed"
+    try:
+        return "" if sha256_of_stored(path) == digest else "changed"
+    except DamagedFileError:
+        return "changed"
 
 
 def _note(damaged: list[Damage], commit: str, file: str, problem: str) -> None:

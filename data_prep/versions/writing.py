@@ -47,7 +47,8 @@ from data_prep.versions.names import INDEX_FILE, INDEX_SCHEMA, MANIFEST_FILE, PA
 from data_prep.versions.objects import ObjectStore
 from data_prep.versions.parts import Part, PartWriter
 from data_prep.versions.references import advance, check_name, head
-from storage.files import fsync_path, sha256_of_file, write_json_atomically
+from storage.files import fsync_path, write_json_atomically
+from storage.stored_files import create_stored, sha256_of_stored
 
 _SCORE_DIGITS = 6
 """Scores come as 32-bit numbers from chunk files; stored so that they read as they were meant."""
@@ -166,11 +167,12 @@ class VersionWriter:
         parts = {split.value: writer.finish() for split, writer in self._writers.items()}
         index = pyarrow.concat_tables(self._index) if self._index else INDEX_SCHEMA.empty_table()
         _require_different_keys(index)
-        pyarrow.parquet.write_table(index.combine_chunks(), self._temporary / INDEX_FILE, compression="zstd")
+        with create_stored(self._temporary / INDEX_FILE) as stream:
+            pyarrow.parquet.write_table(index.combine_chunks(), stream, compression="zstd")
         for split, file_name in SPLIT_FILES.items():
             self._link_parts(parts[split.value], file_name)
         files = {
-            str(path.relative_to(self._temporary)): sha256_of_file(path)
+            str(path.relative_to(self._temporary)): sha256_of_stored(path)
             for path in sorted(self._temporary.rglob("*"))
             if path.is_file()
         }

@@ -20,6 +20,7 @@ from evaluation.suites.harness import check_likelihood_suite, in_process_conditi
 from evaluation.suites.kind import Outcome, RunOptions, RunState, Subject
 from evaluation.test_cases import Suite
 from storage.files import sha256_of_file
+from storage.stored_files import open_stored
 
 TEXT_COLUMNS = ("text", "content")
 DOCUMENT_COLUMNS = ("source_document", "document", "source")
@@ -136,7 +137,7 @@ def _json_rows(path: Path) -> Iterator[Any]:
 def _parquet_texts(path: Path) -> Iterator[MeasuredText]:
     import pyarrow.parquet as parquet
 
-    with parquet.ParquetFile(path) as table:
+    with open_stored(path) as stream, parquet.ParquetFile(stream) as table:
         for batch in table.iter_batches(batch_size=1_000):
             for row in batch.to_pylist():
                 yield _of_row(path, row)

@@ -9,6 +9,7 @@ import pyarrow.parquet
 import pytest
 
 from data_prep.masking.masker import mask
+from storage.stored_files import open_stored
 from tests.dashboard.conftest import open_page, text_of
 from tests.dashboard.test_server import CHROMIUM, CHROMIUM_ARGUMENTS, dashboard
 
@@ -90,7 +91,8 @@ def test_the_import_is_that_of_the_command_with_the_corrected_mapping(services, 
     commands = [code.value for code in app.code]
     assert commands[0] == f"tuneway dataset prepare {folder.name}"
     assert json.loads(commands[1])["columns"] == {"question": "접수글", "answer": "처리글", "source": "부서"}
-    assert pyarrow.parquet.read_table(folder / "rows.parquet").num_rows == 4
+    with open_stored(folder / "rows.parquet") as stream:
+        assert pyarrow.parquet.read_table(stream).num_rows == 4
 
 
 def test_a_name_that_no_dataset_can_have_starts_nothing(services, file):

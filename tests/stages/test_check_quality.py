@@ -13,6 +13,7 @@ from contracts.errors import NotFoundError
 from stages.check_quality import check_quality
 from stages.import_dataset import import_dataset
 from stages.prepare import prepare
+from storage.stored_files import open_stored
 
 
 @pytest.fixture
@@ -78,9 +79,14 @@ def failed(report: QualityReport) -> set[QualityCheckType]:
     return {check.check_type for check in report.checks if not check.passed}
 
 
+def table_of(path: Path) -> pyarrow.Table:
+    with open_stored(path) as stream:
+        return pyarrow.parquet.read_table(stream)
+
+
 def add_to_train(version: DatasetVersion, question: str, answer: str, category: str = "가") -> None:
     path = Path(version.file_path) / "train.parquet"
-    table = pyarrow.parquet.read_table(path)
+    table = table_of(path)
     messages = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
     row = {
         "messages": json.dumps(messages, ensure_ascii=False),
@@ -136,7 +142,7 @@ def test_personal_data_that_came_into_the_files_is_found_and_not_repeated(servic
 
 
 def test_a_duplicate_across_sides_is_found(services, version):
-    other = pyarrow.parquet.read_table(Path(version.file_path) / "test.parquet").to_pylist()[0]
+    other = table_of(Path(version.file_path) / "test.parquet").to_pylist()[0]
     question, answer = (turn["content"] for turn in json.loads(other["messages"]))
     add_to_train(version, question, answer)
 
@@ -161,7 +167,7 @@ def test_a_test_question_in_the_training_data_is_found(services, version):
 
 def test_a_category_without_training_rows_is_found(services, version):
     path = Path(version.file_path) / "test.parquet"
-    table = pyarrow.parquet.read_table(path)
+    table = table_of(path)
     changed = table.set_column(1, "category", pyarrow.array(["외톨이"] * table.num_rows))
     pyarrow.parquet.write_table(changed, path)
 

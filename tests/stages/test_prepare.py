@@ -18,6 +18,7 @@ from data_prep.versions.manifest import load_manifest
 from stages.import_dataset import import_dataset
 from stages.prepare import prepare
 from stages.services import Services
+from storage.stored_files import open_stored, read_stored
 
 REPOSITORY_ROOT = Path(__file__).resolve().parents[2]
 
@@ -51,12 +52,15 @@ def request(import_id: str, **changes) -> PrepareRequest:
     return PrepareRequest(import_id=import_id, dataset_name="demo", **changes)
 
 
+def table_of(path: Path) -> pyarrow.Table:
+    with open_stored(path) as stream:
+        return pyarrow.parquet.read_table(stream)
+
+
 def texts_of(version: DatasetVersion) -> str:
     return "\n".join(
-        path.read_bytes().decode("utf-8", "replace") for path in Path(version.file_path).glob("*.json*")
-    ) + "\n".join(
-        str(pyarrow.parquet.read_table(path).to_pylist()) for path in Path(version.file_path).glob("*.parquet")
-    )
+        read_stored(path).decode("utf-8", "replace") for path in Path(version.file_path).glob("*.json*")
+    ) + "\n".join(str(table_of(path).to_pylist()) for path in Path(version.file_path).glob("*.parquet"))
 
 
 def test_clean_rows_become_version_one_with_three_sides(services):
@@ -67,7 +71,7 @@ def test_clean_rows_become_version_one_with_three_sides(services):
     assert min(version.train_samples, version.val_samples, version.test_samples) >= 1
     assert version.removed == {}
     assert sum(version.categories.values()) == 15
-    train = pyarrow.parquet.read_table(Path(version.file_path) / "train.parquet").to_pylist()
+    train = table_of(Path(version.file_path) / "train.parquet").to_pylist()
     assert len(train) == version.train_samples
     assert [turn["role"] for turn in json.loads(train[0]["messages"])] == ["user", "assistant"]
 
@@ -103,7 +107,7 @@ def test_every_reason_is_counted_and_told_row_by_row(services):
         "too_short": 1,
     }
     assert version.total_samples == 15 + 1 - 1
-    lines = [json.loads(line) for line in (Path(version.file_path) / "removed.jsonl").read_text("utf-8").splitlines()]
+    lines = [json.loads(line) for line in read_stored(Path(version.file_path) / "removed.jsonl").splitlines()]
     assert len(lines) == 7
     by_reason = {line["reason"]: line for line in lines}
     assert by_reason["exact_duplicate"]["detail"] == "same as rows.jsonl:1"
