@@ -232,6 +232,12 @@ def audit(context: typer.Context) -> None:
     _part("cli.audit").app(context.args, prog_name="tuneway audit")
 
 
+@app.command(context_settings=Forwarded, help=_help("keys"))
+def keys(context: typer.Context) -> None:
+    """See, renew and erase the keys of what is encrypted at rest."""
+    _part("cli.keys").app(context.args, prog_name="tuneway keys")
+
+
 @app.command(context_settings=Forwarded, help=_help("demo"))
 def demo(context: typer.Context) -> None:
     """Run the whole pipeline on the demo input, from documents to a served model."""

@@ -8,6 +8,7 @@ from cli.deploy_texts import DEPLOY_TEXTS
 from cli.evaluate_texts import EVALUATE_TEXTS
 from cli.identity_texts import IDENTITY_TEXTS
 from cli.job_texts import JOB_TEXTS
+from cli.keys_texts import KEYS_TEXTS
 from cli.model_texts import MODEL_TEXTS
 from cli.ratings_texts import RATINGS_TEXTS
 from cli.run_texts import RUN_TEXTS
@@ -378,6 +379,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     **SAFETY_TEXTS,
     **DEPLOY_TEXTS,
     **MODEL_TEXTS,
+    **KEYS_TEXTS,
     **CONTAMINATION_TEXTS,
     **SUITE_TEXTS,
     **SWEEP_TEXTS,
