@@ -21,6 +21,7 @@ from cli.supervisor_config import configuration_file, log_file, programs_dir, re
 from contracts.enums import JobState
 from contracts.errors import CapacityError, ConflictError, NotFoundError, TunewayError, UnavailableError
 from settings import Settings, refuse_weak_secrets
+from settings.encryption import require_kept_apart
 from stages.runner_client import interrupt_jobs
 from stages.services import open_services
 from storage.job_folder import JobFolder
@@ -82,6 +83,7 @@ def up(
     with only_one(settings):
         if settings.production:
             refuse_weak_secrets(settings.secrets_dir, may_be_new=True)
+            require_kept_apart(settings)
         made = ensure_secrets(settings)
         if made:
             screen.done("up.secrets", count=len(made), folder=settings.secrets_dir)

@@ -50,7 +50,23 @@ def key_file(settings: Settings) -> Path:
     return settings.key_file or settings.secrets_dir / DEFAULT_KEY_FILE
 
 
+def require_kept_apart(settings: Settings) -> None:
+    """Raise InvalidRequestError where the key-encryption key lies beside what it protects; for production."""
+    if settings.key_keeper == "vault":
+        return
+    file = key_file(settings).resolve()
+    if settings.key_keeper == "environment" or file.is_relative_to(settings.data_dir.resolve()):
+        raise InvalidRequestError(
+            "In production mode the key-encryption key does not lie beside what it protects",
+            value="the environment" if settings.key_keeper == "environment" else file,
+            allowed="a key file of mode 0400 outside the data folder, or a Vault",
+            next_step="move the file away, name it in TUNEWAY_KEY_FILE, or set TUNEWAY_KEY_KEEPER=vault",
+        )
+
+
 def _keeper(settings: Settings) -> KeyKeeper:
+    if settings.production:
+        require_kept_apart(settings)
     if settings.key_keeper == "vault":
         return _vault(settings)
     if settings.key_keeper == "environment":

@@ -57,3 +57,14 @@ def test_a_key_file_that_the_site_names_is_never_made_for_it(tmp_path: Path) -> 
 def test_what_a_keeper_needs_is_named(tmp_path: Path, given: dict[str, str], missing: str) -> None:
     with pytest.raises(InvalidRequestError, match=f"{missing} is missing"):
         open_keyring(Settings.model_validate({"data_dir": tmp_path, **given}))
+
+
+def test_in_production_the_key_lies_elsewhere(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    beside = {"data_dir": data, "production": True}
+    for given in (beside, {**beside, "key_file": data / "keys"}, {**beside, "key_keeper": "environment"}):
+        with pytest.raises(InvalidRequestError, match="does not lie beside what it protects"):
+            open_keyring(Settings.model_validate(given))
+    make_key_file(tmp_path / "keys")
+    settings = Settings.model_validate({**beside, "key_file": tmp_path / "keys"})
+    assert open_keyring(settings).keeper.newest() == "file:1"
