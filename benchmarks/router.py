@@ -39,7 +39,7 @@ from storage.processes import process_tree
 from tests.serving_api.running import add_model, make_secrets, start_experiment
 
 HOST = "127.0.0.1"
-START_SECONDS = 30.0
+START_SECONDS = 120.0
 STORING_SECONDS = 30.0
 OURS = "tuneway"
 BARS = {
@@ -48,6 +48,8 @@ BARS = {
     "added_sequential_us": 100.0,
     "rss_mib": 80.0,
     "cpu_256_to_8": 2.0,
+    "cpu_to_vllm_router": 1.5,
+    "cpu_to_litellm": 0.01,
 }
 
 
@@ -75,20 +77,8 @@ def _measure(options: argparse.Namespace, folder: Path) -> None:
     missing = {name: INSTALL[name] for name, program in programs.items() if program is None}
     failed: dict[str, str] = {}
     with ExitStack() as stack:
-        database_url, _ = stack.enter_context(running_postgres(folder / "postgres"))
-        upgrade(database_url)
-        settings = own_settings(database_url=database_url, serving_port=free_port(HOST))
-        make_secrets(settings.secrets_dir)
-        services = open_services(settings)
-        stub = stack.enter_context(running_stub(free_port(HOST)))
-        first, second = (
-            add_model(services, "stub", version, f"stub-v{version}", f"http://{stub}/v1", arm)
-            for version, arm in (("1", Arm.A), ("2", Arm.B))
-        )
-        start_experiment(services, first, second)
-        contestants: dict[str, _Contestant] = {}
-        url, pid = stack.enter_context(running_router(settings, folder / "router.log"))
-        contestants[OURS] = _Contestant(OURS, url, "auto", pid, ready_url=url.replace("/v1", "/ready"))
+        services, stub, ours = stack.enter_context(running_tuneway(folder))
+        contestants = {OURS: ours}
         for name, program in programs.items():
             if program is not None:
                 try:
@@ -96,7 +86,7 @@ def _measure(options: argparse.Namespace, folder: Path) -> None:
                 except TunewayError as error:
                     failed[name] = error.sentence()
                 else:
-                    contestants[name] = _Contestant(name, peer.url, "stub", peer.pid)
+                    contestants[name] = Contestant(name, peer.url, "stub", peer.pid)
         measured = _rounds(options, contestants, f"http://{stub}/v1")
         asked = contestants[OURS].asked
         stored = _stored(services, asked)
@@ -105,7 +95,7 @@ def _measure(options: argparse.Namespace, folder: Path) -> None:
         options,
         {
             "measured": measured,
-            "bars": _bars(measured[0]),
+            "bars": _bars(measured),
             "routed_requests": asked,
             "answers_stored": stored,
             "missing_peers": missing,
@@ -117,7 +107,7 @@ def _measure(options: argparse.Namespace, folder: Path) -> None:
         sys.stderr.write(f"{name} is not installed: {how}, then --peers-dir peers/bin\n")
 
 
-class _Contestant:
+class Contestant:
     """A router on its port."""
 
     def __init__(self, name: str, url: str, model: str, pid: int, ready_url: str | None = None) -> None:
@@ -160,7 +150,7 @@ class _Contestant:
         return total / 1024
 
 
-def _rounds(options: argparse.Namespace, contestants: dict[str, _Contestant], stub_url: str) -> list[dict[str, Any]]:
+def _rounds(options: argparse.Namespace, contestants: dict[str, Contestant], stub_url: str) -> list[dict[str, Any]]:
     cpu: dict[str, dict[int, list[float]]] = {
         name: {count: [] for count in options.concurrency} for name in contestants
     }
@@ -209,15 +199,19 @@ def _rounds(options: argparse.Namespace, contestants: dict[str, _Contestant], st
     return lines
 
 
-def _bars(ours: dict[str, Any]) -> list[dict[str, Any]]:
+def _bars(measured: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """What was promised, and whether it holds here."""
+    ours = measured[0]
     cpu = ours["cpu_us"]
+    others = {line["router"]: line["cpu_us"].get("32") for line in measured[1:]}
     found = {
         "cpu_us_32": cpu.get("32"),
         "cpu_us_per_chunk": ours["cpu_us_per_chunk"],
         "added_sequential_us": ours["added_sequential_us"],
         "rss_mib": ours["rss_mib"],
         "cpu_256_to_8": round(cpu["256"] / cpu["8"], 2) if {"8", "256"} <= set(cpu) else None,
+        "cpu_to_vllm_router": _ratio(cpu.get("32"), others.get("vllm-router")),
+        "cpu_to_litellm": _ratio(cpu.get("32"), others.get("litellm")),
     }
     return [
         {
@@ -228,6 +222,10 @@ def _bars(ours: dict[str, Any]) -> list[dict[str, Any]]:
         }
         for name, bar in BARS.items()
     ]
+
+
+def _ratio(above: float | None, below: float | None) -> float | None:
+    return None if above is None or not below else round(above / below, 4)
 
 
 def _titles(options: argparse.Namespace) -> tuple[str, ...]:
@@ -250,6 +248,25 @@ def _stored(services: Services, expected: int) -> int:
         if stored >= expected or time.monotonic() > deadline:
             return stored
         time.sleep(0.2)
+
+
+@contextmanager
+def running_tuneway(folder: Path) -> Iterator[tuple[Services, str, Contestant]]:
+    """The router with an A/B test of two models on one model server; also the services, and the server's host and port."""
+    with ExitStack() as stack:
+        database_url, _ = stack.enter_context(running_postgres(folder / "postgres"))
+        upgrade(database_url)
+        settings = own_settings(database_url=database_url, serving_port=free_port(HOST))
+        make_secrets(settings.secrets_dir)
+        services = open_services(settings)
+        stub = stack.enter_context(running_stub(free_port(HOST)))
+        first, second = (
+            add_model(services, "stub", version, f"stub-v{version}", f"http://{stub}/v1", arm)
+            for version, arm in (("1", Arm.A), ("2", Arm.B))
+        )
+        start_experiment(services, first, second)
+        url, pid = stack.enter_context(running_router(settings, folder / "router.log"))
+        yield services, stub, Contestant(OURS, url, "auto", pid, ready_url=url.replace("/v1", "/ready"))
 
 
 @contextmanager

@@ -76,9 +76,13 @@ def router(
     peers_dir: Annotated[list[str] | None, typer.Option(help=translate("help.bench_peers_dir", LANGUAGE))] = None,
     rounds: Annotated[int, typer.Option(min=1, help=translate("help.bench_rounds", LANGUAGE))] = 3,
     seconds: Annotated[float, typer.Option(min=0.1, help=translate("help.bench_seconds", LANGUAGE))] = 3.0,
+    soak: Annotated[int | None, typer.Option(min=1, help=translate("help.bench_soak", LANGUAGE))] = None,
     as_json: Annotated[bool, typer.Option("--json", help=translate("help.json", LANGUAGE))] = False,
 ) -> None:
     """CPU time, memory and delay of the router, beside other routers in front of the same model server."""
+    if soak is not None:
+        _soak_router(soak, as_json=as_json)
+        return
     command = [sys.executable, "-m", "benchmarks.router", "--rounds", str(rounds), "--seconds", str(seconds)]
     command += ["--peers", peers, *(part for folder in peers_dir or [] for part in ("--peers-dir", folder))]
     with make_screen() as screen:
@@ -102,6 +106,20 @@ def router(
             screen.say("bench.missing", name=name, how=how)
         for name, why in result["failed_peers"].items():
             screen.say("bench.peer_failed", name=name, why=why)
+
+
+def _soak_router(requests: int, *, as_json: bool) -> None:
+    with make_screen() as screen:
+        try:
+            command = [sys.executable, "-m", "benchmarks.router_soak", "--requests", str(requests)]
+            result = _result(command, load_settings())
+        except JobFailedError as error:
+            screen.show_error(error)
+            raise typer.Exit(exit_code_of(error)) from None
+        if as_json:
+            sys.stdout.write(json.dumps(result, ensure_ascii=False, indent=1) + "\n")
+            return
+        screen.say("bench.soak_line", **result)
 
 
 def _result(command: list[str], settings: Settings) -> dict[str, Any]:

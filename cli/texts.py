@@ -332,6 +332,16 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "help.bench_rounds": ("되풀이 횟수", "How often everything is measured"),
     "help.bench_seconds": ("측정 하나의 시간(초)", "Seconds of each measurement"),
+    "help.bench_soak": (
+        "다른 라우터와 견주는 대신 요청을 이만큼 보내며 메모리, 열린 파일, 잃은 행을 살핍니다",
+        "Instead of comparing, send this many requests and watch memory, open files and lost rows",
+    ),
+    "bench.soak_line": (
+        "요청 {requests:,}건: 메모리 {rss_mib[warm]} → {rss_mib[end]} MiB, 열린 파일 {open_files[warm]} → {open_files[end]}, "
+        "스레드 {threads[warm]} → {threads[end]}, 잃은 행 {lost_rows}, 실패 {failures}, 달라진 답 {other_bodies}",
+        "{requests:,} requests: memory {rss_mib[warm]} → {rss_mib[end]} MiB, open files {open_files[warm]} → {open_files[end]}, "
+        "threads {threads[warm]} → {threads[end]}, {lost_rows} rows lost, {failures} failures, {other_bodies} bodies changed",
+    ),
     "bench.router_line": (
         "{router}: 요청당 CPU µs(동시 요청 수별) {counts}, 조각당 {cpu_us_per_chunk} µs, 순차 지연 +{added_sequential_us} µs, "
         "메모리 {rss_mib} MiB, 실패 {failures}, 달라진 답 {other_bodies}",
@@ -347,6 +357,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     "bench.bar_added_sequential_us": ("하나씩 물을 때 더해지는 µs", "µs added, one by one"),
     "bench.bar_rss_mib": ("메모리 MiB", "memory in MiB"),
     "bench.bar_cpu_256_to_8": ("동시 256건과 8건의 CPU 비", "CPU at 256 in flight to that at 8"),
+    "bench.bar_cpu_to_vllm_router": ("동시 32건에서 vllm-router 대비 CPU", "CPU at 32 in flight to vllm-router's"),
+    "bench.bar_cpu_to_litellm": ("동시 32건에서 LiteLLM 대비 CPU", "CPU at 32 in flight to LiteLLM's"),
     "bench.missing": (
         "{name}: 설치되어 있지 않음. {how}, 그다음 --peers-dir",
         "{name} is not installed: {how}, then --peers-dir",

@@ -12,7 +12,7 @@ import uvicorn
 from contracts.errors import TunewayError
 from serving_api.app import create_app
 from serving_api.data_path import DataPath
-from serving_api.joined_writes import JoinedHttpProtocol
+from serving_api.user_connection import connections_to
 from settings import refuse_weak_secrets
 from stages.services import open_services
 
@@ -72,7 +72,7 @@ def main() -> None:
         host=services.settings.host,
         port=services.settings.ports["serving"],
         loop="uvloop",
-        http=JoinedHttpProtocol,
+        http=connections_to(app.data_path),
         access_log=False,
         server_header=False,
         # who asks is told by a header or the body, never by the address

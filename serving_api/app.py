@@ -10,11 +10,10 @@ from fastapi.responses import PlainTextResponse
 from security.access.decisions import PolicyDecisions
 from serving_api.accounts import router as accounts
 from serving_api.admin import router
-from serving_api.data_path import DataPath, Receive, Scope
+from serving_api.data_path import DataPath, Receive, Scope, Send
 from serving_api.documentation import install_documentation
 from serving_api.event_log import EventLog
 from serving_api.event_store import event_store
-from serving_api.exchange import Send
 from serving_api.limits import Limits
 from serving_api.metrics import CONTENT_TYPE
 from serving_api.problems import install_problem_details

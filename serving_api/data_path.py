@@ -1,10 +1,12 @@
-"""The /v1 door: a thin ASGI application that picks the model, passes bytes through and keeps what was said.
+"""The /v1 door: picks the model, passes bytes through and keeps what was said.
 
 No framework here: this code runs for every request. What a request needs is in memory (the routing table) or computed
-(the arm); what it leaves goes to the event log's file.
+(the arm); what it leaves goes to the event log's file. Questions come from a user's connection straight to `ask`; the
+rest of /v1 is an ASGI application.
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -16,26 +18,28 @@ from contracts.enums import Arm, Exposure
 from contracts.experiments import ABExperiment
 from contracts.models import ArmEndpoint
 from serving_api.event_log import Event, EventLog
-from serving_api.exchange import Exchange, Send, answer
+from serving_api.exchange import Exchange
 from serving_api.metrics import Metrics
 from serving_api.openai_errors import RequestError, invalid
 from serving_api.request_ids import is_request_id, new_request_id
 from serving_api.routing import VIRTUAL_MODEL, Routing, RoutingTable
 from serving_api.upstream import ModelServers
+from serving_api.user_connection import MAX_BODY_BYTES, QUESTION_PATHS, Reply
 
+log = logging.getLogger(__name__)
+
+Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
 
-WATCH_AFTER_S = 0.1
-"""From then on it is watched whether the user is still there: an answer that is quicker does not pay for a task."""
-MAX_BODY_BYTES = 8 * 1024**2
 MAX_USER_CHARACTERS = 256
 MAX_SESSION_CHARACTERS = 255
 MAX_COMMENT_CHARACTERS = 4000
 
 
 class DataPath:
-    """The ASGI application under /v1."""
+    """What answers under /v1."""
 
     def __init__(self, routing: Routing, events: EventLog, assignment_key: str) -> None:
         self._routing = routing
@@ -46,6 +50,7 @@ class DataPath:
         self._metrics = Metrics()
         self._in_flight: set[str] = set()
         self._unwritten: list[Event] = []
+        self._unsent: list[tuple[Reply, bytes, bool]] = []
         self._is_draining = False
 
     async def start(self) -> None:
@@ -76,8 +81,20 @@ class DataPath:
         gauges = {"events_waiting_bytes": self._events.pending_bytes, "events_behind": self._events.is_behind}
         return self._metrics.text(self._servers.all(), gauges)
 
+    def ask(self, reply: Reply) -> None:
+        """Answer a question; its answer, or why there is none, goes to the reply."""
+        started = time.perf_counter()
+        try:
+            self._ask(reply, started)
+        except RequestError as error:
+            reply.refuse(error)
+        except Exception:
+            # the edge of a request: the user is told, and the others go on
+            log.exception("a question could not be answered")
+            reply.refuse(RequestError(500, "The service failed; its log says why", "server_error", "internal_error"))
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one HTTP request."""
+        """Answer one HTTP request that is no question."""
         try:
             handler = _ROUTES.get((scope["method"], scope["path"]))
             if handler is None:
@@ -121,52 +138,22 @@ class DataPath:
                 "conflict",
                 "request_id",
             )
+        # the rating follows its answer
+        self._write_events()
         event = {"kind": "rating", "request_id": request_id, "rating": rating, "comment": comment}
         await asyncio.to_thread(self._events.append_durably, event)
         await _send_json(send, orjson.dumps({"request_id": request_id, "rating": rating, "stored": True}))
 
-    async def chat_completions(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """POST /v1/chat/completions."""
-        started = time.perf_counter()
-        body = _parsed(await _read_body(receive))
-        messages = body.get("messages")
-        if not isinstance(messages, list) or not messages:
-            raise invalid("messages must be a list with at least one message", "messages")
-        await self._ask("/chat/completions", scope, body, _last_turn(messages), started, receive, send)
-
-    async def completions(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """POST /v1/completions."""
-        started = time.perf_counter()
-        body = _parsed(await _read_body(receive))
-        await self._ask("/completions", scope, body, _texts(body, "prompt"), started, receive, send)
-
-    async def embeddings(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """POST /v1/embeddings."""
-        started = time.perf_counter()
-        body = _parsed(await _read_body(receive))
-        await self._ask("/embeddings", scope, body, _texts(body, "input"), started, receive, send)
-
-    async def _ask(
-        self, path: str, scope: Scope, body: dict[str, Any], query: str, started: float, receive: Receive, send: Send
-    ) -> None:
+    def _ask(self, reply: Reply, started: float) -> None:
+        body = _parsed(reply.body)
+        path = reply.path.removeprefix("/v1")
+        query = _query(path, body)
         if self._is_draining:
             raise RequestError(503, "The service is stopping; ask again", "server_error", "stopping")
-        exchange = self._exchange(path, scope, body, query, started)
+        exchange = self._exchange(path, reply, body, query, started)
         self._in_flight.add(exchange.request_id)
-        self._metrics.began(exchange)
-
-        watches: list[asyncio.Task[None]] = []
-        beginning = asyncio.get_running_loop().call_later(
-            WATCH_AFTER_S, lambda: watches.append(asyncio.create_task(_leave_when_disconnected(exchange, receive)))
-        )
-        try:
-            await answer(exchange, self._servers, self._keep, send)
-        finally:
-            beginning.cancel()
-            for watch in watches:
-                watch.cancel()
-            self._in_flight.discard(exchange.request_id)
-            self._metrics.ended(exchange)
+        exchange.counts.in_flight += 1
+        exchange.begin()
 
     def _table(self) -> RoutingTable:
         table = self._routing.table
@@ -176,11 +163,10 @@ class DataPath:
             )
         return table
 
-    def _exchange(self, path: str, scope: Scope, body: dict[str, Any], query: str, started: float) -> Exchange:
+    def _exchange(self, path: str, reply: Reply, body: dict[str, Any], query: str, started: float) -> Exchange:
         """Who is to answer. Raises RequestError when nobody can."""
         table = self._table()
-        headers = _headers(scope)
-        user = headers.get(b"x-tuneway-user") or body.get("user")
+        user = reply.header(b"x-tuneway-user") or body.get("user")
         if user is not None and (not isinstance(user, str) or len(user) > MAX_USER_CHARACTERS):
             raise invalid(f"user must be a text of at most {MAX_USER_CHARACTERS} characters", "user")
         request_id = new_request_id(self._id_key)
@@ -199,10 +185,11 @@ class DataPath:
             endpoint = table.default if assigned is None else table.arms[assigned]
         if endpoint is None:
             raise RequestError(503, "No model is deployed yet", "server_error", "no_model_deployed")
+        body["model"] = endpoint.served_model_name
         return Exchange(
             request_id=request_id,
             path=path,
-            body=body,
+            payload=orjson.dumps(body),
             query=query,
             started=started,
             asked_at=time.time(),
@@ -212,8 +199,12 @@ class DataPath:
             exposure=exposure,
             assigned=assigned,
             user_key=key,
-            session_id=headers.get(b"x-tuneway-session", "")[:MAX_SESSION_CHARACTERS] or None,
+            session_id=reply.header(b"x-tuneway-session")[:MAX_SESSION_CHARACTERS] or None,
             is_stream=bool(body.get("stream")),
+            reply=reply,
+            servers=self._servers,
+            counts=self._metrics.arm(assigned, endpoint.served_model_name),
+            keep=self._keep,
         )
 
     def _assigned(
@@ -245,28 +236,34 @@ class DataPath:
 
     def _keep(self, exchange: Exchange) -> None:
         self._append(exchange.event())
+        self._in_flight.discard(exchange.request_id)
 
     def _append(self, event: Event) -> None:
-        """Write the event by the end of this turn of the event loop, with all others of the turn.
-
-        Users still learn nothing that is not on the way to the disk: their bytes leave later in the same turn, or
-        after it.
-        """
+        """Write the event at the end of this turn of the event loop, with all others of the turn."""
         if not self._unwritten:
             asyncio.get_running_loop().call_soon(self._write_events)
         self._unwritten.append(event)
 
+    def send(self, reply: Reply, sent: bytes, *, is_last: bool) -> None:
+        """Send what a user gets, but nothing before the events of this turn are written: who has an answer has its row."""
+        if self._unwritten:
+            self._unsent.append((reply, sent, is_last))
+        else:
+            reply.send(sent, is_last=is_last)
+
     def _write_events(self) -> None:
         events, self._unwritten = self._unwritten, []
-        if events:
-            self._events.append_all(events)
+        unsent, self._unsent = self._unsent, []
+        try:
+            if events:
+                self._events.append_all(events)
+        finally:
+            for reply, sent, is_last in unsent:
+                reply.send(sent, is_last=is_last)
 
 
 Handler = Callable[[DataPath, Scope, Receive, Send], Awaitable[None]]
 _ROUTES: dict[tuple[str, str], Handler] = {
-    ("POST", "/v1/chat/completions"): DataPath.chat_completions,
-    ("POST", "/v1/completions"): DataPath.completions,
-    ("POST", "/v1/embeddings"): DataPath.embeddings,
     ("GET", "/v1/models"): DataPath.models,
     ("POST", "/v1/feedback"): DataPath.feedback,
 }
@@ -287,19 +284,12 @@ def _named(table: RoutingTable, model: object) -> ArmEndpoint:
 
 
 def _unknown_path(scope: Scope) -> RequestError:
-    methods = [method for method, path in _ROUTES if path == scope["path"]]
+    routes = [*(("POST", path) for path in QUESTION_PATHS), *_ROUTES]
+    methods = [method for method, path in routes if path == scope["path"]]
     if methods:
         return invalid(f"{scope['method']} is not allowed here; allowed: {', '.join(methods)}", status=405)
-    known = ", ".join(f"{method} {path}" for method, path in _ROUTES)
+    known = ", ".join(f"{method} {path}" for method, path in routes)
     return invalid(f"There is no {scope['method']} {scope['path']}; there are {known}", status=404)
-
-
-def _headers(scope: Scope) -> dict[bytes, str]:
-    return {
-        name: value.decode("utf-8", errors="replace")
-        for name, value in scope["headers"]
-        if name.startswith(b"x-tuneway-")
-    }
 
 
 async def _read_body(receive: Receive) -> bytes:
@@ -328,17 +318,22 @@ def _parsed(body: bytes) -> dict[str, Any]:
     return value
 
 
-async def _leave_when_disconnected(exchange: Exchange, receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    if exchange.status is None:
-        exchange.leave()
-
-
 async def _send_json(send: Send, body: bytes) -> None:
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+def _query(path: str, body: dict[str, Any]) -> str:
+    """What is asked, as it is kept."""
+    if path == "/completions":
+        return _texts(body, "prompt")
+    if path == "/embeddings":
+        return _texts(body, "input")
+    messages = body.get("messages")
+    if not isinstance(messages, list) or not messages:
+        raise invalid("messages must be a list with at least one message", "messages")
+    return _last_turn(messages)
 
 
 def _last_turn(messages: list[Any]) -> str:

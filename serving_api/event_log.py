@@ -4,7 +4,8 @@ An event is written to a journal file before the caller goes on. A thread moves 
 while PostgreSQL is away the journal grows, and after a crash the next process moves what is left. Storing an event
 twice changes nothing, so a segment is deleted only after all of it is stored.
 
-<folder>/<time in ns>.jsonl    segments, the newest one is being written
+<folder>/<time in ns>.jsonl    segments, the newest one is being written: a line of JSON each,
+                               with `body_bytes` followed by so many bytes, the body as it came, and a line break
 <folder>/refused.jsonl         events that PostgreSQL will never take, each with the reason
 """
 
@@ -12,7 +13,8 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -31,6 +33,8 @@ WAIT_SECONDS = 0.2
 RETRY_SECONDS = 1.0
 MAX_RETRY_SECONDS = 5.0
 CLOSE_SECONDS = 10.0
+SEGMENT_BYTES = 16 * 1024**2
+"""A segment is read as a whole: while PostgreSQL is away it grows to about this size, then the next one begins."""
 
 
 class RefusedEventError(TunewayError):
@@ -82,18 +86,24 @@ class EventLog:
 
     def append_all(self, events: Iterable[Event]) -> None:
         """Write the events to the journal, in one piece."""
-        lines = b"".join([orjson.dumps(event, option=orjson.OPT_APPEND_NEWLINE) for event in events])
-        lines = self._sealed(lines)
+        lines = self._sealed(b"".join([_line(event) for event in events]))
         with self._lock:
-            os.write(self._descriptor, lines)
+            _write(self._descriptor, lines)
         if not self._written.is_set():
             self._written.set()
 
     def append_durably(self, event: Event) -> None:
         """Write the event and flush it to the disk: it survives the end of the machine too. Blocks."""
-        self.append(event)
+        lines = self._sealed(_line(event))
         with self._lock:
-            os.fsync(self._descriptor)
+            _write(self._descriptor, lines)
+            segment = os.dup(self._descriptor)
+        self._written.set()
+        try:
+            # others go on writing meanwhile
+            os.fsync(segment)
+        finally:
+            os.close(segment)
 
     @property
     def is_behind(self) -> bool:
@@ -127,12 +137,15 @@ class EventLog:
         """Segments that nobody writes any more; the current one is finished when it is the only one with events."""
         with self._lock:
             finished = [path for path in self._segments() if path != self._current]
-            if finished or not os.fstat(self._descriptor).st_size:
+            if os.fstat(self._descriptor).st_size <= (SEGMENT_BYTES if finished else 0):
                 return finished
-            finished = [self._current]
-            os.close(self._descriptor)
-            self._descriptor, self._current = self._open_segment()
-            return finished
+        # outside of the lock: nobody who writes waits for the disk
+        following = self._open_segment()
+        with self._lock:
+            ended, path = self._descriptor, self._current
+            self._descriptor, self._current = following
+        os.close(ended)
+        return [*finished, path]
 
     def _move_forever(self) -> None:
         retry_s = RETRY_SECONDS
@@ -169,10 +182,9 @@ class EventLog:
             self._closing.wait(WAIT_SECONDS)
 
     def _move(self, segment: Path) -> None:
-        lines = self._opened(segment.read_bytes()).splitlines()
-        events = [event for line in lines if (event := self._parsed(line)) is not None]
-        for start in range(0, len(events), BATCH_EVENTS):
-            self._store_batch(events[start : start + BATCH_EVENTS])
+        events = self._events_of(self._opened(segment.read_bytes()))
+        while batch := list(islice(events, BATCH_EVENTS)):
+            self._store_batch(batch)
         segment.unlink()
 
     def _sealed(self, lines: bytes) -> bytes:
@@ -190,13 +202,17 @@ class EventLog:
                 self._refuse({"line": line.decode(errors="replace")}, "cut off in the middle")
         return b"".join(opened)
 
-    def _parsed(self, line: bytes) -> Event | None:
-        try:
-            event = orjson.loads(line)
-        except ValueError:
-            self._refuse({"line": line.decode(errors="replace")}, "cut off in the middle")
-            return None
-        return event if isinstance(event, dict) else None
+    def _events_of(self, written: bytes) -> Iterator[Event]:
+        start = 0
+        while start < len(written):
+            found = _event_at(written, start)
+            if found is not None:
+                event, start = found
+                yield event
+                continue
+            end = written.find(b"\n{", start + 1) + 1 or len(written)
+            self._refuse({"line": written[start:end].decode(errors="replace")}, "cut off in the middle")
+            start = end
 
     def _store_batch(self, events: list[Event]) -> None:
         try:
@@ -211,4 +227,46 @@ class EventLog:
     def _refuse(self, event: Event, reason: str) -> None:
         log.error("an event cannot be stored and is kept in %s: %s", self._folder / "refused.jsonl", reason)
         with (self._folder / "refused.jsonl").open("ab") as stream:
-            stream.write(self._sealed(orjson.dumps({"reason": reason, "event": event}) + b"\n"))
+            line = {"reason": reason, "event": event}
+            stream.write(self._sealed(orjson.dumps(line, default=_text, option=orjson.OPT_APPEND_NEWLINE)))
+
+
+def _line(event: Event) -> bytes:
+    body = event.get("body")
+    if not isinstance(body, bytes):
+        return orjson.dumps(event, option=orjson.OPT_APPEND_NEWLINE)
+    return b"%b\n%b\n" % (orjson.dumps({**event, "body": None, "body_bytes": len(body)}), body)
+
+
+def _event_at(written: bytes, start: int) -> tuple[Event, int] | None:
+    """The event that begins there, and where the next one does; None where it is not whole."""
+    end = written.find(b"\n", start)
+    if end < 0:
+        return None
+    try:
+        event = orjson.loads(written[start:end])
+    except ValueError:
+        return None
+    if not isinstance(event, dict):
+        return None
+    size = event.pop("body_bytes", None)
+    if size is None:
+        return event, end + 1
+    ends = end + 1 + size
+    event["body"] = written[end + 1 : ends]
+    return (event, ends + 1) if written[ends : ends + 1] == b"\n" else None
+
+
+def _write(descriptor: int, lines: bytes) -> None:
+    """All of it, or nothing where the disk is full: a part would spoil what follows."""
+    rest = memoryview(lines)
+    try:
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+    except OSError:
+        os.ftruncate(descriptor, os.fstat(descriptor).st_size - (len(lines) - len(rest)))
+        raise
+
+
+def _text(body: object) -> str:
+    return body.decode(errors="replace") if isinstance(body, bytes) else str(body)

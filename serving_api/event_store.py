@@ -1,6 +1,6 @@
 """Events of the data path as rows of PostgreSQL."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -16,18 +16,22 @@ from stages.services import Services
 Kept = Callable[[str, str, str], str]
 """What a text column of the request's row is to hold."""
 
-_KEPT = (
-    "experiment_id",
-    "session_id",
-    "variant",
-    "model_id",
-    "response_time_ms",
-    "user_key",
-    "request_id",
-    "assigned_variant",
+_REQUIRED = frozenset(
+    {
+        "experiment_id",
+        "session_id",
+        "variant",
+        "model_id",
+        "response_time_ms",
+        "user_key",
+        "request_id",
+        "assigned_variant",
+        "query",
+        "body",
+        "is_stream",
+    }
 )
-_KEPT_IF_THERE = ("status", "exposure", "first_token_ms", "table_version", "asked_at")
-"""Not in events that an earlier version of the service left in the journal."""
+"""More may be there: an earlier version of the service left events in the journal without."""
 
 
 def event_store(services: Services) -> Callable[[list[Event]], None]:
@@ -51,10 +55,13 @@ def _store_answers(uow: UnitOfWork, events: list[Event], kept: Kept) -> None:
 
 
 def _row(event: Event, kept: Kept) -> dict[str, Any]:
-    said = said_in(event["body"], is_stream=event["is_stream"])
+    if missing := _REQUIRED - event.keys():
+        raise KeyError(*missing)
+    body = event["body"]
+    said = said_in(body if isinstance(body, bytes) else str(body).encode(), is_stream=event["is_stream"])
     return {
-        **{name: event[name] for name in _KEPT},
-        **{name: event.get(name) for name in _KEPT_IF_THERE},
+        **event,
+        "body": None,
         "query": kept("query", event["request_id"], _storable(event["query"])),
         "response": kept("response", event["request_id"], _storable(said.text)),
         "prompt_tokens": said.prompt_tokens,
@@ -102,9 +109,9 @@ class Said:
     """As told; else, of a stream, the pieces that have text. None for a whole answer without usage."""
 
 
-def said_in(body: str, *, is_stream: bool) -> Said:
+def said_in(body: bytes, *, is_stream: bool) -> Said:
     """Text and tokens of a JSON body, or of the events of a stream up to where it broke off."""
-    values = list(_events(body)) if is_stream else _parsed(body)
+    values = _events(body) if is_stream else _parsed(body)
     texts = [text for value in values if (text := _text(value))]
     prompt, completion = next(
         (told for value in reversed(values) if (told := _usage(value)) is not None),
@@ -113,21 +120,31 @@ def said_in(body: str, *, is_stream: bool) -> Said:
     return Said("".join(texts), prompt, completion)
 
 
-def _parsed(body: str) -> list[Any]:
+def _parsed(body: bytes) -> list[Any]:
     try:
-        return [orjson.loads(body)]
+        return [_value(body)]
     except ValueError:
         return []
 
 
-def _events(body: str) -> Iterator[Any]:
-    for line in body.splitlines():
-        if line.startswith("data:") and line[5:].strip() != "[DONE]":
+def _events(body: bytes) -> list[Any]:
+    values: list[Any] = []
+    for line in body.split(b"\n"):
+        if line.startswith(b"data:") and not line.startswith((b"data: [DONE]", b"data:[DONE]")):
             try:
-                yield orjson.loads(line[5:])
+                values.append(_value(line[5:]))
             except ValueError:
                 # the event in whose middle the connection ended
-                return
+                break
+    return values
+
+
+def _value(text: bytes) -> Any:
+    try:
+        return orjson.loads(text)
+    except ValueError:
+        # perhaps for a letter that was cut in two
+        return orjson.loads(text.decode(errors="replace"))
 
 
 def _text(value: Any) -> str:

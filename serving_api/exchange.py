@@ -1,16 +1,15 @@
 """One question and its answer: asked of the servers of one model version, passed through, and kept."""
 
+import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
-
-import orjson
 
 from contracts.enums import AnswerStatus, Arm, Exposure
 from contracts.models import ArmEndpoint
 from serving_api.event_log import Event
+from serving_api.metrics import ArmMetrics
 from serving_api.openai_errors import RequestError, broken_off, unavailable
 from serving_api.upstream import (
     Connection,
@@ -20,20 +19,15 @@ from serving_api.upstream import (
     UpstreamError,
     UserLeftError,
 )
+from serving_api.user_connection import Reply
 
 log = logging.getLogger(__name__)
-
-Message = MutableMapping[str, Any]
-Send = Callable[[Message], Awaitable[None]]
 
 AWAY_STATUSES = frozenset({404, 500, 502, 503, 504})
 """Answers of a model server that say that it, or the model in it, is away."""
 _DONE = b"data: [DONE]"
-_STREAM_HEADERS = [
-    # proxies on the way must neither gather nor repack the pieces
-    (b"x-accel-buffering", b"no"),
-    (b"cache-control", b"no-cache, no-transform"),
-]
+# proxies on the way must neither gather nor repack the pieces
+_STREAM_HEADERS = b"x-accel-buffering: no\r\ncache-control: no-cache, no-transform\r\n"
 
 
 class _AwayError(UpstreamError):
@@ -46,14 +40,15 @@ class _AwayError(UpstreamError):
         self.is_fault = status != 404
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Exchange:
-    """One question on its way."""
+    """One question on its way: no task of its own, it goes on when its connection or its user has something for it."""
 
     request_id: str
     path: str
     """Of the endpoint, below the base URL."""
-    body: dict[str, Any]
+    payload: bytes
+    """The question as the model server gets it."""
     query: str
     started: float
     asked_at: float
@@ -68,29 +63,83 @@ class Exchange:
     user_key: str
     session_id: str | None
     is_stream: bool
+    reply: Reply
+    servers: ModelServers
+    counts: ArmMetrics
+    keep: Callable[["Exchange"], None]
+    """Called once, when `status` is set: before the user has the end of the answer."""
     status: AnswerStatus | None = None
     """None while it is on its way."""
     received: list[bytes] = field(default_factory=list)
+    """Pieces of the answer."""
+    answer: bytes = b""
+    """All of it, once `status` is set."""
     first_piece_at: float | None = None
     """When the first piece of a streamed answer came."""
     upstream_s: float = 0.0
     """Time from the question's sending to the last byte of its answer."""
-    connection: Connection | None = None
-    has_left: bool = False
     has_started: bool = False
     """The user has got a part of the answer."""
+    _tried: list[ModelServer] = field(default_factory=list)
+    _missing: int = 0
+    """Servers that do not have the model, or not the path."""
+    _server: ModelServer | None = None
+    _connection: Connection | None = None
+    _connecting: asyncio.Task[None] | None = None
+    _sent_at: float = 0.0
+
+    def begin(self) -> None:
+        """Ask the servers of the model version in turn until one has begun to answer, and pass its answer through."""
+        self.reply.asked = self
+        self._ask_next()
+
+    # what the user does
 
     def leave(self) -> None:
         """The user has gone: closing the connection makes the model server stop generating."""
-        self.has_left = True
-        if self.connection is not None:
-            self.connection.close(UserLeftError("the user left"))
+        if self.status is not None:
+            return
+        if self._connecting is not None:
+            self._connecting.cancel()
+        whole = _DONE in b"".join(self.received[-4:])[-200:]
+        self._let_go(UserLeftError("the user left"))
+        # a user may close as soon as the last event is there
+        self._end(AnswerStatus.COMPLETE if whole else AnswerStatus.ABANDONED)
+
+    def go_on(self) -> None:
+        """The user reads again."""
+        if self._connection is not None:
+            self._connection.resume()
+
+    # what the connection does
+
+    def came(self, connection: Connection) -> None:
+        """Pass on what is there."""
+        if connection.status in AWAY_STATUSES:
+            if connection.is_ended:
+                self.failed(_AwayError(connection.status, connection.taken()))
+        elif self.is_stream:
+            self._pass_piece(connection)
+        elif connection.is_ended:
+            self._pass_whole(connection)
+
+    def failed(self, error: UpstreamError) -> None:
+        """Ask another server while the user has nothing yet; else what follows is an event of the stream."""
+        server = self._server
+        self._let_go(error)
+        if self.has_started:
+            self._break_off(error)
+            return
+        if not isinstance(error, StaleConnectionError) and server is not None:
+            log.warning("%s: %s did not answer: %s", self.request_id, server.base_url, error)
+            self._missing += isinstance(error, _AwayError) and error.status == 404
+            self._tried.append(server)
+        self._ask_next()
 
     def event(self) -> Event:
         """What is kept of it. Only a whole answer carries its arm: any other counts in no comparison."""
-        whole = b"".join(self.received)
         is_complete = self.status is AnswerStatus.COMPLETE
-        arm = self.assigned.value if self.exposure is Exposure.ASSIGNED and self.assigned is not None else None
+        arm = self.assigned if self.exposure is Exposure.ASSIGNED else None
         first = self.first_piece_at
         return {
             "kind": "answer",
@@ -102,145 +151,128 @@ class Exchange:
             "assigned_variant": arm,
             "model_id": self.endpoint.model_id,
             "query": self.query,
-            "body": whole.decode(errors="replace"),
+            "body": self.answer,
             "is_stream": self.is_stream,
             "asked_at": self.asked_at,
             "response_time_ms": round((time.perf_counter() - self.started) * 1000),
             "first_token_ms": None if first is None else round((first - self.started) * 1000),
-            "exposure": self.exposure.value,
-            "status": None if self.status is None else self.status.value,
+            "exposure": self.exposure,
+            "status": self.status,
             "table_version": self.table_version,
         }
 
+    def _ask_next(self) -> None:
+        server = self._server = self.servers.choose(self.endpoint.base_urls, self._tried)
+        if server is None:
+            self._give_up()
+            return
+        server.chosen()
+        connection = server.kept_connection()
+        if connection is None:
+            self._connecting = asyncio.create_task(self._connect(server))
+        else:
+            self._send(server, connection)
 
-async def answer(exchange: Exchange, servers: ModelServers, keep: Callable[[Exchange], None], send: Send) -> None:
-    """Ask the servers of the model version in turn until one has begun to answer, and pass its answer through.
-
-    `keep` is called once, before the user has the end of the answer. Raises RequestError while nothing was sent.
-    """
-    payload = orjson.dumps({**exchange.body, "model": exchange.endpoint.served_model_name})
-    tried: list[ModelServer] = []
-    missing = 0
-    while (server := servers.choose(exchange.endpoint.base_urls, tried)) is not None:
+    async def _connect(self, server: ModelServer) -> None:
         try:
-            await _pass_through(exchange, server, payload, keep, send)
+            connection = await server.new_connection()
         except UpstreamError as error:
-            server.failed(error, time.monotonic())
-            if exchange.has_left:
-                _end(exchange, AnswerStatus.ABANDONED, keep)
-                return
-            if isinstance(error, StaleConnectionError):
-                continue
-            log.warning("%s: %s did not answer: %s", exchange.request_id, server.base_url, error)
-            missing += isinstance(error, _AwayError) and error.status == 404
-            tried.append(server)
+            self._connecting = None
+            self.failed(error)
         else:
-            return
-    _end(exchange, AnswerStatus.FAILED, keep)
-    if missing and missing == len(tried) and exchange.path != "/chat/completions":
-        name = exchange.endpoint.served_model_name
-        raise RequestError(
-            404, f"The model {name!r} does not offer {exchange.path}", "invalid_request_error", "not_offered", "model"
-        )
-    raise unavailable()
+            self._connecting = None
+            self._send(server, connection)
 
+    def _send(self, server: ModelServer, connection: Connection) -> None:
+        self._connection = connection
+        self._sent_at = time.perf_counter()
+        server.ask(connection, self.path, self.request_id, self.payload, self)
 
-async def _pass_through(
-    exchange: Exchange, server: ModelServer, payload: bytes, keep: Callable[[Exchange], None], send: Send
-) -> None:
-    connection = await server.ask(exchange.path, exchange.request_id, payload)
-    sent_at = time.perf_counter()
-    exchange.connection = connection
-    try:
-        if exchange.has_left:
-            raise UserLeftError("the user left")
-        if exchange.is_stream:
-            await connection.head()
-            if connection.status in AWAY_STATUSES:
-                raise _AwayError(connection.status, await connection.body())
-            await _pass_stream(exchange, server, connection, sent_at, keep, send)
-            return
-        body = await connection.body()
-        if connection.status in AWAY_STATUSES:
-            raise _AwayError(connection.status, body)
-        server.succeeded()
-        exchange.received.append(body)
-        exchange.upstream_s = connection.answered_at - sent_at
-        _end(exchange, AnswerStatus.COMPLETE if connection.status == 200 else AnswerStatus.REFUSED, keep)
-        headers = _headers(exchange, connection)
-        headers.append((b"content-length", str(len(body)).encode()))
-        exchange.has_started = True
-        await send({"type": "http.response.start", "status": connection.status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
-    finally:
-        exchange.connection = None
-        server.release(connection)
+    def _pass_whole(self, connection: Connection) -> None:
+        body = connection.taken()
+        self.received.append(body)
+        self._ended_well(connection)
+        self.reply.whole(connection.status, self._headers(connection), body)
 
-
-async def _pass_stream(
-    exchange: Exchange,
-    server: ModelServer,
-    connection: Connection,
-    sent_at: float,
-    keep: Callable[[Exchange], None],
-    send: Send,
-) -> None:
-    """Pass on each piece as it comes; what fails after the first one becomes an event of the stream."""
-    received = exchange.received
-    piece = await connection.piece()
-    exchange.first_piece_at = time.perf_counter()
-    if server.is_open:
-        # a probe that has begun to answer need not end before others may ask
-        server.succeeded()
-    start = {
-        "type": "http.response.start",
-        "status": connection.status,
-        "headers": _headers(exchange, connection) + _STREAM_HEADERS,
-    }
-    try:
-        while True:
-            received.append(piece)
-            is_whole = connection.is_whole
-            if is_whole:
+    def _pass_piece(self, connection: Connection) -> None:
+        piece = connection.taken()
+        self.received.append(piece)
+        is_last = connection.is_ended
+        if self.has_started:
+            if is_last:
+                self._ended_well(connection)
+            self.reply.piece(piece, is_last=is_last)
+        else:
+            self.has_started = True
+            self.first_piece_at = time.perf_counter()
+            server = self._server
+            if server is not None and server.is_open:
+                # a probe that has begun to answer need not end before others may ask
                 server.succeeded()
-                exchange.upstream_s = connection.answered_at - sent_at
-                _end(exchange, AnswerStatus.COMPLETE if connection.status == 200 else AnswerStatus.REFUSED, keep)
-            if not exchange.has_started:
-                exchange.has_started = True
-                await send(start)
-            await send({"type": "http.response.body", "body": piece, "more_body": not is_whole})
-            if is_whole:
-                return
-            piece = await connection.piece()
-    except UpstreamError as error:
-        server.failed(error, time.monotonic())
-        exchange.upstream_s = time.perf_counter() - sent_at
-        if _DONE in b"".join(received[-4:])[-200:]:
-            # a user may close as soon as the last event is there
-            status = AnswerStatus.COMPLETE
+            if is_last:
+                self._ended_well(connection)
+            self.reply.begin(connection.status, self._headers(connection) + _STREAM_HEADERS, piece, is_last=is_last)
+        if not is_last and self.reply.is_held_back:
+            connection.pause()
+
+    def _ended_well(self, connection: Connection) -> None:
+        self.upstream_s = connection.answered_at - self._sent_at
+        server = self._server
+        if server is not None:
+            server.succeeded()
+            server.release(connection)
+        self._connection = None
+        self._end(AnswerStatus.COMPLETE if connection.status == 200 else AnswerStatus.REFUSED)
+
+    def _break_off(self, error: UpstreamError) -> None:
+        self.upstream_s = time.perf_counter() - self._sent_at
+        is_whole = _DONE in b"".join(self.received[-4:])[-200:]
+        self._end(AnswerStatus.COMPLETE if is_whole else AnswerStatus.BROKEN)
+        log.warning("%s: the answer broke off: %s", self.request_id, error)
+        self.reply.piece(b"" if is_whole else broken_off(), is_last=True)
+
+    def _give_up(self) -> None:
+        self._end(AnswerStatus.FAILED)
+        tried = len(self._tried)
+        if tried and self._missing == tried and self.path != "/chat/completions":
+            name = self.endpoint.served_model_name
+            self.reply.refuse(
+                RequestError(
+                    404,
+                    f"The model {name!r} does not offer {self.path}",
+                    "invalid_request_error",
+                    "not_offered",
+                    "model",
+                )
+            )
         else:
-            status = AnswerStatus.ABANDONED if exchange.has_left else AnswerStatus.BROKEN
-        _end(exchange, status, keep)
-        if not exchange.has_left:
-            log.warning("%s: the answer broke off: %s", exchange.request_id, error)
-            said = b"" if status is AnswerStatus.COMPLETE else broken_off()
-            await send({"type": "http.response.body", "body": said})
+            self.reply.refuse(unavailable())
 
+    def _let_go(self, error: UpstreamError) -> None:
+        server, connection = self._server, self._connection
+        self._connection = None
+        if server is not None:
+            server.failed(error, time.monotonic())
+            if connection is not None:
+                server.release(connection)
 
-def _end(exchange: Exchange, status: AnswerStatus, keep: Callable[[Exchange], None]) -> None:
-    if exchange.status is None:
-        exchange.status = status
-        keep(exchange)
+    def _end(self, status: AnswerStatus) -> None:
+        received = self.received
+        self.status = status
+        self.answer = received[0] if len(received) == 1 else b"".join(received)
+        self.counts.ended(
+            status,
+            started=self.started,
+            upstream_s=self.upstream_s,
+            first_piece_at=self.first_piece_at,
+            answer=self.answer,
+        )
+        self.keep(self)
 
-
-def _headers(exchange: Exchange, connection: Connection) -> list[tuple[bytes, bytes]]:
-    headers = [
-        (b"content-type", connection.content_type),
-        (b"x-tuneway-request-id", exchange.request_id.encode()),
-        (b"x-tuneway-model", exchange.endpoint.served_model_name.encode()),
-    ]
-    if exchange.assigned is not None:
-        headers.append((b"x-tuneway-arm", exchange.assigned.value.encode()))
-    if connection.retry_after is not None:
-        headers.append((b"retry-after", connection.retry_after))
-    return headers
+    def _headers(self, connection: Connection) -> bytes:
+        model = self.endpoint.served_model_name
+        known = f"x-tuneway-request-id: {self.request_id}\r\nx-tuneway-model: {model}\r\n"
+        if self.assigned is not None:
+            known += f"x-tuneway-arm: {self.assigned}\r\n"
+        headers = b"content-type: %b\r\n%b" % (connection.content_type, known.encode())
+        return headers if connection.retry_after is None else headers + b"retry-after: %b\r\n" % connection.retry_after

@@ -5,7 +5,6 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 
 from contracts.enums import AnswerStatus
-from serving_api.exchange import Exchange
 from serving_api.upstream import ModelServer
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -60,6 +59,24 @@ class ArmMetrics:
             Histogram(bounds) for _, bounds in _HISTOGRAMS.values()
         )
 
+    def ended(
+        self, status: AnswerStatus, *, started: float, upstream_s: float, first_piece_at: float | None, answer: bytes
+    ) -> None:
+        """An answer ended, one way or another; times by time.perf_counter."""
+        self.in_flight -= 1
+        self.answers[status] += 1
+        if status is not AnswerStatus.COMPLETE:
+            return
+        total = time.perf_counter() - started
+        self.answer.observe(total)
+        self.overhead.observe(total - upstream_s)
+        if first_piece_at is not None:
+            first = first_piece_at - started
+            self.first_token.observe(first)
+            pieces = answer.count(b"data:")
+            if pieces > 1:
+                self.token.observe((total - first) / (pieces - 1))
+
     def histograms(self) -> Iterable[Histogram]:
         """In the order of their names."""
         return self.first_token, self.token, self.answer, self.overhead
@@ -71,34 +88,11 @@ class Metrics:
     def __init__(self) -> None:
         self._arms: dict[tuple[str | None, str], ArmMetrics] = {}
 
-    def began(self, exchange: Exchange) -> None:
-        """A question came."""
-        self._of(exchange).in_flight += 1
-
-    def ended(self, exchange: Exchange) -> None:
-        """Its answer ended, one way or another."""
-        arm = self._of(exchange)
-        arm.in_flight -= 1
-        if exchange.status is None:
-            return
-        arm.answers[exchange.status] += 1
-        if exchange.status is not AnswerStatus.COMPLETE:
-            return
-        total = time.perf_counter() - exchange.started
-        arm.answer.observe(total)
-        arm.overhead.observe(total - exchange.upstream_s)
-        first = exchange.first_piece_at
-        if first is not None:
-            arm.first_token.observe(first - exchange.started)
-            pieces = sum(piece.count(b"data:") for piece in exchange.received)
-            if pieces > 1:
-                arm.token.observe((total - (first - exchange.started)) / (pieces - 1))
-
-    def _of(self, exchange: Exchange) -> ArmMetrics:
-        key = exchange.assigned, exchange.endpoint.served_model_name
-        found = self._arms.get(key)
+    def arm(self, arm: str | None, model: str) -> ArmMetrics:
+        """Of one model in one arm."""
+        found = self._arms.get((arm, model))
         if found is None:
-            found = self._arms[key] = ArmMetrics()
+            found = self._arms[arm, model] = ArmMetrics()
         return found
 
     def text(self, servers: Iterable[ModelServer], gauges: Mapping[str, float]) -> str:

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import os
 import time
+from functools import lru_cache
 
 _PREFIX = "tw-"
 _BODY_DIGITS = 28
@@ -12,7 +13,7 @@ _TAG_DIGITS = 12
 
 def new_request_id(key: bytes) -> str:
     """Sorts by time, cannot be guessed."""
-    body = f"{time.time_ns() // 1_000_000:012x}{os.urandom(8).hex()}"
+    body = f"{time.time_ns() // 1_000_000:012x}{_random_digits()}"
     return f"{_PREFIX}{body}{_tag(key, body)}"
 
 
@@ -27,7 +28,25 @@ def is_request_id(key: bytes, text: str) -> bool:
     )
 
 
+_unused: list[str] = []
+
+
+def _random_digits() -> str:
+    """Of the system's generator, asked for many at once."""
+    while True:
+        try:
+            return _unused.pop()
+        except IndexError:
+            digits = os.urandom(8 * 256).hex()
+            _unused.extend(digits[start : start + 16] for start in range(0, len(digits), 16))
+
+
 def _tag(key: bytes, body: str) -> str:
-    return hashlib.blake2b(
-        body.encode(), key=key, digest_size=_TAG_DIGITS // 2, person=b"tuneway-request"[:16]
-    ).hexdigest()
+    tag = _keyed(key).copy()
+    tag.update(body.encode())
+    return tag.hexdigest()
+
+
+@lru_cache(maxsize=8)
+def _keyed(key: bytes) -> "hashlib.blake2b":
+    return hashlib.blake2b(key=key, digest_size=_TAG_DIGITS // 2, person=b"tuneway-request")

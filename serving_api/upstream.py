@@ -9,7 +9,7 @@ import logging
 import socket
 import time
 from collections.abc import Sequence
-from typing import cast
+from typing import Protocol, cast
 from urllib.parse import urlsplit
 
 from httptools import HttpParserError, HttpResponseParser
@@ -24,8 +24,7 @@ IDLE_TIMEOUT_S = 120.0
 # Less than the 60 s or more after which model servers close a connection that nobody uses.
 KEEP_ALIVE_S = 30.0
 SWEEP_S = 0.25
-MAX_BUFFERED_BYTES = 256 * 1024
-"""Of an answer that its user does not read; the model server waits from there on."""
+_LENGTHS = frozenset({b"content-length", b"transfer-encoding"})
 
 FAILURES_TO_OPEN = 3
 OPEN_S = 1.0
@@ -51,6 +50,16 @@ class UserLeftError(UpstreamError):
     is_fault = False
 
 
+class Asker(Protocol):
+    """Who put a question to a model server; called from the event loop, never from within its own calls."""
+
+    def came(self, connection: "Connection") -> None:
+        """A further part of the answer is there, or its end."""
+
+    def failed(self, error: UpstreamError) -> None:
+        """Nothing more comes; the connection is closed."""
+
+
 class Connection(asyncio.Protocol):
     """One connection, for one question at a time."""
 
@@ -59,9 +68,10 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._parser = HttpResponseParser(self)
-        self._waiter: asyncio.Future[None] | None = None
+        self._asker: Asker | None = None
         self._is_used = False
         self._is_stale = False
+        self._is_closed = False
         self._is_paused = False
         self.idle_since = 0.0
         self._begin()
@@ -73,104 +83,70 @@ class Connection(asyncio.Protocol):
         self.retry_after: bytes | None = None
         self.answered_at = 0.0
         """When the last byte came, by time.perf_counter."""
-        self.error: UpstreamError | None = None
+        self.is_ended = False
+        """The answer is whole."""
         self._pieces: list[bytes] = []
-        self._buffered = 0
-        self._wants_all = True
         self._has_length = False
         self._is_kept = False
         self._has_begun = False
-        self._is_ended = False
         self._deadline = 0.0
 
-    def ask(self, request: bytes) -> None:
+    def ask(self, request: bytes, asker: Asker) -> None:
         """Send a question."""
         assert self._transport is not None, "asked after it was connected"
         self._is_stale = self._is_used
+        if self._is_used:
+            self._begin()
         self._is_used = True
-        self._begin()
+        self._asker = asker
         self._deadline = self._loop.time() + FIRST_BYTE_TIMEOUT_S
         self._transport.write(request)
 
-    async def head(self) -> None:
-        """Wait for the status and the headers. Raises UpstreamError."""
-        self._wants_all = False
-        while not self.status:
-            await self._wait()
+    def taken(self) -> bytes:
+        """What has come since the last call."""
+        pieces = self._pieces
+        if len(pieces) == 1:
+            return pieces.pop()
+        self._pieces = []
+        return b"".join(pieces)
 
-    async def body(self) -> bytes:
-        """The whole answer. Raises UpstreamError."""
-        self._wants_all = True
-        while not self._is_ended:
-            await self._wait()
-        return self._taken()
+    def pause(self) -> None:
+        """Let the server wait: what it has sent is not read by anyone."""
+        if self._transport is not None and not self._is_paused and not self.is_ended:
+            self._is_paused = True
+            self._transport.pause_reading()
 
-    async def piece(self) -> bytes:
-        """What has come since the last call, at least a byte; empty at the end. Raises UpstreamError."""
-        self._wants_all = False
-        while not self._pieces and not self._is_ended:
-            await self._wait()
-        return self._taken()
+    def resume(self) -> None:
+        """Read again."""
+        if self._transport is not None and self._is_paused:
+            self._is_paused = False
+            self._deadline = self._loop.time() + IDLE_TIMEOUT_S
+            self._transport.resume_reading()
 
-    def close(self, error: UpstreamError) -> None:
-        """Close at once, and with it the work at the other end; who waits gets the error."""
-        if self.error is None and not self._is_ended:
-            self.error = error
+    def close(self) -> None:
+        """Close at once, and with it the work at the other end."""
+        self._asker = None
+        self._is_closed = True
         if self._transport is not None:
             self._transport.abort()
-        self._wake()
+
+    def give_up(self, error: UpstreamError) -> None:
+        """Close at once; who waits for the answer gets the error."""
+        asker = self._asker
+        self.close()
+        if asker is not None:
+            asker.failed(error)
+
+    def let_go(self) -> bool:
+        """Nobody waits for this answer any more; whether another question can be asked here."""
+        self._asker = None
+        self._deadline = 0.0
+        return self.is_ended and self._is_kept and not self._is_closed and not self._is_paused
 
     def close_if_late(self, now: float) -> None:
         """End an answer that has taken too long."""
         if self._deadline and now > self._deadline and not self._is_paused:
-            self.close(UpstreamError("no first byte in time" if not self._has_begun else "no further byte in time"))
-
-    @property
-    def is_whole(self) -> bool:
-        """The end has come, and everything before it was taken."""
-        return self._is_ended and not self._pieces
-
-    @property
-    def is_reusable(self) -> bool:
-        """The answer was read to its end and the server keeps the connection open."""
-        return (
-            self._is_ended
-            and self.error is None
-            and self._transport is not None
-            and self._is_kept
-            and not self._transport.is_closing()
-        )
-
-    async def _wait(self) -> None:
-        if self.error is not None:
-            raise self.error
-        self._waiter = self._loop.create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
-        self._raise_unless_pieces()
-
-    def _raise_unless_pieces(self) -> None:
-        # what came before the error is still the user's
-        if self.error is not None and not self._pieces:
-            raise self.error
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
-    def _taken(self) -> bytes:
-        pieces = self._pieces
-        taken = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        pieces.clear()
-        self._buffered = 0
-        if self._is_paused:
-            self._is_paused = False
-            self._deadline = self._loop.time() + IDLE_TIMEOUT_S
-            assert self._transport is not None
-            self._transport.resume_reading()
-        return taken
+            self.give_up(UpstreamError("no first byte in time" if not self._has_begun else "no further byte in time"))
 
     # what the transport calls
 
@@ -183,51 +159,61 @@ class Connection(asyncio.Protocol):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def data_received(self, data: bytes) -> None:
-        """Take what came apart, and wake who waits."""
+        """Take what came apart, and tell who asked."""
         self._has_begun = True
-        self._deadline = self._loop.time() + IDLE_TIMEOUT_S
         try:
             self._parser.feed_data(data)
         except HttpParserError as error:
-            self.close(UpstreamError(f"no HTTP: {error}"))
+            if self._pieces and self._asker is not None:
+                # what came before is still the user's
+                self._asker.came(self)
+            self.give_up(UpstreamError(f"no HTTP: {error}"))
             return
-        if self._is_ended:
+        asker = self._asker
+        if asker is None:
+            # nobody asked for this
+            self._server.forget(self)
+            self.close()
+        elif self.is_ended:
             self.answered_at = time.perf_counter()
             self._deadline = 0.0
-            self._wake()
-        elif not self._wants_all:
-            self._wake()
-            if self._buffered > MAX_BUFFERED_BYTES and not self._is_paused:
-                assert self._transport is not None
-                self._is_paused = True
-                self._transport.pause_reading()
+            asker.came(self)
+        else:
+            self._deadline = self._loop.time() + IDLE_TIMEOUT_S
+            if self._pieces:
+                asker.came(self)
 
     def connection_lost(self, error: Exception | None) -> None:
         """End what was under way."""
-        self._server.forget(self)
+        self._is_closed = True
         self._deadline = 0.0
-        if not self._is_ended and self.error is None:
-            if self.status and not self._has_length and error is None:
-                # without a length the end of the connection is the end of the answer
-                self._is_ended = True
-                self.answered_at = time.perf_counter()
-            elif self._is_stale and not self._has_begun:
-                self.error = StaleConnectionError("a kept connection was closed")
-            else:
-                self.error = UpstreamError(f"the connection broke: {error or 'closed'}")
-        self._wake()
+        self._server.forget(self)
+        asker = self._asker
+        if asker is None:
+            return
+        if self.status and not self._has_length and error is None:
+            # without a length the end of the connection is the end of the answer
+            self.is_ended = True
+            self.answered_at = time.perf_counter()
+            asker.came(self)
+            return
+        self._asker = None
+        if self._is_stale and not self._has_begun:
+            asker.failed(StaleConnectionError("a kept connection was closed"))
+        else:
+            asker.failed(UpstreamError(f"the connection broke: {error or 'closed'}"))
 
     # what the parser calls
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep the few headers that matter."""
-        match name.lower():
-            case b"content-type":
-                self.content_type = value
-            case b"content-length" | b"transfer-encoding":
-                self._has_length = True
-            case b"retry-after":
-                self.retry_after = value
+        name = name.lower()
+        if name == b"content-type":
+            self.content_type = value
+        elif name in _LENGTHS:
+            self._has_length = True
+        elif name == b"retry-after":
+            self.retry_after = value
 
     def on_headers_complete(self) -> None:
         """The head is here."""
@@ -240,11 +226,10 @@ class Connection(asyncio.Protocol):
     def on_body(self, body: bytes) -> None:
         """Keep a part of the answer."""
         self._pieces.append(body)
-        self._buffered += len(body)
 
     def on_message_complete(self) -> None:
         """The answer is whole."""
-        self._is_ended = bool(self.status)
+        self.is_ended = bool(self.status)
 
 
 class ModelServer:
@@ -266,6 +251,7 @@ class ModelServer:
         }
         self._idle: list[Connection] = []
         self._busy: set[Connection] = set()
+        self._connecting = 0
         self.asked = 0
         """Questions so far."""
         self._failures = 0
@@ -276,7 +262,7 @@ class ModelServer:
     @property
     def in_flight(self) -> int:
         """Questions that it answers now."""
-        return len(self._busy)
+        return len(self._busy) + self._connecting
 
     def is_available(self, now: float) -> bool:
         """The breaker lets a question through."""
@@ -287,17 +273,13 @@ class ModelServer:
         """The breaker is open, or half open."""
         return bool(self._open_until)
 
-    async def ask(self, path: str, request_id: str, payload: bytes) -> Connection:
-        """Send the question over a kept connection or a new one. Raises UpstreamError."""
-        self._is_probing = bool(self._open_until)
-        self.asked += 1
-        connection = self._idle.pop() if self._idle else await self._connected()
-        self._busy.add(connection)
-        head = f"X-Request-Id: {request_id}\r\nContent-Length: {len(payload)}\r\n\r\n".encode()
-        connection.ask(self._heads[path] + head + payload)
-        return connection
+    def kept_connection(self) -> Connection | None:
+        """One that an earlier question left."""
+        return self._idle.pop() if self._idle else None
 
-    async def _connected(self) -> Connection:
+    async def new_connection(self) -> Connection:
+        """Raises UpstreamError."""
+        self._connecting += 1
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 _, connection = await asyncio.get_running_loop().create_connection(
@@ -305,16 +287,29 @@ class ModelServer:
                 )
         except (OSError, TimeoutError) as error:
             raise UpstreamError(f"no connection: {type(error).__name__}: {error}") from error
+        finally:
+            self._connecting -= 1
         return connection
+
+    def ask(self, connection: Connection, path: str, request_id: str, payload: bytes, asker: Asker) -> None:
+        """Send the question; what becomes of it the asker is told."""
+        self._busy.add(connection)
+        head = f"X-Request-Id: {request_id}\r\nContent-Length: {len(payload)}\r\n\r\n".encode()
+        connection.ask(self._heads[path] + head + payload, asker)
+
+    def chosen(self) -> None:
+        """A question is about to be asked of it: while the breaker is open this is the one that may."""
+        self._is_probing = bool(self._open_until)
+        self.asked += 1
 
     def release(self, connection: Connection) -> None:
         """Keep the connection of an answer that was read to its end; close any other."""
         self._busy.discard(connection)
-        if connection.is_reusable:
+        if connection.let_go():
             connection.idle_since = time.monotonic()
             self._idle.append(connection)
         else:
-            connection.close(UserLeftError("given up"))
+            connection.close()
 
     def forget(self, connection: Connection) -> None:
         """The connection has ended."""
@@ -347,12 +342,14 @@ class ModelServer:
             connection.close_if_late(loop_now)
         for connection in [kept for kept in self._idle if now - kept.idle_since > KEEP_ALIVE_S]:
             self._idle.remove(connection)
-            connection.close(UserLeftError("not used"))
+            connection.close()
 
     def close(self) -> None:
         """Close every connection."""
-        for connection in [*self._idle, *self._busy]:
-            connection.close(UpstreamError("the router stops"))
+        for connection in self._idle:
+            connection.close()
+        for connection in list(self._busy):
+            connection.give_up(UpstreamError("the router stops"))
 
 
 class ModelServers:
@@ -387,6 +384,10 @@ class ModelServers:
 
     def choose(self, base_urls: Sequence[str], tried: Sequence[ModelServer]) -> ModelServer | None:
         """The least busy of those not tried yet whose breaker lets a question through."""
+        if len(base_urls) == 1:
+            # most model versions have one server
+            only = self.server(base_urls[0])
+            return only if only not in tried and only.is_available(time.monotonic()) else None
         now = time.monotonic()
         free = [server for server in map(self.server, base_urls) if server not in tried and server.is_available(now)]
         if len(free) < 2:

@@ -38,6 +38,16 @@ def test_every_answer_that_went_through_the_router_is_counted_and_stored():
 
 
 @pytest.mark.slow
+def test_a_soak_counts_every_row_and_what_the_router_holds():
+    result, row = run_tiny("router_soak")
+
+    assert result["requests"] >= 200
+    assert (result["lost_rows"], result["failures"], result["other_bodies"]) == (0, 0, 0)
+    assert result["open_files"]["end"] > 10
+    assert row.count("|") == 6
+
+
+@pytest.mark.slow
 @pytest.mark.deep
 def test_the_benchmark_for_gpus_runs_whole_with_a_toy_on_a_cpu():
     result, _ = run_tiny("training_speed", "--shape", "tiny", "--device", "cpu", "--methods", "lora")

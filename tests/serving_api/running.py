@@ -19,7 +19,7 @@ from contracts.models import ArmEndpoint, ModelVersion
 from contracts.record import utc_now
 from security.identity.opaque_tokens import hash_token, key_prefix
 from serving_api.app import Service, create_app
-from serving_api.joined_writes import JoinedHttpProtocol
+from serving_api.user_connection import connections_to
 from settings import SecretName
 from stages.recorded_text import COLUMNS
 from stages.services import Services
@@ -66,7 +66,7 @@ def running_service(services: Services, **limits: int) -> Iterator[tuple[str, Se
         uvicorn.Config(
             app,
             loop="uvloop",
-            http=JoinedHttpProtocol,
+            http=connections_to(app.data_path),
             # as the service itself: uvicorn would believe any header of a local caller
             proxy_headers=False,
             log_config=None,

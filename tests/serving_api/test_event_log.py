@@ -110,6 +110,23 @@ def test_an_event_that_can_never_be_stored_does_not_hold_up_the_others(tmp_path)
     assert orjson.loads((tmp_path / "refused.jsonl").read_bytes())["event"]["n"] == 2
 
 
+def test_an_answer_is_kept_as_it_came_and_one_cut_short_does_not_spoil_the_next(tmp_path):
+    store = Store()
+    body = b'data: {"a":1}\r\n\r\n{"n":9}\n\x00\xed\x86'
+    killed = EventLog(tmp_path, store)
+    killed.append_all([{"n": 1, "body": body}, {"n": 2, "body": b""}, {"n": 3}])
+    (segment,) = tmp_path.glob("*.jsonl")
+    whole = segment.read_bytes()
+    segment.write_bytes(whole + whole[: whole.index(b"data:") + 9] + b"\n" + whole)
+    log = EventLog(tmp_path, store)
+    log.start()
+    log.close()
+    kept = [{"body": body, "n": 1}, {"body": b"", "n": 2}, {"n": 3}]
+    assert store.stored == kept * 2
+    refused = orjson.loads((tmp_path / "refused.jsonl").read_bytes().splitlines()[0])
+    assert refused["reason"] == "cut off in the middle"
+
+
 def test_writers_of_several_threads_do_not_mix_their_lines(tmp_path):
     store = Store()
     log = EventLog(tmp_path, store)
@@ -138,28 +155,30 @@ def test_the_text_of_a_stream_is_put_together_up_to_where_it_broke_off():
         'data: {"choices":[],"usage":{"total_tokens":3}}',
         "data: [DONE]",
     ]
-    whole = said_in("\n".join(events), is_stream=True)
+    body = "\n".join(events).encode()
+    whole = said_in(body, is_stream=True)
     assert (whole.text, whole.completion_tokens) == ("통행료", None)
-    assert said_in("\n".join(events)[:-60], is_stream=True).text == "통행료"
-    assert said_in('data: {"choices":[{"delta":{"content":"통행"}}]}\n\ndata: {"cho', is_stream=True).text == "통행"
+    assert said_in(body[:-60], is_stream=True).text == "통행료"
+    begun = 'data: {"choices":[{"delta":{"content":"통행"}}]}\n\ndata: {"cho'.encode()
+    assert said_in(begun, is_stream=True).text == "통행"
 
 
 def test_tokens_are_those_that_the_server_told_else_the_pieces_with_text():
-    piece = 'data: {"choices":[{"delta":{"content":"통행"}}]}\n\n'
-    told = 'data: {"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":9}}\n\ndata: [DONE]\n\n'
+    piece = 'data: {"choices":[{"delta":{"content":"통행"}}]}\n\n'.encode()
+    told = b'data: {"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":9}}\n\ndata: [DONE]\n\n'
     counted = said_in(piece + piece, is_stream=True)
     assert (counted.prompt_tokens, counted.completion_tokens) == (None, 2)
     usage = said_in(piece + piece + told, is_stream=True)
     assert (usage.prompt_tokens, usage.completion_tokens) == (7, 9)
-    body = '{"choices":[{"text":"통행료"}],"usage":{"prompt_tokens":3,"completion_tokens":4}}'
+    body = '{"choices":[{"text":"통행료"}],"usage":{"prompt_tokens":3,"completion_tokens":4}}'.encode()
     whole = said_in(body, is_stream=False)
     assert (whole.text, whole.prompt_tokens, whole.completion_tokens) == ("통행료", 3, 4)
 
 
 def test_an_answer_without_text_is_an_empty_text():
-    assert said_in('{"choices":[{"message":{"content":null}}]}', is_stream=False).text == ""
-    assert said_in("<html>", is_stream=False).text == ""
-    assert said_in('{"data":[{"embedding":[0.1]}]}', is_stream=False).text == ""
+    assert said_in(b'{"choices":[{"message":{"content":null}}]}', is_stream=False).text == ""
+    assert said_in(b"<html>", is_stream=False).text == ""
+    assert said_in(b'{"data":[{"embedding":[0.1]}]}', is_stream=False).text == ""
 
 
 def test_request_ids_are_recognised_and_cannot_be_made_without_the_key():
@@ -169,6 +188,50 @@ def test_request_ids_are_recognised_and_cannot_be_made_without_the_key():
     assert not any(is_request_id(b"other", text) for text in ids)
     assert not is_request_id(b"key", "")
     assert not is_request_id(b"key", "tw-한글")
+
+
+class Users:
+    """Some who ask and rate without a pause until they are told to stop."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.ratings: dict[str, int | None] = {}
+        """By the request ids of the whole answers that they got; None where no rating was confirmed."""
+        self.statuses: list[int] = []
+        self._has_stopped = threading.Event()
+        self._threads = [threading.Thread(target=self._ask_on, args=(number,)) for number in range(6)]
+        for thread in self._threads:
+            thread.start()
+
+    def _ask_on(self, number: int) -> None:
+        rating = 1 + number % 5
+        with httpx.Client(base_url=self.url, timeout=30, headers={"X-Tuneway-User": f"u{number}"}) as client:
+            while not self._has_stopped.is_set():
+                try:
+                    answer = client.post("/v1/chat/completions", json=QUESTION)
+                    self.statuses.append(answer.status_code)
+                    request_id = answer.headers["x-tuneway-request-id"]
+                    self.ratings[request_id] = None
+                    rated = client.post("/v1/feedback", json={"request_id": request_id, "rating": rating})
+                    self.statuses.append(rated.status_code)
+                    self.ratings[request_id] = rating
+                except httpx.TransportError:
+                    return
+
+    def stop(self) -> None:
+        """Let each get the answer it waits for."""
+        self._has_stopped.set()
+        for thread in self._threads:
+            thread.join()
+
+    def lack(self, services) -> list[str]:
+        """Answers and ratings that they were told of and that are not stored."""
+        stored = {row["request_id"]: row["user_rating"] for row in stored_answers(services)}
+        return [
+            request_id
+            for request_id, rating in self.ratings.items()
+            if request_id not in stored or (rating is not None and stored[request_id] != rating)
+        ]
 
 
 QUESTION = {"messages": [{"role": "user", "content": "환급은 며칠 걸립니까?"}]}
@@ -196,23 +259,19 @@ def test_answers_and_ratings_outlive_a_killed_postgresql(tmp_path, monkeypatch):
             ]
             start_experiment(services, models[0], models[1])
             with running_service(services) as (service_url, app):
+                users = Users(service_url)
+                wait_until(lambda: len(users.ratings) > 20)
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-                ids = []
-                for number in range(20):
-                    answer = httpx.post(
-                        f"{service_url}/v1/chat/completions", json=QUESTION, headers={"X-Tuneway-User": f"u{number}"}
-                    )
-                    assert answer.status_code == 200
-                    ids.append(answer.headers["x-tuneway-request-id"])
-                    rating = {"request_id": ids[-1], "rating": 1 + number % 5}
-                    assert httpx.post(f"{service_url}/v1/feedback", json=rating).status_code == 200
+                before = len(users.ratings)
+                wait_until(lambda: len(users.ratings) > before + 20)
+                users.stop()
+                assert set(users.statuses) == {200}
                 wait_until(lambda: app.events.is_behind, 30)
                 assert httpx.get(f"{service_url}/ready").json()["events_waiting"] is True
                 process = start_postgres(postgres)
                 wait_until(lambda: not app.events.is_behind, 60)
-        rows = {row["request_id"]: row["user_rating"] for row in stored_answers(services)}
-        assert rows == {request_id: 1 + number % 5 for number, request_id in enumerate(ids)}
+        assert users.lack(services) == []
     finally:
         engine_for(url).dispose()
         process.send_signal(signal.SIGINT)
@@ -234,21 +293,19 @@ def test_answers_and_ratings_outlive_a_killed_service_and_a_stopped_one_ends_wha
     make_secrets(services.settings.secrets_dir)
     with running_upstream("old") as upstream:
         add_model(services, "m", "1", "m-1", upstream.url, Arm.A)
-        given: dict[str, int] = {}
+        crowds = []
         for _ in range(2):
             service = start_service(port)
-            for rating in (1, 4):
-                answer = httpx.post(f"http://127.0.0.1:{port}/v1/chat/completions", json=QUESTION)
-                request_id = answer.headers["x-tuneway-request-id"]
-                httpx.post(
-                    f"http://127.0.0.1:{port}/v1/feedback", json={"request_id": request_id, "rating": rating}
-                ).raise_for_status()
-                given[request_id] = rating
+            crowds.append(users := Users(f"http://127.0.0.1:{port}"))
+            wait_until(lambda users=users: len(users.ratings) > 40)
             os.kill(service.pid, signal.SIGKILL)
             service.wait()
+            users.stop()
         service = start_service(port)
         try:
-            wait_until(lambda: {row["request_id"]: row["user_rating"] for row in stored_answers(services)} == given, 30)
+            wait_until(lambda: [users.lack(services) for users in crowds] == [[], []], 30)
+            wait_until(lambda: httpx.get(f"http://127.0.0.1:{port}/ready").json()["events_waiting_bytes"] == 0)
+            known = len(stored_answers(services))
             upstream.mode, upstream.slow_s = "slow", 3.0
             url = f"http://127.0.0.1:{port}"
             late: list[int] = []
@@ -265,7 +322,7 @@ def test_answers_and_ratings_outlive_a_killed_service_and_a_stopped_one_ends_wha
         assert service.wait(timeout=30) == -signal.SIGTERM
         user.join()
         assert late == [200]
-        wait_until(lambda: len(stored_answers(services)) == len(given) + 1)
+        wait_until(lambda: len(stored_answers(services)) == known + 1)
 
 
 def start_service(port: int) -> subprocess.Popen[bytes]:

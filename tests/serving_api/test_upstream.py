@@ -14,19 +14,23 @@ import orjson
 import pytest
 import uvicorn
 
+from benchmarks.wire_load import ask_on_the_wire
 from contracts.enums import Arm, ServerBackend
 from contracts.models import ArmEndpoint
-from serving_api import upstream
+from serving_api import upstream, user_connection
 from serving_api.data_path import DataPath
 from serving_api.event_log import EventLog
-from serving_api.joined_writes import JoinedHttpProtocol
 from serving_api.routing import Routing, RoutingTable
+from serving_api.user_connection import connections_to
 from tests.serving_api.running import wait_until
 
 pytestmark = pytest.mark.slow
 
 CHUNKS = [b"data: \xed\x86\xb5", b"\xed\x96\x89", b"\n\n", b"data: [DO", b"NE]\n\n"]
 """Cut where no event and no letter ends."""
+
+
+ANSWER = b'{"choices":[{"message":{"content":"ok"}}]}'
 
 
 class Server:
@@ -38,6 +42,7 @@ class Server:
         self.left_after: list[float] = []
         """Seconds from a question to the end of its connection, of questions that were not answered."""
         self.sent = 0
+        self.answers_after_s = 0.0
         self.connections = 0
         self.port = 0
         self._server: asyncio.Server | None = None
@@ -82,8 +87,10 @@ class Server:
         if self.mode == "silent":
             await self._until_left(reader, began)
             return
+        if self.answers_after_s:
+            await asyncio.sleep(self.answers_after_s)
         if not body.get("stream"):
-            answer = b'{"choices":[{"message":{"content":"ok"}}]}'
+            answer = ANSWER
             if self.mode == "close":
                 # no length: the end of the connection is the end of the answer
                 writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n" + answer)
@@ -199,7 +206,11 @@ def running_router(folder, loop: asyncio.AbstractEventLoop, servers: list[Server
     listener.bind(("127.0.0.1", 0))
     server = uvicorn.Server(
         uvicorn.Config(
-            application, loop="uvloop", http=JoinedHttpProtocol, log_config=None, timeout_graceful_shutdown=2
+            application,
+            loop="uvloop",
+            http=connections_to(data_path),
+            log_config=None,
+            timeout_graceful_shutdown=2,
         )
     )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
@@ -234,7 +245,7 @@ def test_a_stream_is_passed_on_byte_for_byte_over_one_kept_connection(one):
     assert server.connections == 1
     events = router.kept(3)
     assert [event["status"] for event in events] == ["complete"] * 3
-    assert events[0]["body"] == b"".join(CHUNKS).decode()
+    assert events[0]["body"] == b"".join(CHUNKS)
     assert events[0]["request_id"].encode() in server.questions[0]
 
 
@@ -313,6 +324,23 @@ def test_a_server_that_fails_three_times_is_left_alone_and_tried_again_later(one
     wait_until(lambda: router.ask().status_code == 200)
     assert [event["status"] for event in router.kept(4)][:4] == ["failed"] * 4
     assert [router.ask().status_code for _ in range(3)] == [200] * 3
+
+
+def test_a_replica_killed_under_load_fails_no_question_that_had_no_answer_yet(two):
+    router, first, second = two
+    for server in (first, second):
+        server.answers_after_s = 0.02  # so that questions are with the replica when it dies
+    killing = threading.Timer(0.5, lambda: router.run(first.stop()))
+    killing.start()
+    load = ask_on_the_wire(f"{router.url}/v1", "auto", concurrency=16, seconds=1.5, expected=ANSWER)
+    killing.join()
+    assert (load.failures, load.other_bodies) == ([], 0)
+    before, after = len(first.questions), len(second.questions)
+    assert before > 16
+    # each question that the dead replica left was asked again, of the other
+    assert load.requests < before + after <= load.requests + 16
+    assert {event["status"] for event in router.kept(load.requests)} == {"complete"}
+    router.run(first.start())
 
 
 @pytest.mark.parametrize(("mode", "stream"), [("silent", False), ("silent", True), ("stall", True)])
@@ -401,3 +429,61 @@ def test_the_head_and_the_body_of_an_answer_leave_in_one_packet(one):
                 b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body
             )
             assert user.recv(65536).endswith(b'{"choices":[{"message":{"content":"ok"}}]}')
+
+
+def question(**body: Any) -> bytes:
+    asked = orjson.dumps({"messages": [{"role": "user", "content": "q"}], **body})
+    return b"POST /v1/chat/completions?of=us HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(asked) + asked
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_nobody_has_the_end_of_an_answer_before_it_is_in_the_journal(one, monkeypatch, stream):
+    router, _ = one
+    journal = router.data_path._events
+    write = journal.append_all
+    written: list[int] = []
+
+    def write_slowly(events: Any) -> None:
+        time.sleep(0.2)
+        write(events)
+        written.append(len(events))
+
+    monkeypatch.setattr(journal, "append_all", write_slowly)
+    assert router.ask(stream=stream).status_code == 200
+    assert written == [1]
+
+
+def test_requests_sent_without_waiting_are_answered_in_their_order(one):
+    router, server = one
+    server.answers_after_s = 0.05
+    models = b"GET /v1/models HTTP/1.1\r\nHost: x\r\n\r\n"
+    closing = question().replace(b"Host: x", b"Host: x\r\nConnection: close")
+    with socket.create_connection(("127.0.0.1", int(router.url.rpartition(":")[2]))) as user:
+        user.sendall(question() + models + question(stream=True) + closing)
+        received = b""
+        while part := user.recv(65536):
+            received += part
+    assert received.count(b"HTTP/1.1 200 OK") == 4
+    assert -1 < received.find(ANSWER) < received.find(b'"object":"list"') < received.find(CHUNKS[0])
+    assert received.endswith(ANSWER)
+
+
+def test_a_user_who_asks_whether_to_send_the_body_is_told_to(one):
+    router, _ = one
+    head, _, body = question().partition(b"\r\n\r\n")
+    with socket.create_connection(("127.0.0.1", int(router.url.rpartition(":")[2]))) as user:
+        user.sendall(head + b"\r\nExpect: 100-continue\r\n\r\n")
+        assert user.recv(65536).startswith(b"HTTP/1.1 100 Continue")
+        user.sendall(body)
+        assert user.recv(65536).endswith(ANSWER)
+
+
+def test_a_body_that_is_too_large_is_refused_and_the_connection_goes_on(one, monkeypatch):
+    monkeypatch.setattr(user_connection, "MAX_BODY_BYTES", 1000)
+    router, _ = one
+    with httpx.Client() as client:
+        large = client.post(f"{router.url}/v1/chat/completions", content=b" " * 2000)
+        assert (large.status_code, large.json()["error"]["code"]) == (413, "invalid_request")
+        asked = {"messages": [{"role": "user", "content": "q"}]}
+        assert client.post(f"{router.url}/v1/chat/completions", json=asked).content == ANSWER
+    assert router.data_path.in_flight == 0
