@@ -199,7 +199,7 @@ class Users:
         """By the request ids of the whole answers that they got; None where no rating was confirmed."""
         self.statuses: list[int] = []
         self._has_stopped = threading.Event()
-        self._threads = [threading.Thread(target=self._ask_on, args=(number,)) for number in range(6)]
+        self._threads = [threading.Thread(target=self._ask_on, args=(number,), daemon=True) for number in range(6)]
         for thread in self._threads:
             thread.start()
 
@@ -260,11 +260,11 @@ def test_answers_and_ratings_outlive_a_killed_postgresql(tmp_path, monkeypatch):
             start_experiment(services, models[0], models[1])
             with running_service(services) as (service_url, app):
                 users = Users(service_url)
-                wait_until(lambda: len(users.ratings) > 20)
+                wait_until(lambda: len(users.ratings) > 20, 60)
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
                 before = len(users.ratings)
-                wait_until(lambda: len(users.ratings) > before + 20)
+                wait_until(lambda: len(users.ratings) > before + 20, 60)
                 users.stop()
                 assert set(users.statuses) == {200}
                 wait_until(lambda: app.events.is_behind, 30)
@@ -297,7 +297,7 @@ def test_answers_and_ratings_outlive_a_killed_service_and_a_stopped_one_ends_wha
         for _ in range(2):
             service = start_service(port)
             crowds.append(users := Users(f"http://127.0.0.1:{port}"))
-            wait_until(lambda users=users: len(users.ratings) > 40)
+            wait_until(lambda users=users: len(users.ratings) > 40, 60)
             os.kill(service.pid, signal.SIGKILL)
             service.wait()
             users.stop()
@@ -328,7 +328,7 @@ def test_answers_and_ratings_outlive_a_killed_service_and_a_stopped_one_ends_wha
 def start_service(port: int) -> subprocess.Popen[bytes]:
     environment = {**os.environ, "PYTHONPATH": str(load_settings().repository_root)}
     service = subprocess.Popen([sys.executable, "-m", "serving_api"], env=environment)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while True:
         try:
             if httpx.get(f"http://127.0.0.1:{port}/ready").status_code == 200:

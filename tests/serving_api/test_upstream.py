@@ -311,7 +311,7 @@ def test_a_kept_connection_that_the_server_closed_is_no_failure(one):
 
 
 def test_a_server_that_fails_three_times_is_left_alone_and_tried_again_later(one, monkeypatch):
-    monkeypatch.setattr(upstream, "OPEN_S", 0.6)
+    monkeypatch.setattr(upstream, "OPEN_S", 60.0)
     router, server = one
     server.mode = "away"
     for _ in range(3):
@@ -321,7 +321,8 @@ def test_a_server_that_fails_three_times_is_left_alone_and_tried_again_later(one
     assert router.ask().status_code == 503
     assert len(server.questions) == 3
     server.mode = "answer"
-    wait_until(lambda: router.ask().status_code == 200)
+    router.data_path._servers.server(server.url)._open_until = time.monotonic()
+    assert router.ask().status_code == 200
     assert [event["status"] for event in router.kept(4)][:4] == ["failed"] * 4
     assert [router.ask().status_code for _ in range(3)] == [200] * 3
 
@@ -330,13 +331,17 @@ def test_a_replica_killed_under_load_fails_no_question_that_had_no_answer_yet(tw
     router, first, second = two
     for server in (first, second):
         server.answers_after_s = 0.02  # so that questions are with the replica when it dies
-    killing = threading.Timer(0.5, lambda: router.run(first.stop()))
+
+    def kill() -> None:
+        wait_until(lambda: len(first.questions) > 16)
+        router.run(first.stop())
+
+    killing = threading.Thread(target=kill)
     killing.start()
-    load = ask_on_the_wire(f"{router.url}/v1", "auto", concurrency=16, seconds=1.5, expected=ANSWER)
+    load = ask_on_the_wire(f"{router.url}/v1", "auto", concurrency=16, seconds=2.0, expected=ANSWER)
     killing.join()
     assert (load.failures, load.other_bodies) == ([], 0)
     before, after = len(first.questions), len(second.questions)
-    assert before > 16
     # each question that the dead replica left was asked again, of the other
     assert load.requests < before + after <= load.requests + 16
     assert {event["status"] for event in router.kept(load.requests)} == {"complete"}
