@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import shutil
 from difflib import get_close_matches
@@ -294,10 +295,13 @@ def export(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help=_help("arg_folder"))],
     format: Annotated[str, typer.Option("--format", help="jsonl, parquet")] = "jsonl",
     split: Annotated[list[Split] | None, typer.Option(help=_help("opt_sides"))] = None,
+    purpose: Annotated[str | None, typer.Option("--purpose", help=translate("audit.opt_purpose", language()))] = None,
     as_json: AsJson = False,
 ) -> None:
     """Write the rows of a version as plain files into a new folder."""
+    from contracts.audit import AuditEvent, SubjectCategory
     from data_prep.versions.exporting import ExportFormat, export_version
+    from stages.audit_waiting import record_or_keep
     from stages.dataset_versions import open_version
 
     with told(as_json) as (screen, services):
@@ -311,10 +315,23 @@ def export(
                 next_step=f"did you mean --format {similar[0]}?" if similar else "choose one of these",
             )
         opened = open_version(version, services)
+        to_write = _to_write(folder.absolute())
+        # before the first row leaves: an export that is not recorded does not happen
+        record_or_keep(
+            AuditEvent(
+                actor=getpass.getuser(),
+                action="dataset.exported",
+                subject=f"dataset/{opened.name_dir.name}",
+                category=SubjectCategory.TRAINING_DATA,
+                purpose=purpose,
+                details={"version": opened.folder.name, "folder": str(folder.absolute()), "format": format},
+            ),
+            services,
+        )
         written = export_version(
             opened.folder,
             opened.manifest,
-            _to_write(folder.absolute()),
+            to_write,
             ExportFormat(format),
             tuple(split or Split),
             _progress(screen),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import sys
 from collections.abc import Callable
 from datetime import datetime
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from cli.screen import Screen
     from contracts.enums import CompressionMethod
     from contracts.jobs import JobDetail, JobListing, JobView
+    from stages.services import Services
 
 STATE_COLOURS = {
     JobState.RUNNING: "green",
@@ -126,6 +128,7 @@ def stop(job: Job, as_json: AsJson = False) -> None:
         key, before = folder.root.name, job_view(folder)
         screen.busy("job.stopping", job=key)
         view, step = stop_job(folder, settings)
+        _record("job.stopped", key, services)
         screen.idle()
         if as_json:
             print_json(
@@ -153,6 +156,7 @@ def resume(
         settings = services.settings
         folder = find_job(job, settings)
         resumed = resume_job(folder, checkpoint, settings)
+        _record("job.resumed", folder.root.name, services)
         view, step = resumed.job, resumed.checkpoint_step
         if as_json:
             told_once = {"checkpoint_step": step, "set_aside": resumed.set_aside}
@@ -165,6 +169,16 @@ def resume(
         if resumed.set_aside:
             screen.say("job.set_aside_days", names=", ".join(resumed.set_aside), days=f"{settings.set_aside_days:g}")
         screen.say("job.follow_with", job=view.job_key)
+
+
+def _record(action: str, key: str, services: Services) -> None:
+    """Jobs are stopped and resumed also while PostgreSQL is away: the event then waits on disk."""
+    from contracts.audit import AuditEvent
+    from stages.audit_waiting import record_or_keep
+
+    record_or_keep(
+        AuditEvent(actor=getpass.getuser(), action=action, subject=f"job/{key.removeprefix('train-')}"), services
+    )
 
 
 def _until_ended(exit_file: Path) -> Callable[[], bool]:

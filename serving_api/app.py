@@ -10,6 +10,7 @@ from fastapi.responses import PlainTextResponse
 from security.access.decisions import PolicyDecisions
 from serving_api.accounts import router as accounts
 from serving_api.admin import router
+from serving_api.audit_keeper import AuditKeeper
 from serving_api.data_path import DataPath, Receive, Scope, Send
 from serving_api.documentation import install_documentation
 from serving_api.event_log import EventLog
@@ -54,9 +55,12 @@ def create_app(services: Services) -> Service:
 def _control(service: Service, services: Services) -> FastAPI:
     decisions = PolicyDecisions(services.settings.policy_url, services.settings.policy_timeout_seconds)
 
+    keeper = AuditKeeper(services)
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         service.events.start()
+        keeper.start()
         await service.routing.start()
         await service.data_path.start()
         try:
@@ -65,6 +69,7 @@ def _control(service: Service, services: Services) -> FastAPI:
             await service.data_path.stop()
             await service.routing.stop()
             service.events.close()
+            keeper.close()
             await decisions.close()
 
     app = FastAPI(

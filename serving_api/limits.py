@@ -9,6 +9,7 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from contracts.audit import acting_from
 from contracts.errors import InvalidRequestError, TooManyRequestsError, TunewayError, UnavailableError
 from security.limits.addresses import bucket_of, client_address
 from security.limits.json_depth import json_depth
@@ -60,7 +61,8 @@ class Limits:
             return
         if body is None:
             return
-        await self._app(scope, _replayed(body, receive), send)
+        with acting_from(address):
+            await self._app(scope, _replayed(body, receive), send)
 
     def _address(self, scope: Scope, headers: Iterable[tuple[bytes, bytes]]) -> str:
         peer = scope["client"][0] if scope.get("client") else "unknown"

@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from contracts.audit import AuditEvent, SubjectCategory
 from contracts.enums import JobKind, JobState, JobStatus, Priority
 from contracts.errors import (
     ConflictError,
@@ -179,6 +180,23 @@ def create_job(
             output_dir=str(folder.output),
             checkpoint_dir=str(folder.checkpoints),
             logs_path=str(folder.root),
+        )
+        uow.audit.append_events(
+            [
+                # the same request again is the same job and the same event
+                AuditEvent(
+                    event_id=f"job.created/{job_id}",
+                    actor="train",
+                    action="job.created",
+                    subject=f"job/{job_id}",
+                    category=SubjectCategory.TRAINING_DATA,
+                    details={
+                        "name": request.job_name,
+                        "dataset_id": request.dataset_id,
+                        "base_model": request.base_model,
+                    },
+                )
+            ]
         )
     run = None if followed is None else followed(folder)
     present_plan = read_json(folder.plan)

@@ -1,6 +1,7 @@
 """The audit trail checked, exported, signed and shortened, in a real PostgreSQL that its owner tampers with."""
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -10,11 +11,12 @@ import pytest
 from sqlalchemy import Connection, text
 
 from cli.secret_files import ensure_secrets
-from contracts.audit import AuditFilter, AuditProtection
-from contracts.errors import ConflictError, InvalidRequestError
+from contracts.audit import AuditEvent, AuditFilter, AuditProtection
+from contracts.errors import ConflictError, InvalidRequestError, UnavailableError
 from contracts.record import utc_now
 from database.unit_of_work import engine_for
 from security.audit.export import ExportFormat
+from serving_api.audit_keeper import AuditKeeper
 from stages.audit import (
     export_audit,
     heads_file,
@@ -24,6 +26,8 @@ from stages.audit import (
     sign_audit_head,
     verify_audit,
 )
+from stages.audit_waiting import record_or_keep, store_waiting
+from stages.services import Services
 
 
 @pytest.fixture
@@ -170,3 +174,38 @@ def test_a_trail_that_was_tampered_with_is_not_shortened(services):
         connection.execute(text("UPDATE audit_logs SET actor = 'lee'"))
     with pytest.raises(ConflictError, match="tampered"):
         retire_audit(services, actor="lee")
+
+
+def test_an_event_waits_on_disk_while_postgresql_is_away_and_is_stored_once(services):
+    away = Services(services.settings.model_copy(update={"database_url": "postgresql+psycopg://x:x@127.0.0.1:1/x"}))
+    events = [AuditEvent(actor="kim", action="job.stopped", subject=f"job/{number}") for number in range(3)]
+    for event in events:
+        record_or_keep(event, away)
+    with pytest.raises(UnavailableError):
+        store_waiting(away)
+    waiting = services.settings.audit_dir / "waiting.jsonl"
+    content = waiting.read_bytes()
+    # killed in the middle of a fourth one
+    waiting.write_bytes(content + b'{"event_id": "')
+    assert store_waiting(services) == 3
+    # killed between the commit and the removal
+    waiting.write_bytes(content)
+    assert store_waiting(services) == 3
+    assert store_waiting(services) == 0
+    stored = search_audit(AuditFilter(), services)
+    assert [entry.event_id for entry in stored][::-1] == [event.event_id for event in events]
+
+
+def test_the_keeper_signs_and_stores_what_waits(services):
+    ensure_secrets(services.settings)
+    services.settings.audit_dir.mkdir(parents=True)
+    event = AuditEvent(actor="kim", action="job.stopped", subject="job/1")
+    (services.settings.audit_dir / "waiting.jsonl").write_text(event.model_dump_json() + "\n")
+    keeper = AuditKeeper(services, period_seconds=0.05)
+    keeper.start()
+    deadline = time.monotonic() + 60
+    while not heads_file(services.settings).exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    keeper.close()
+    check = verify_audit(services)
+    assert (check.chain.entries, check.chain.heads_checked, check.chain.unsigned_entries) == (1, 1, 0)
