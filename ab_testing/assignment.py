@@ -5,6 +5,7 @@ from functools import lru_cache
 
 from contracts.enums import Arm, Exposure
 from contracts.experiments import TrafficSplit
+from contracts.layers import LAYER_BUCKETS
 
 # A power of two with an exact float: the point is one of 2^53 evenly spaced values below 1.
 _POINTS = 1 << 53
@@ -18,6 +19,11 @@ def user_key(secret: str, user: str) -> str:
 def assignment_point(secret: str, experiment_id: int, user: str) -> float:
     """The user's place in [0, 1), uniform over users and independent between experiments."""
     return _point(secret, experiment_id, user, b"tuneway-arm")
+
+
+def bucket_of(secret: str, layer: str, user: str) -> int:
+    """The user's bucket of the layer, the same for every test and independent of the arms in each."""
+    return int(_point(secret, layer, user, b"tuneway-layer") * LAYER_BUCKETS)
 
 
 def exposure_of(secret: str, experiment_id: int, user: str, *, holdout: float, exposed: float) -> Exposure:
@@ -36,10 +42,8 @@ def assign_arm(secret: str, experiment_id: int, user: str, split: TrafficSplit) 
     return Arm.A if assignment_point(secret, experiment_id, user) < split.a else Arm.B
 
 
-def _point(secret: str, experiment_id: int, user: str, person: bytes) -> float:
-    digest = hashlib.blake2b(
-        f"{experiment_id}\0{user}".encode(), key=_key(secret), digest_size=8, person=person
-    ).digest()
+def _point(secret: str, scope: int | str, user: str, person: bytes) -> float:
+    digest = hashlib.blake2b(f"{scope}\0{user}".encode(), key=_key(secret), digest_size=8, person=person).digest()
     return (int.from_bytes(digest, "big") >> 11) / _POINTS
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -41,12 +42,20 @@ def create(
     per_user: Annotated[float, typer.Option(help=_help("opt_per_user"))] = 1,
     icc: Annotated[float, typer.Option(help=_help("opt_icc"))] = 0.3,
     policy: Annotated[ExperimentPolicy, typer.Option(help=_help("opt_policy"))] = ExperimentPolicy.APPROVE,
+    layer_share: Annotated[float, typer.Option(help=_help("opt_layer_share"))] = 1.0,
+    make_room: Annotated[bool, typer.Option("--make-room", help=_help("opt_make_room"))] = False,
+    holdout: Annotated[float, typer.Option(help=_help("opt_holdout"))] = 0.0,
+    ramp: Annotated[list[str] | None, typer.Option(metavar="SHARE:HOURS", help=_help("opt_ramp"))] = None,
+    starts_at: Annotated[str | None, typer.Option(metavar="TIME", help=_help("opt_starts_at"))] = None,
+    ends_at: Annotated[str | None, typer.Option(metavar="TIME", help=_help("opt_ends_at"))] = None,
+    tester: Annotated[list[str] | None, typer.Option(metavar="USER=ARM", help=_help("opt_tester"))] = None,
     yes: Annotated[bool, typer.Option("--yes", help=_help("opt_yes"))] = False,
     as_json: AsJson = False,
 ) -> None:
     """Start an A/B test between two deployed model versions."""
     from cli.ab import share_b_of
     from cli.run_stage import validated
+    from stages.ab_tests import tester_key
     from stages.models import find_model
     from stages.start_ab_test import start_ab_test
 
@@ -64,6 +73,15 @@ def create(
             "values_per_user": per_user,
             "icc": icc,
             "policy": policy,
+            "layer_share": layer_share,
+            "make_room": make_room,
+            "traffic": {
+                "holdout": holdout,
+                "ramp": [_ramp_step(step) for step in ramp or []],
+                "starts_at": _moment(starts_at),
+                "ends_at": _moment(ends_at),
+                "testers": {tester_key(user, services): arm for user, arm in map(_tester, tester or [])},
+            },
             "accept_underpowered": yes,
         }
         started = start_ab_test(validated(StartABTestRequest, request), services)
@@ -171,6 +189,7 @@ def _line(experiment: ABExperiment, screen: Screen) -> str:
         a=experiment.model_a_id,
         b=experiment.model_b_id,
         split=f"{split.a:.0%} : {split.b:.0%}",
+        share=f"{experiment.layer_share:.1%}".replace(".0%", "%"),
         started=f"{experiment.start_date:%Y-%m-%d %H:%M}",
     )
 
@@ -225,6 +244,46 @@ def _show_results(found: ExperimentResults, screen: Screen) -> None:
     if decision is not None and decision.carried_out_at is None:
         obstacle = "" if decision.obstacle is None else str(decision.obstacle.get("what"))
         line("waits_obstacle" if obstacle else "waits", obstacle=obstacle, name=found.experiment.experiment_name)
+
+
+def _ramp_step(given: str) -> dict[str, float]:
+    share, _, hours = given.partition(":")
+    try:
+        return {"share_b": float(share), "after_hours": float(hours or 0)}
+    except ValueError as error:
+        raise InvalidRequestError(
+            "A step of the ramp cannot be read",
+            value=given,
+            allowed="B's share and after how many hours, as 0.05:24",
+            next_step="--ramp 0.01:0 --ramp 0.05:24 --ramp 0.25:48",
+        ) from error
+
+
+def _moment(given: str | None) -> datetime | None:
+    """A time without a zone is one of this machine."""
+    if given is None:
+        return None
+    try:
+        return datetime.fromisoformat(given).astimezone()
+    except ValueError as error:
+        raise InvalidRequestError(
+            "The time cannot be read",
+            value=given,
+            allowed="2026-12-01T09:00, with a zone as +09:00 where it is not this machine's",
+            next_step="give it so",
+        ) from error
+
+
+def _tester(given: str) -> tuple[str, str]:
+    user, _, arm = given.rpartition("=")
+    if not user or arm not in list(Arm):
+        raise InvalidRequestError(
+            "A tester is a user and an arm",
+            value=given,
+            allowed="USER=a or USER=b",
+            next_step="for example --tester kim=b",
+        )
+    return user, arm
 
 
 def _number(value: float | None) -> str:

@@ -123,6 +123,34 @@ AB_TEXTS: dict[str, tuple[str, str]] = {
         "결론이 나면: auto 자동 승격, approve 승격 전 승인, notify 알림만. 되돌리기는 승인을 기다리지 않습니다.",
         "On a verdict: auto promotes, approve asks before a promotion, notify only tells. Going back asks nobody but with notify.",
     ),
+    "ab.opt_layer_share": (
+        "이 테스트에 내줄 전체 사용자의 몫 (0.001에서 1). 나머지는 운영 모델의 답을 받거나 다른 테스트에 참여합니다.",
+        "Share of all users for this test (0.001 to 1); the others get the production model, or take part in other tests",
+    ),
+    "ab.opt_make_room": (
+        "남은 사용자가 모자라면 오래된 테스트부터 중지합니다. 중지한 테스트의 결과는 남습니다.",
+        "Stop running tests, the oldest first, where too few users are left; their results are kept",
+    ),
+    "ab.opt_holdout": (
+        "끝까지 운영 모델만 쓸 사용자의 몫",
+        "Share of the users who keep the production model throughout",
+    ),
+    "ab.opt_ramp": (
+        "B의 몫을 단계별로 늘립니다: 몫:시작 후 시간 (여러 번 쓸 수 있음). 예: 0.05:24",
+        "Raise B's share step by step: share:hours after the start, as 0.05:24 (may be repeated)",
+    ),
+    "ab.opt_starts_at": (
+        "사용자를 받기 시작할 시각. 예: 2026-12-01T09:00",
+        "When it begins to take users, as 2026-12-01T09:00",
+    ),
+    "ab.opt_ends_at": (
+        "이 시각부터 모두 운영 모델의 답을 받습니다.",
+        "From then on everyone gets the production model",
+    ),
+    "ab.opt_tester": (
+        "이 사용자는 항상 이 모델의 답을 받습니다: 사용자=a 또는 b (여러 번 쓸 수 있음). 비교에 넣지 않습니다.",
+        "This user always gets this arm, and counts in no comparison: USER=a or USER=b (may be repeated)",
+    ),
     "ab.opt_yes": (
         "표본이 부족해 차이를 놓칠 가능성이 커도 시작합니다.",
         "Start although the difference will probably be missed",
@@ -150,8 +178,8 @@ AB_TEXTS: dict[str, tuple[str, str]] = {
     "ab.policy_notify": ("결론을 알려 드리기만 합니다", "You are told the verdict, nothing more"),
     "ab.none": ("A/B 테스트가 없습니다", "There are no A/B tests"),
     "ab.line": (
-        "{id}  {name}  {status}  A 모델 {a}, B 모델 {b}  {split}  시작 {started}",
-        "{id}  {name}  {status}  A model {a}, B model {b}  {split}  started {started}",
+        "{id}  {name}  {status}  A 모델 {a}, B 모델 {b}  {split}  사용자의 {share}  시작 {started}",
+        "{id}  {name}  {status}  A model {a}, B model {b}  {split}  {share} of the users  started {started}",
     ),
     "ab.status_running": ("진행 중", "running"),
     "ab.status_completed": ("완료", "completed"),

@@ -191,6 +191,6 @@ def _show_rollback(outcome: RollbackOutcome, screen: Screen, services: Services)
         screen.done("deploy.rolled_back", model=title, seconds=outcome.seconds)
     else:
         screen.done("deploy.rolled_back_before", model=title)
-    if outcome.stopped_experiment_id is not None:
-        screen.say("deploy.experiment_stopped", experiment=outcome.stopped_experiment_id)
+    for experiment_id in outcome.stopped_experiment_ids:
+        screen.say("deploy.experiment_stopped", experiment=experiment_id)
     warn_of_mlflow(outcome.mlflow_error, screen)

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from contracts.enums import Arm, ExperimentPolicy, ExperimentStatus, GuardrailName
 from contracts.experiment_plans import ExperimentPlan
+from contracts.layers import LAYER_BUCKETS, WHOLE_LAYER, BucketRange, share_of
 from contracts.record import Record
 from contracts.traffic import TrafficPlan
 from contracts.training import NAME_PATTERN
@@ -45,6 +46,10 @@ class StartABTestRequest(Record):
     """How alike the ratings of one user are."""
     guardrails: list[GuardrailName] = list(GuardrailName)
     policy: ExperimentPolicy = ExperimentPolicy.APPROVE
+    layer_share: float = Field(default=1, ge=1 / LAYER_BUCKETS, le=1)
+    """Of all users, in thousandths: those who can take part. The others get the default model or take part in other tests."""
+    make_room: bool = False
+    """Stop running tests, the oldest first, where they leave too small a share; their results are kept."""
     traffic: TrafficPlan = TrafficPlan()
     accept_underpowered: bool = False
     """Start although the target is too small for the effect."""
@@ -62,9 +67,16 @@ class ABExperiment(Record):
     success_metric: str
     status: ExperimentStatus
     start_date: datetime
+    buckets: tuple[BucketRange, ...] = WHOLE_LAYER
+    """Its part of the layer: its own from its start to its end."""
     traffic: TrafficPlan = TrafficPlan()
     plan: ExperimentPlan | None = None
     """None for a test that was started without one: it decides nothing by itself."""
+
+    @property
+    def layer_share(self) -> float:
+        """Share of all users who can take part."""
+        return share_of(self.buckets)
 
 
 class ArmCounts(Record):

@@ -409,7 +409,7 @@ class Overview:
     slots: Slots
     disk: Disk
     models: list[ModelInService]
-    experiment: ExperimentState | None
+    experiments: list[ExperimentState]
     health: list[ServiceHealth]
 
     @property
@@ -435,7 +435,7 @@ def overview(services: Services) -> Overview:
             slots=_slots(services, leases, health),
             disk=_disk(services),
             models=_models_in_service(uow),
-            experiment=_experiment_state(uow, running) if (running := uow.experiments.running()) else None,
+            experiments=[_experiment_state(uow, running) for running in uow.experiments.running()],
             health=health,
         )
 

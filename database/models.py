@@ -18,7 +18,8 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import INT4MULTIRANGE, JSONB, ExcludeConstraint
+from sqlalchemy.dialects.postgresql.ranges import MultiRange
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -441,6 +442,10 @@ class ABExperimentRow(Base):
     """An A/B test."""
 
     __tablename__ = "ab_experiments"
+    __table_args__ = (
+        # a user belongs to one running test at most
+        ExcludeConstraint(("buckets", "&&"), name="ex_ab_experiments_buckets", where=text("status = 'running'")),
+    )
     id: Mapped[int] = mapped_column(primary_key=True)
     experiment_name: Mapped[str] = mapped_column(String(255), unique=True)
     description: Mapped[str | None] = mapped_column(Text)
@@ -455,14 +460,9 @@ class ABExperimentRow(Base):
     created_by: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
     plan: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     traffic: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
-
-
-Index(
-    "uq_ab_experiments_one_running",
-    ABExperimentRow.status,
-    unique=True,
-    postgresql_where=ABExperimentRow.status == "running",
-)
+    buckets: Mapped[MultiRange[int]] = mapped_column(
+        INT4MULTIRANGE, server_default=text("'{[0,1000)}'::int4multirange")
+    )
 
 
 class ABTestAssignment(Base):

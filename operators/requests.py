@@ -186,6 +186,8 @@ def _ab_test(run: RunRecords, traffic_to_new: float) -> StartABTestRequest:
         model_b_id=arms[Arm.B].model_id,
         traffic_split=TrafficSplit(a=1 - traffic_to_new, b=traffic_to_new),
         target_samples=None,
+        # hours of training end here: the newest model is the one to compare
+        make_room=True,
     )
 
 

@@ -5,7 +5,6 @@ from typing import Annotated, Any, Generic, TypeVar
 from fastapi import APIRouter, Depends, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from ab_testing.assignment import user_key
 from contracts.access import ResourceKind, Visibility
 from contracts.datasets import DatasetVersion
 from contracts.enums import Arm, DatasetStatus, JobStatus, ModelStatus
@@ -23,7 +22,7 @@ from database.unit_of_work import UnitOfWork
 from serving_api.authentication import Caller, ServicesParameter, principal_of
 from serving_api.permissions import ListPermission, permit
 from serving_api.problems import Problem
-from settings import SecretName, read_secret
+from stages.ab_tests import tester_key
 from stages.conclude_ab_test import conclude_ab_test, results_of, stop_ab_test
 from stages.jobs import find_job
 from stages.jobs import resume_job as resume_ended_job
@@ -319,7 +318,7 @@ def set_tester(
     services: ServicesParameter, caller: Caller, experiment_id: int, user: str, arm: Arm | None = None
 ) -> ABExperiment:
     """Give a tester an arm, without it let the hash decide again. Testers count in no comparison."""
-    key = user_key(read_secret(services.settings.secrets_dir, SecretName.ASSIGNMENT_KEY), user)
+    key = tester_key(user, services)
     with services.unit_of_work() as uow:
         traffic = uow.experiments.get(experiment_id).traffic
         testers = {other: their for other, their in traffic.testers.items() if other != key}

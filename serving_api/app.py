@@ -111,7 +111,7 @@ def _control(service: Service, services: Services) -> FastAPI:
         return {
             "ready": is_ready,
             "deployed_models": [] if table is None else list(table.by_name),
-            "experiment_id": None if table is None or table.experiment is None else table.experiment.experiment_id,
+            "experiment_ids": [] if table is None else [one.experiment.experiment_id for one in table.experiments],
             "is_stopping": service.data_path.is_draining,
             "database_answers": service.routing.database_answers,
             "requests_in_flight": service.data_path.in_flight,

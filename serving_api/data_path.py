@@ -15,14 +15,13 @@ import orjson
 
 from ab_testing.assignment import assign_arm, exposure_of, user_key
 from contracts.enums import Arm, Exposure
-from contracts.experiments import ABExperiment
 from contracts.models import ArmEndpoint
 from serving_api.event_log import Event, EventLog
 from serving_api.exchange import Exchange
 from serving_api.metrics import Metrics
 from serving_api.openai_errors import RequestError, invalid
 from serving_api.request_ids import is_request_id, new_request_id
-from serving_api.routing import VIRTUAL_MODEL, Routing, RoutingTable
+from serving_api.routing import VIRTUAL_MODEL, Routing, RoutingTable, RunningExperiment
 from serving_api.upstream import ModelServers
 from serving_api.user_connection import MAX_BODY_BYTES, QUESTION_PATHS, Reply
 
@@ -172,17 +171,22 @@ class DataPath:
         request_id = new_request_id(self._id_key)
         key = user_key(self._assignment_key, user) if user else ""
         model = body.get("model") or VIRTUAL_MODEL
-        experiment = None if path == "/embeddings" else table.experiment
+        running: RunningExperiment | None = None
         exposure, assigned = Exposure.NO_EXPERIMENT, None
         endpoint: ArmEndpoint | None
         if model != VIRTUAL_MODEL:
             endpoint = _named(table, model)
-            experiment, exposure = None, Exposure.BY_NAME
+            exposure = Exposure.BY_NAME
         else:
+            endpoint = table.default
             # vectors of two models have nothing in common: embeddings take part in no experiment
-            if experiment is not None:
-                exposure, assigned = self._assigned(table, experiment, user or request_id, key)
-            endpoint = table.default if assigned is None else table.arms[assigned]
+            if path != "/embeddings":
+                unit = user or request_id
+                running = table.experiment_of(self._assignment_key, unit, key)
+                if running is not None:
+                    exposure, assigned = self._assigned(running, unit, key)
+                    if assigned is not None:
+                        endpoint = running.arms[assigned]
         if endpoint is None:
             raise RequestError(503, "No model is deployed yet", "server_error", "no_model_deployed")
         body["model"] = endpoint.served_model_name
@@ -195,7 +199,7 @@ class DataPath:
             asked_at=time.time(),
             endpoint=endpoint,
             table_version=table.version,
-            experiment_id=None if experiment is None else experiment.experiment_id,
+            experiment_id=None if running is None else running.experiment.experiment_id,
             exposure=exposure,
             assigned=assigned,
             user_key=key,
@@ -207,28 +211,27 @@ class DataPath:
             keep=self._keep,
         )
 
-    def _assigned(
-        self, table: RoutingTable, experiment: ABExperiment, unit: str, key: str
-    ) -> tuple[Exposure, Arm | None]:
+    def _assigned(self, running: RunningExperiment, unit: str, key: str) -> tuple[Exposure, Arm | None]:
         """Whether a user, or a question of nobody in particular, takes part, and the arm."""
+        experiment = running.experiment
         traffic = experiment.traffic
         if key in traffic.testers:
             return Exposure.OVERRIDE, traffic.testers[key]
-        arm = table.pins.get(key) if key else None
+        arm = running.pins.get(key) if key else None
         if arm is None:
-            if traffic.holdout or table.exposed < 1:
+            if traffic.holdout or running.exposed < 1:
                 exposure = exposure_of(
                     self._assignment_key,
                     experiment.experiment_id,
                     unit,
                     holdout=traffic.holdout,
-                    exposed=table.exposed,
+                    exposed=running.exposed,
                 )
                 if exposure is not Exposure.ASSIGNED:
                     return exposure, None
             arm = assign_arm(self._assignment_key, experiment.experiment_id, unit, experiment.traffic_split)
             if key:
-                table.pins[key] = arm
+                running.pins[key] = arm
                 self._append(
                     {"kind": "pin", "experiment_id": experiment.experiment_id, "user_key": key, "arm": arm.value}
                 )

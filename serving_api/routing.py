@@ -3,12 +3,15 @@
 import asyncio
 import hashlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
+from ab_testing.assignment import bucket_of
 from contracts.enums import Arm, ModelStatus
 from contracts.errors import UnavailableError
 from contracts.experiments import ABExperiment
+from contracts.layers import CHAT_LAYER, LAYER_BUCKETS
 from contracts.models import ArmEndpoint
 from contracts.record import utc_now
 from stages.services import Services
@@ -21,23 +24,54 @@ VIRTUAL_MODEL = "auto"
 
 
 @dataclass(frozen=True, slots=True)
+class RunningExperiment:
+    """An A/B test that takes users now, with both of its models."""
+
+    experiment: ABExperiment
+    arms: Mapping[Arm, ArmEndpoint]
+    exposed: float
+    """Share of its users outside the holdout who take part now."""
+    pins: dict[str, Arm]
+    """Arm of each user seen so far; grows as users come."""
+
+
+@dataclass(frozen=True, slots=True)
 class RoutingTable:
     """Everything a request needs to know, swapped as a whole."""
 
     by_name: Mapping[str, ArmEndpoint]
     """Deployed models by the name they are served under."""
     default: ArmEndpoint | None
-    """Who answers while no experiment runs."""
-    experiment: ABExperiment | None
-    """The running experiment; None also out of its hours, and while one of its models is not deployed."""
-    arms: Mapping[Arm, ArmEndpoint]
-    """The running experiment's models."""
-    exposed: float
-    """Share of the users outside the holdout who take part in the experiment now."""
+    """Who answers users who belong to no experiment."""
+    experiments: tuple[RunningExperiment, ...]
+    """Without those out of their hours, and those of which a model is not deployed."""
     version: str
     """Digest of all the above: the same on every host, and after a restart."""
-    pins: dict[str, Arm] = field(default_factory=dict)
-    """Arm of each user of the experiment seen so far; grows as users come."""
+    buckets: tuple[RunningExperiment | None, ...] = ()
+    """Whose users each bucket of the layer holds; empty where one experiment has them all, or none runs."""
+    testers: Mapping[str, RunningExperiment] = field(default_factory=dict)
+    """By a tester's key: the experiment that gives an arm, the oldest where several do."""
+
+    def experiment_of(self, secret: str, unit: str, key: str) -> RunningExperiment | None:
+        """The experiment that the user, or the question of nobody in particular, belongs to."""
+        if not self.experiments:
+            return None
+        if self.testers and key in self.testers:
+            return self.testers[key]
+        return self.buckets[bucket_of(secret, CHAT_LAYER, unit)] if self.buckets else self.experiments[0]
+
+
+@dataclass(frozen=True, slots=True)
+class ServingState:
+    """What PostgreSQL says of models and experiments; the table follows from it and the clock."""
+
+    deployed: list[ArmEndpoint]
+    production: Mapping[int, int]
+    """Versions in production, each with the number of its promotion."""
+    experiments: list[ABExperiment]
+    """Those that run, out of their hours too."""
+    pins: Mapping[int, dict[str, Arm]]
+    """Arms of each experiment's users."""
 
 
 class Routing:
@@ -48,6 +82,7 @@ class Routing:
         self.table: RoutingTable | None = None
         """None until PostgreSQL was first read."""
         self.database_answers = False
+        self._state: ServingState | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -62,15 +97,17 @@ class Routing:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def refresh(self) -> None:
-        """Read now. While PostgreSQL is away the last table stays."""
+        """Read now. While PostgreSQL is away what it said last stays, and tests still begin, ramp and end on time."""
         try:
-            self.table = await asyncio.to_thread(read_table, self._services, self.table)
+            self._state = await asyncio.to_thread(read_state, self._services, self._state)
         except UnavailableError as error:
             if self.database_answers or self.table is None:
                 log.warning("the routing table could not be renewed: %s", error)
             self.database_answers = False
         else:
             self.database_answers = True
+        if self._state is not None:
+            self.table = table_at(self._state, utc_now(), self.table)
 
     async def _refresh_forever(self) -> None:
         while True:
@@ -83,56 +120,69 @@ class Routing:
                 self.database_answers = False
 
 
-def read_table(services: Services, previous: RoutingTable | None) -> RoutingTable:
-    """The table as PostgreSQL has it now. Raises UnavailableError."""
+def read_state(services: Services, previous: ServingState | None) -> ServingState:
+    """As PostgreSQL has it now; the pins of experiments that ran before are kept. Raises UnavailableError."""
+    known = {} if previous is None else previous.pins
     with services.unit_of_work() as uow:
-        deployed = uow.models.deployed()
-        experiment = uow.experiments.running()
+        experiments = uow.experiments.running()
         promoted = uow.promotions.newest_by_model()
-        production = {
-            model.model_id: promoted.get(model.model_id, 0) for model in uow.models.newest(ModelStatus.PRODUCTION)
-        }
-        known = previous.experiment if previous is not None else None
-        if experiment is None:
-            pins: dict[str, Arm] = {}
-        elif previous is not None and known is not None and known.experiment_id == experiment.experiment_id:
-            pins = previous.pins
-        else:
-            pins = uow.experiments.pinned(experiment.experiment_id)
-    by_model = {endpoint.model_id: endpoint for endpoint in deployed}
-    arms: dict[Arm, ArmEndpoint] = {}
-    if experiment is not None:
+        return ServingState(
+            deployed=uow.models.deployed(),
+            production={
+                model.model_id: promoted.get(model.model_id, 0) for model in uow.models.newest(ModelStatus.PRODUCTION)
+            },
+            experiments=experiments,
+            pins={
+                number: known[number] if number in known else uow.experiments.pinned(number)
+                for number in (experiment.experiment_id for experiment in experiments)
+            },
+        )
+
+
+def table_at(state: ServingState, now: datetime, previous: RoutingTable | None) -> RoutingTable:
+    """The table at a time; the previous one itself where nothing differs."""
+    by_model = {endpoint.model_id: endpoint for endpoint in state.deployed}
+    running = []
+    for experiment in state.experiments:
         chosen = {Arm.A: experiment.model_a_id, Arm.B: experiment.model_b_id}
         arms = {arm: by_model[model_id] for arm, model_id in chosen.items() if model_id in by_model}
-    now = utc_now()
-    if len(arms) < len(Arm) or (experiment is not None and not experiment.traffic.is_open(now)):
-        # one arm's users would get no answer, or one that is not their arm's: everyone gets the default model
-        experiment, arms = None, {}
-    default = _default(deployed, production)
-    exposed = (
-        0.0
-        if experiment is None
-        else experiment.traffic.exposed(experiment.traffic_split.b, experiment.start_date, now)
-    )
-    version = _version(deployed, default, experiment, exposed)
+        if len(arms) < len(Arm) or not experiment.traffic.is_open(now):
+            # one arm's users would get no answer, or one that is not their arm's: they get the default model
+            continue
+        exposed = experiment.traffic.exposed(experiment.traffic_split.b, experiment.start_date, now)
+        running.append(RunningExperiment(experiment, arms, exposed, state.pins[experiment.experiment_id]))
+    default = _default(state.deployed, state.production)
+    version = _version(state.deployed, default, running)
     if previous is not None and previous.version == version:
         return previous
+    testers: dict[str, RunningExperiment] = {}
+    for one in running:
+        for key in one.experiment.traffic.testers:
+            testers.setdefault(key, one)
     return RoutingTable(
-        by_name={endpoint.served_model_name: endpoint for endpoint in deployed},
+        by_name={endpoint.served_model_name: endpoint for endpoint in state.deployed},
         default=default,
-        experiment=experiment,
-        arms=arms,
-        exposed=exposed,
+        experiments=tuple(running),
         version=version,
-        pins=pins,
+        buckets=_buckets(running),
+        testers=testers,
     )
 
 
-def _version(
-    deployed: list[ArmEndpoint], default: ArmEndpoint | None, experiment: ABExperiment | None, exposed: float
-) -> str:
-    parts = [*deployed, default, experiment]
-    text = "\n".join("" if part is None else part.model_dump_json() for part in parts) + f"\n{exposed}"
+def _buckets(running: Sequence[RunningExperiment]) -> tuple[RunningExperiment | None, ...]:
+    if not running or running[0].experiment.layer_share == 1:
+        return ()
+    buckets: list[RunningExperiment | None] = [None] * LAYER_BUCKETS
+    for one in running:
+        for part in one.experiment.buckets:
+            buckets[part.first : part.end] = [one] * part.size
+    return tuple(buckets)
+
+
+def _version(deployed: list[ArmEndpoint], default: ArmEndpoint | None, running: Sequence[RunningExperiment]) -> str:
+    parts = [*deployed, default, *(one.experiment for one in running)]
+    text = "\n".join("" if part is None else part.model_dump_json() for part in parts)
+    text += "".join(f"\n{one.exposed}" for one in running)
     return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from contracts.errors import NotFoundError
+from contracts.errors import ConflictError, NotFoundError
+from settings import SecretName, read_secret
 from stages.conclude_ab_test import results_of
 
 if TYPE_CHECKING:
@@ -14,10 +15,18 @@ if TYPE_CHECKING:
 
 
 def find_ab_test(given: str, services: Services) -> ABExperiment:
-    """By name, by id, or `running`. Raises NotFoundError."""
+    """By name, by id, or `running`. Raises NotFoundError, and ConflictError where several are running."""
     with services.unit_of_work() as uow:
         if given == "running":
-            found = uow.experiments.running()
+            running = uow.experiments.running()
+            if len(running) > 1:
+                raise ConflictError(
+                    "Several A/B tests are running",
+                    value=given,
+                    allowed=", ".join(experiment.experiment_name for experiment in running),
+                    next_step="name one of these",
+                )
+            found = running[0] if running else None
         else:
             found = uow.experiments.named(given)
             if found is None and given.isdecimal() and len(given) < 10:
@@ -30,6 +39,13 @@ def find_ab_test(given: str, services: Services) -> ABExperiment:
             next_step="see `tuneway ab list`",
         )
     return found
+
+
+def tester_key(user: str, services: Services) -> str:
+    """The user as the router knows them: what a traffic plan names its testers by."""
+    from ab_testing.assignment import user_key
+
+    return user_key(read_secret(services.settings.secrets_dir, SecretName.ASSIGNMENT_KEY), user)
 
 
 def list_ab_tests(services: Services, limit: int = 50) -> list[ABExperiment]:

@@ -15,7 +15,7 @@ from contracts.experiment_decisions import ExperimentDecision, PersonsAnswer
 from contracts.experiment_verdicts import ExperimentVerdict
 from contracts.promotions import PromoteRequest, RollbackRequest
 from contracts.record import utc_now
-from stages.experiment_notices import blocked_notice, concluded_notice, stopped_notice
+from stages.experiment_notices import STOPPED_BY_PERSON, blocked_notice, concluded_notice, stopped_notice
 
 if TYPE_CHECKING:
     from contracts.errors import TunewayError
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from contracts.experiment_results import ExperimentResults
     from contracts.experiments import ABExperiment
     from database.unit_of_work import UnitOfWork
+    from stages.experiment_notices import Cause
     from stages.services import Services
 
 
@@ -63,20 +64,28 @@ def stop_ab_test(experiment_id: int, actor: str, services: Services) -> ABExperi
     """End the test without a winner; its answers and ratings stay, the registry is left alone. Again changes nothing."""
     with services.unit_of_work() as uow:
         experiment = uow.experiments.get(experiment_id)
-        status = uow.experiment_decisions.lock(experiment_id)
-        if status is ExperimentStatus.COMPLETED:
+        if uow.experiment_decisions.lock(experiment_id) is ExperimentStatus.COMPLETED:
             raise ConflictError(
                 "The A/B test has been completed",
                 value=experiment.experiment_name,
                 allowed="a running A/B test",
                 next_step="read its results",
             )
-        if status is ExperimentStatus.RUNNING:
-            uow.experiments.stop(experiment_id, ExperimentStatus.STOPPED)
-            uow.experiment_decisions.keep_results(results_of(experiment, uow), None, is_significant=False)
-            uow.audit.append(actor, "experiment.stopped", f"experiment/{experiment_id}")
-            uow.notifications.add(f"experiment/{experiment_id}", "stopped", stopped_notice(experiment))
+        stop_in(uow, experiment, actor, STOPPED_BY_PERSON)
         return uow.experiments.get(experiment_id)
+
+
+def stop_in(uow: UnitOfWork, experiment: ABExperiment, actor: str, cause: Cause) -> bool:
+    """The same as a part of a transaction, whoever stops it; False where it does not run any more."""
+    experiment_id = experiment.experiment_id
+    if uow.experiment_decisions.lock(experiment_id) is not ExperimentStatus.RUNNING:
+        return False
+    uow.experiments.stop(experiment_id, ExperimentStatus.STOPPED)
+    uow.experiment_decisions.keep_results(results_of(experiment, uow), None, is_significant=False)
+    subject = f"experiment/{experiment_id}"
+    uow.audit.append(actor, "experiment.stopped", subject, {"reason": cause[1]})
+    uow.notifications.add(subject, "stopped", stopped_notice(experiment, cause))
+    return True
 
 
 def carry_out(experiment_id: int, services: Services) -> ExperimentDecision:

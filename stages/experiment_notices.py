@@ -5,6 +5,27 @@ from contracts.experiment_decisions import ExperimentDecision
 from contracts.experiments import ABExperiment
 from contracts.record import JsonObject
 
+Cause = tuple[str, str]
+"""A sentence in Korean and in English."""
+STOPPED_BY_PERSON: Cause = ("담당자가 중지했습니다.", "A person has stopped it.")
+
+
+def stopped_by_rollback(model_name: str, reason: str) -> Cause:
+    """Production went back to the version before."""
+    return (
+        f"모델 {model_name}을(를) 이전 버전으로 되돌렸습니다: {reason}",
+        f"The model {model_name} was rolled back: {reason}",
+    )
+
+
+def stopped_for(experiment_name: str) -> Cause:
+    """A new test needed its users."""
+    return (
+        f"새 A/B 테스트 {experiment_name}에 사용자를 내주었습니다.",
+        f"It made room for the A/B test {experiment_name}.",
+    )
+
+
 _TITLES: dict[str, tuple[str, str]] = {
     "decided": ("A/B 테스트 {name}: 결론이 났습니다", "A/B test {name} has decided"),
     "needs_answer": ("A/B 테스트 {name}: 승인이 필요합니다", "A/B test {name} needs your answer"),
@@ -64,9 +85,9 @@ def held_notice(experiment: ABExperiment) -> JsonObject:
     return _notice("sample_ratio", experiment, [_HELD], None)
 
 
-def stopped_notice(experiment: ABExperiment) -> JsonObject:
-    """A person has stopped the test."""
-    return _notice("stopped", experiment, [], None)
+def stopped_notice(experiment: ABExperiment, cause: Cause) -> JsonObject:
+    """The test was stopped without a decision."""
+    return _notice("stopped", experiment, [cause], None)
 
 
 def _last_cause(decision: ExperimentDecision) -> DecisionCause:

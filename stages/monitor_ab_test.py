@@ -36,7 +36,7 @@ def monitor_ab_test(request: MonitorABTestRequest, services: Services) -> Monito
             uow.experiments.get(request.experiment_id)
         running = [
             experiment
-            for experiment in uow.experiments.all_running()
+            for experiment in uow.experiments.running()
             if experiment.plan is not None and request.experiment_id in {None, experiment.experiment_id}
         ]
     seen = [_monitor(experiment, experiment.plan, services) for experiment in running if experiment.plan is not None]

@@ -6,7 +6,7 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from contracts.enums import Arm, ExperimentStatus
+from contracts.enums import Arm
 from contracts.errors import JobFailedError, UnavailableError
 from contracts.promotions import Promotion
 from contracts.record import Record
@@ -31,8 +31,8 @@ class RollbackOutcome(Record):
     """The version that is in production again answered already when the call began."""
     seconds: float
     """From the call to the transaction that moved production; the router follows within a second."""
-    stopped_experiment_id: int | None
-    """The A/B test that sent users to the version that was left."""
+    stopped_experiment_ids: list[int]
+    """The A/B tests that sent users to the version that was left."""
     mlflow_error: str | None
     """Why MLflow does not show it yet; `tuneway model repair` makes it. None where it does."""
 
@@ -40,7 +40,7 @@ class RollbackOutcome(Record):
 def roll_back_service(
     request: RollbackRequest, services: Services, *, on_state: OnState | None = None
 ) -> RollbackOutcome:
-    """Bring back what was in production before, with the router's default and without the A/B test over what is left.
+    """Bring back what was in production before, with the router's default and without the A/B tests over what is left.
 
     Where the version that is left is deployed, the one before answers before anything moves: at once where it is still
     loaded, after a deployment of its own where it is not. Raises ConflictError where there is nothing to go back to.
@@ -55,13 +55,13 @@ def roll_back_service(
     promotion, happened = move_back(request, services)
     seconds = time.monotonic() - began
     log.info("%s is back at model %d after %.3f s", request.model_name, promotion.model_id, seconds)
-    stopped = _stop_experiment(left, request, services)
+    stopped = _stop_experiments(left, request, services)
     return RollbackOutcome(
         promotion=promotion,
         happened_now=happened,
         was_loaded=was_loaded,
         seconds=round(seconds, 3),
-        stopped_experiment_id=stopped,
+        stopped_experiment_ids=stopped,
         mlflow_error=shown_in_mlflow(request.model_name, services),
     )
 
@@ -90,18 +90,20 @@ def _answers(version: ModelVersion, services: Services) -> bool:
     return True
 
 
-def _stop_experiment(left: ModelVersion | None, request: RollbackRequest, services: Services) -> int | None:
+def _stop_experiments(left: ModelVersion | None, request: RollbackRequest, services: Services) -> list[int]:
     if left is None:
-        return None
+        return []
     with services.unit_of_work() as uow:
-        experiment = uow.experiments.running()
-        if experiment is None or left.model_id not in {experiment.model_a_id, experiment.model_b_id}:
-            return None
-        uow.experiments.stop(experiment.experiment_id, ExperimentStatus.STOPPED)
-        uow.audit.append(
-            request.actor,
-            "experiment.stopped",
-            f"experiment/{experiment.experiment_id}",
-            {"reason": f"rollback of {request.model_name}: {request.reason}"},
-        )
-    return experiment.experiment_id
+        over_it = [
+            experiment
+            for experiment in uow.experiments.running()
+            if left.model_id in {experiment.model_a_id, experiment.model_b_id}
+        ]
+    if not over_it:
+        return []
+    from stages.conclude_ab_test import stop_in
+    from stages.experiment_notices import stopped_by_rollback
+
+    cause = stopped_by_rollback(request.model_name, request.reason)
+    with services.unit_of_work() as uow:
+        return [experiment.experiment_id for experiment in over_it if stop_in(uow, experiment, request.actor, cause)]

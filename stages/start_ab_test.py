@@ -5,18 +5,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from contracts.errors import ConflictError, InvalidRequestError
+from stages.conclude_ab_test import stop_in
+from stages.experiment_notices import stopped_for
 
 if TYPE_CHECKING:
     from contracts.experiment_plans import ExperimentPlan
     from contracts.experiments import ABExperiment, StartABTestRequest
+    from contracts.layers import BucketRange
+    from database.unit_of_work import UnitOfWork
     from stages.services import Services
+
+ACTOR = "start_ab_test"
 
 
 def start_ab_test(request: StartABTestRequest, services: Services) -> ABExperiment:
-    """Start the experiment and end the one running before it. The same name again is the experiment that is there.
+    """Start the experiment on a share of the layer. The same name again is the experiment that is there.
 
-    Raises ConflictError when a model is not deployed, the name stands for an experiment on other models, or the target
-    is too small for the effect and nobody has accepted that.
+    Raises ConflictError when a model is not deployed, the name stands for an experiment on other models, the running
+    experiments leave too small a share and the request makes no room, or the target is too small for the effect and
+    nobody has accepted that.
     """
     from ab_testing.experiment_plan import plan_experiment
 
@@ -40,23 +47,59 @@ def start_ab_test(request: StartABTestRequest, services: Services) -> ABExperime
                     allowed="two model versions that answer",
                     next_step=f"deploy model {model_id} first",
                 )
-        is_known = uow.experiments.named(request.experiment_name) is not None
-        experiment = uow.experiments.start(request, plan)
-        if (experiment.model_a_id, experiment.model_b_id) != (request.model_a_id, request.model_b_id):
-            raise ConflictError(
-                "The name belongs to an A/B test of other models",
-                value=f"{request.experiment_name}: models {experiment.model_a_id} and {experiment.model_b_id}",
-                allowed="a name that was not used yet",
-                next_step="choose another experiment_name",
-            )
-        if not is_known:
-            uow.audit.append(
-                "start_ab_test",
-                "experiment.started",
-                f"experiment/{experiment.experiment_id}",
-                {**request.model_dump(mode="json"), "plan": plan.model_dump(mode="json")},
-            )
+        uow.experiments.lock_starts()
+        present = uow.experiments.named(request.experiment_name)
+        if present is not None:
+            return _the_same(present, request)
+        experiment = uow.experiments.start(request, plan, _buckets(request, uow))
+        uow.audit.append(
+            ACTOR,
+            "experiment.started",
+            f"experiment/{experiment.experiment_id}",
+            {**request.model_dump(mode="json"), "plan": plan.model_dump(mode="json")},
+        )
         return experiment
+
+
+def _the_same(present: ABExperiment, request: StartABTestRequest) -> ABExperiment:
+    if (present.model_a_id, present.model_b_id) != (request.model_a_id, request.model_b_id):
+        raise ConflictError(
+            "The name belongs to an A/B test of other models",
+            value=f"{request.experiment_name}: models {present.model_a_id} and {present.model_b_id}",
+            allowed="a name that was not used yet",
+            next_step="choose another experiment_name",
+        )
+    return present
+
+
+def _buckets(request: StartABTestRequest, uow: UnitOfWork) -> tuple[BucketRange, ...]:
+    """Those of the new test. Where it makes room, the oldest tests are stopped until there is enough."""
+    from ab_testing.layer import allot_buckets
+
+    running = uow.experiments.running()
+    while True:
+        taken = [part for experiment in running for part in experiment.buckets]
+        buckets = allot_buckets(taken, request.layer_share)
+        if buckets is not None:
+            return buckets
+        if not request.make_room:
+            raise _no_room(request, running)
+        oldest = running.pop(0)
+        stop_in(uow, oldest, ACTOR, stopped_for(request.experiment_name))
+
+
+def _no_room(request: StartABTestRequest, running: list[ABExperiment]) -> ConflictError:
+    shares = ", ".join(f"{experiment.experiment_name} {experiment.layer_share:.1%}" for experiment in running)
+    left = 1 - sum(experiment.layer_share for experiment in running)
+    # rounded: a share may be the sum of several thousandths
+    smaller = f"ask for at most {left:.1%} (--layer-share {left:.3g}, in the API layer_share), " if left > 1e-9 else ""
+    return ConflictError(
+        "The running A/B tests leave too few users for this one",
+        value=f"{request.layer_share:.1%} of the users wanted; running: {shares}",
+        allowed=f"{max(left, 0):.1%} of the users are free",
+        next_step=f"{smaller}end a test with `tuneway ab conclude`, "
+        "or let this one stop the oldest: --make-room, in the API make_room",
+    )
 
 
 def underpowered(plan: ExperimentPlan) -> ConflictError:

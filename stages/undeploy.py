@@ -25,13 +25,13 @@ POLL_SECONDS = 0.2
 def undeploy(request: UndeployRequest, services: Services, *, on_state: OnState | None = None) -> DeploymentHistory:
     """Take the version out of service. Safe to repeat, and after a kill at any point.
 
-    Raises ConflictError for the version in production, for an arm of the running A/B test, and for one that is not
+    Raises ConflictError for the version in production, for an arm of a running A/B test, and for one that is not
     deployed.
     """
     with services.unit_of_work() as uow:
         version = uow.models.get(request.model_id)
         deployment = uow.deployments.live(request.model_id)
-        experiment = uow.experiments.running()
+        experiments = uow.experiments.running()
         newest = uow.deployments.newest(request.model_id)
     shown = f"model {version.model_id}, {version.model_name} {version.version}"
     if deployment is None:
@@ -45,10 +45,15 @@ def undeploy(request: UndeployRequest, services: Services, *, on_state: OnState 
             allowed="a version that is not in production",
             next_step=f"promote another version first, or go back with `tuneway rollback {version.model_name}`",
         )
-    if experiment is not None and version.model_id in {experiment.model_a_id, experiment.model_b_id}:
+    arm_of = [
+        experiment.experiment_name
+        for experiment in experiments
+        if version.model_id in {experiment.model_a_id, experiment.model_b_id}
+    ]
+    if arm_of:
         raise ConflictError(
-            "The version is an arm of the running A/B test",
-            value=f"{shown}, experiment {experiment.experiment_name}",
+            "The version is an arm of a running A/B test",
+            value=f"{shown}, experiment {', '.join(arm_of)}",
             allowed="a version that no running A/B test sends users to",
             next_step="end the A/B test first",
         )

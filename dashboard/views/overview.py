@@ -51,7 +51,7 @@ def _draw(state: Overview, services: Services, words: Words) -> None:
     with left:
         _work(state.work, words)
         _models(state.models, words)
-        _experiment(state.experiment, words)
+        _experiments(state.experiments, words)
     with right:
         _slots(state.slots, words)
         _disk(state.disk, words)
@@ -151,11 +151,15 @@ def _models(models: list[ModelInService], words: Words) -> None:
     parts.html(parts.rows(header, lines))
 
 
-def _experiment(state: ExperimentState | None, words: Words) -> None:
+def _experiments(states: list[ExperimentState], words: Words) -> None:
     st.header(words("overview.ab_test"))
-    if state is None:
+    if not states:
         parts.html(f'<p class="quiet">{escape(words("overview.no_ab_test"))}</p>')
-        return
+    for state in states:
+        _experiment(state, words)
+
+
+def _experiment(state: ExperimentState, words: Words) -> None:
     st.markdown(f"**{parts.plain(state.experiment.experiment_name)}**")
     parts.html(experiment_rows(state, words))
     st.progress(

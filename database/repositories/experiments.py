@@ -5,12 +5,14 @@ from typing import Any
 
 import orjson
 from sqlalchemy import ColumnElement, Float, SQLColumnExpression, case, cast, func, select, text, update
+from sqlalchemy.dialects.postgresql.ranges import MultiRange, Range
 from sqlalchemy.orm import Session
 
 from contracts.enums import AnswerStatus, Arm, ExperimentStatus, Exposure
 from contracts.errors import NotFoundError
 from contracts.experiment_plans import ExperimentPlan
 from contracts.experiments import ABExperiment, ArmCounts, ExperimentUsers, StartABTestRequest, TrafficSplit, UserSums
+from contracts.layers import WHOLE_LAYER, BucketRange
 from contracts.preferences import RatedAnswer
 from contracts.traffic import TrafficPlan
 from database.models import ABExperimentRow, ABTestAssignment, ABTestLog
@@ -66,7 +68,13 @@ def _record(row: ABExperimentRow) -> ABExperiment:
         start_date=row.start_date,
         plan=None if row.plan is None else ExperimentPlan.model_validate(row.plan),
         traffic=TrafficPlan.model_validate(row.traffic),
+        buckets=tuple(_bucket_range(part) for part in row.buckets),
     )
+
+
+def _bucket_range(part: Range[int]) -> BucketRange:
+    assert part.lower is not None and part.upper is not None, "PostgreSQL gives whole numbers as [first, end)"
+    return BucketRange(first=part.lower, end=part.upper)
 
 
 class ExperimentRepository:
@@ -75,19 +83,26 @@ class ExperimentRepository:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def start(self, request: StartABTestRequest, plan: ExperimentPlan | None = None) -> ABExperiment:
-        """Start the experiment and stop the one running before it; the same name again is the row that is there."""
+    def lock_starts(self) -> None:
+        """Until the transaction's end, nobody else starts an experiment, looks at one or ends it."""
         self._session.execute(LOCK_EXPERIMENTS)
+
+    def start(
+        self,
+        request: StartABTestRequest,
+        plan: ExperimentPlan | None = None,
+        buckets: Sequence[BucketRange] = WHOLE_LAYER,
+    ) -> ABExperiment:
+        """Start the experiment in buckets that are free; the same name again is the row that is there.
+
+        PostgreSQL refuses buckets that another running experiment has.
+        """
+        self.lock_starts()
         present = self._session.execute(
             select(ABExperimentRow).where(ABExperimentRow.experiment_name == request.experiment_name)
         ).scalar_one_or_none()
         if present is not None:
             return _record(present)
-        self._session.execute(
-            update(ABExperimentRow)
-            .where(ABExperimentRow.status == ExperimentStatus.RUNNING.value)
-            .values(status=ExperimentStatus.STOPPED.value, end_date=func.now())
-        )
         row = ABExperimentRow(
             experiment_name=request.experiment_name,
             model_a_id=request.model_a_id,
@@ -98,6 +113,7 @@ class ExperimentRepository:
             status=ExperimentStatus.RUNNING.value,
             plan=None if plan is None else plan.model_dump(mode="json"),
             traffic=request.traffic.model_dump(mode="json"),
+            buckets=MultiRange(Range(part.first, part.end) for part in buckets),
         )
         self._session.add(row)
         self._session.flush()
@@ -111,13 +127,6 @@ class ExperimentRepository:
             raise NotFoundError("There is no such A/B test", value=experiment_id)
         return _record(row)
 
-    def running(self) -> ABExperiment | None:
-        """The experiment that takes traffic now."""
-        row = self._session.execute(
-            select(ABExperimentRow).where(ABExperimentRow.status == ExperimentStatus.RUNNING.value)
-        ).scalar_one_or_none()
-        return None if row is None else _record(row)
-
     def named(self, experiment_name: str) -> ABExperiment | None:
         """The experiment of that name."""
         row = self._session.execute(
@@ -125,8 +134,8 @@ class ExperimentRepository:
         ).scalar_one_or_none()
         return None if row is None else _record(row)
 
-    def all_running(self) -> list[ABExperiment]:
-        """Every experiment that takes traffic now."""
+    def running(self) -> list[ABExperiment]:
+        """Every experiment that takes traffic now, the oldest first."""
         rows = self._session.execute(
             select(ABExperimentRow)
             .where(ABExperimentRow.status == ExperimentStatus.RUNNING.value)

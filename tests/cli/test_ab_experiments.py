@@ -71,4 +71,5 @@ def test_a_test_is_created_read_and_concluded(alone, tmp_path):
 
 def alone_experiment(services):
     with services.unit_of_work() as uow:
-        return uow.experiments.running()
+        (running,) = uow.experiments.running()
+        return running

@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 from contracts.enums import ExperimentStatus
 from contracts.experiments import StartABTestRequest
 from contracts.models import ModelVersion
-from serving_api.routing import read_table
+from contracts.record import utc_now
+from serving_api.routing import read_state, table_at
 from settings import load_settings
 from stages.services import Services, open_services
 from tests.conftest import free_port
@@ -81,10 +82,10 @@ def test_a_version_goes_into_service_and_the_service_comes_back_to_the_one_befor
     back = json.loads(run("rollback", "rules", "--json"))
     assert (back["promotion"]["model_id"], back["was_loaded"]) == (first.model_id, True)
     assert back["seconds"] < ROLLBACK_BAR_SECONDS
-    table = read_table(platform, None)
+    table = table_at(read_state(platform, None), utc_now(), None)
     assert table.default is not None
     assert table.default.model_id == first.model_id
-    assert table.experiment is None
+    assert table.experiments == ()
     with platform.unit_of_work() as uow:
         assert uow.experiments.get(experiment.experiment_id).status is ExperimentStatus.STOPPED
     stopped = json.loads(run("undeploy", "rules@2", "--json"))

@@ -4,6 +4,7 @@ import math
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from sqlalchemy.exc import IntegrityError
 
 from contracts.datasets import DatasetVersion, QualityCheck
 from contracts.enums import (
@@ -19,6 +20,7 @@ from contracts.enums import (
 )
 from contracts.errors import NotFoundError, UnavailableError
 from contracts.experiments import StartABTestRequest, TrafficSplit, UserSums
+from contracts.layers import WHOLE_LAYER, BucketRange
 from contracts.models import ArmEndpoint, ModelVersion
 from contracts.record import utc_now
 from contracts.training import CheckpointRecord, JobProgress, TrainRequest
@@ -63,7 +65,7 @@ def add_model(uow: UnitOfWork, content_hash: str, name: str = "assistant") -> Mo
     )
 
 
-def start_experiment(uow: UnitOfWork, name: str = "experiment-1") -> int:
+def start_experiment(uow: UnitOfWork, name: str = "experiment-1", buckets=WHOLE_LAYER) -> int:
     models = [add_model(uow, letter * 64) for letter in "ab"]
     request = StartABTestRequest(
         experiment_name=name,
@@ -71,7 +73,7 @@ def start_experiment(uow: UnitOfWork, name: str = "experiment-1") -> int:
         model_b_id=models[1].model_id,
         traffic_split=TrafficSplit(a=0.8, b=0.2),
     )
-    return uow.experiments.start(request).experiment_id
+    return uow.experiments.start(request, None, buckets).experiment_id
 
 
 def test_the_same_content_is_the_same_dataset_version_and_new_content_the_next(database_url):
@@ -177,16 +179,30 @@ def test_deployments_and_production_are_found_again(database_url):
         assert uow.models.deployed() == []
 
 
-def test_only_one_experiment_runs_and_starting_it_again_is_the_same(database_url):
+def test_experiments_run_beside_each_other_and_starting_one_again_is_the_same(database_url):
+    parts = [BucketRange(first=0, end=300)], [BucketRange(first=300, end=400), BucketRange(first=900, end=1000)]
     with unit_of_work(database_url) as uow:
-        first = start_experiment(uow)
+        first = start_experiment(uow, buckets=parts[0])
         assert start_experiment(uow) == first
-        second = start_experiment(uow, "experiment-2")
+        second = start_experiment(uow, "experiment-2", parts[1])
         running = uow.experiments.running()
-        assert running is not None
-        assert running.experiment_id == second
-        assert running.traffic_split == TrafficSplit(a=0.8, b=0.2)
-        assert uow.experiments.get(first).status is ExperimentStatus.STOPPED
+        assert [found.experiment_id for found in running] == [first, second]
+        assert [list(found.buckets) for found in running] == list(parts)
+        assert [found.layer_share for found in running] == [0.3, 0.2]
+        assert running[0].traffic_split == TrafficSplit(a=0.8, b=0.2)
+
+
+def test_postgresql_gives_no_user_to_two_running_experiments(database_url):
+    with unit_of_work(database_url) as uow:
+        first = start_experiment(uow, buckets=[BucketRange(first=0, end=500)])
+    with (
+        pytest.raises(IntegrityError, match="ex_ab_experiments_buckets"),
+        unit_of_work(database_url) as uow,
+    ):
+        start_experiment(uow, "experiment-2", [BucketRange(first=499, end=600)])
+    with unit_of_work(database_url) as uow:
+        uow.experiments.stop(first, ExperimentStatus.STOPPED)
+        start_experiment(uow, "experiment-2", [BucketRange(first=499, end=600)])
 
 
 def test_a_pinned_user_stays_with_the_first_arm(database_url):

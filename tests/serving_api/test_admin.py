@@ -114,7 +114,7 @@ def test_an_experiment_is_stopped_once_and_stays_stopped(admin, experiment, serv
     assert admin.post(f"{path}/stop").json()["status"] == "stopped"
     assert admin.post(f"{path}/stop").json()["status"] == "stopped"
     with services.unit_of_work() as uow:
-        assert uow.experiments.running() is None
+        assert uow.experiments.running() == []
 
 
 def test_an_experiment_is_created_with_its_plan_and_concluded_once(admin, experiment):
@@ -122,7 +122,11 @@ def test_an_experiment_is_created_with_its_plan_and_concluded_once(admin, experi
     refused = admin.post("ab-tests", json={"experiment_name": "spring", **models})
     assert refused.status_code == 409
     assert "accept_underpowered" in refused.json()["next_step"]
-    created = admin.post("ab-tests", json={"experiment_name": "spring", **models, "target_samples": None}).json()
+    wanted = {"experiment_name": "spring", **models, "target_samples": None, "layer_share": 0.5}
+    full = admin.post("ab-tests", json=wanted)
+    assert (full.status_code, "0.0% of the users are free" in full.json()["allowed"]) == (409, True)
+    created = admin.post("ab-tests", json={**wanted, "make_room": True}).json()
+    assert admin.get(f"ab-tests/{experiment.experiment_id}").json()["status"] == "stopped"
     assert created["plan"]["is_enough"]
     path = f"ab-tests/{created['experiment_id']}"
     concluded = admin.post(f"{path}/conclude", json={"winner": "a"})

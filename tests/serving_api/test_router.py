@@ -1,6 +1,8 @@
 """The /v1 door: who answers, what is passed through, what is kept."""
 
 import threading
+from dataclasses import replace
+from datetime import timedelta
 
 import httpx
 import pytest
@@ -8,6 +10,11 @@ from openai import NotFoundError, OpenAI
 
 from ab_testing.assignment import user_key
 from contracts.enums import Arm, ModelStatus
+from contracts.experiments import StartABTestRequest
+from contracts.record import utc_now
+from contracts.traffic import TrafficPlan
+from serving_api.routing import read_state, table_at
+from stages.start_ab_test import start_ab_test
 from tests.serving_api.running import (
     ADMIN_TOKEN,
     add_model,
@@ -33,7 +40,7 @@ class Platform:
 
     def experiment(self, share_a: float = 0.5):
         started = start_experiment(self.services, self.model_a, self.model_b, share_a)
-        wait_until(lambda: self.app.routing.table.experiment == started)
+        wait_until(lambda: started in running_experiments(self.app))
         return started
 
     def ask(self, as_user: str | None = "kim", **body):
@@ -45,6 +52,10 @@ class Platform:
     def answers(self, count: int):
         wait_until(lambda: len(stored_answers(self.services)) >= count)
         return stored_answers(self.services)
+
+
+def running_experiments(app):
+    return [one.experiment for one in app.routing.table.experiments]
 
 
 @pytest.fixture
@@ -307,7 +318,7 @@ def test_a_plan_says_who_takes_part_and_testers_count_in_no_comparison(platform)
     version = platform.app.routing.table.version
     assert admin.put("traffic", json={"holdout": 0.5, "ramp": [{"share_b": 0.5}]}).status_code == 200
     assert admin.put("testers/kim", params={"arm": "a"}).status_code == 200
-    wait_until(lambda: platform.app.routing.table.experiment.traffic.testers != {})
+    wait_until(lambda: platform.app.routing.table.testers != {})
     assert platform.app.routing.table.version != version
     tester, early = platform.ask("kim"), platform.ask("early")
     assert (tester.headers["x-tuneway-arm"], early.headers["x-tuneway-arm"]) == ("a", "b")
@@ -324,5 +335,54 @@ def test_a_plan_says_who_takes_part_and_testers_count_in_no_comparison(platform)
         admin.put("traffic", json={"ramp": [{"share_b": 0.5}, {"share_b": 0.1, "after_hours": 1}]}).status_code == 422
     )
     assert admin.put("traffic", json={"ends_at": "2020-01-01T00:00:00Z"}).status_code == 200
-    wait_until(lambda: platform.app.routing.table.experiment is None)
+    wait_until(lambda: not running_experiments(platform.app))
     assert "x-tuneway-arm" not in platform.ask("early").headers
+
+
+def test_experiments_run_beside_each_other_and_a_later_one_moves_nobody(platform):
+    ids = platform.model_a.model_id, platform.model_b.model_id
+    users = [f"user-{number}" for number in range(40)]
+
+    def start(name: str) -> int:
+        request = StartABTestRequest(
+            experiment_name=name, model_a_id=ids[0], model_b_id=ids[1], target_samples=None, layer_share=0.4
+        )
+        started = start_ab_test(request, platform.services)
+        wait_until(lambda: started in running_experiments(platform.app))
+        return started.experiment_id
+
+    def shown() -> dict[str, tuple[int | None, str | None]]:
+        asked = {user: platform.ask(user).headers["x-tuneway-request-id"] for user in users}
+        rows = {row["request_id"]: row for row in platform.answers(len(stored_answers(platform.services)))}
+        wait_until(
+            lambda: (
+                rows.update({r["request_id"]: r for r in stored_answers(platform.services)})
+                or (set(asked.values()) <= set(rows))
+            )
+        )
+        return {user: (rows[asked[user]]["experiment_id"], rows[asked[user]]["variant"]) for user in users}
+
+    first = start("first")
+    alone = shown()
+    second = start("second")
+    beside = shown()
+    assert {number for number, _ in alone.values()} == {first, None}
+    assert {number for number, _ in beside.values()} == {first, second, None}
+    assert {user: got for user, got in alone.items() if got[0]} == {
+        user: got for user, got in beside.items() if got[0] == first
+    }
+    assert {got for got in beside.values() if got[0] is None} == {(None, None)}
+
+
+def test_a_test_ends_by_the_clock_while_postgresql_is_away(platform):
+    platform.experiment(share_a=0.0)
+    state = read_state(platform.services, None)
+    ends_at = utc_now() + timedelta(hours=1)
+    experiment = state.experiments[0].model_copy(update={"traffic": TrafficPlan(ends_at=ends_at)})
+    known = replace(state, experiments=[experiment])
+    before = table_at(known, ends_at - timedelta(seconds=1), None)
+    assert [one.experiment for one in before.experiments] == [experiment]
+    after = table_at(known, ends_at, before)
+    assert after.experiments == ()
+    assert after.version != before.version
+    assert table_at(known, ends_at + timedelta(days=1), after) is after

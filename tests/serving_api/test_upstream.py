@@ -184,7 +184,7 @@ def running_router(folder, loop: asyncio.AbstractEventLoop, servers: list[Server
         backend=ServerBackend.VLLM,
         replicas=[server.url for server in servers[1:]],
     )
-    table = RoutingTable({"base-v1": endpoint}, endpoint, None, {}, 0.0, "version")
+    table = RoutingTable({"base-v1": endpoint}, endpoint, (), "version")
     events: list[dict[str, Any]] = []
     journal = EventLog(folder / "events", events.extend)
     data_path = DataPath(cast(Routing, FixedRouting(table)), journal, "a key of the test")

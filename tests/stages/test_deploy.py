@@ -80,7 +80,7 @@ def test_the_first_version_stands_beside_its_base_and_users_reach_both(platform,
     assert expected["a"] != expected["b"]
     seen = set()
     with running_service(platform) as (url, app):
-        wait_until(lambda: app.routing.table is not None and app.routing.table.experiment is not None)
+        wait_until(lambda: app.routing.table is not None and app.routing.table.experiments)
         openai = OpenAI(base_url=f"{url}/v1", api_key="none")
         for number in range(12):
             answer = openai.chat.completions.with_raw_response.create(

@@ -20,7 +20,7 @@ from contracts.promotions import PromoteRequest
 from contracts.record import utc_now
 from contracts.traffic import TrafficPlan
 from database.models import NotificationRow
-from serving_api.routing import read_table
+from serving_api.routing import read_state, table_at
 from settings import load_settings
 from settings.model import REPOSITORY_ROOT
 from stages.conclude_ab_test import conclude_ab_test, stop_ab_test
@@ -248,7 +248,7 @@ def test_the_version_that_went_into_production_last_is_the_default_under_whateve
     promote(PromoteRequest(model_id=b.model_id, actor="kim", reason="second", override=True), alone)
     again = promote(PromoteRequest(model_id=a.model_id, actor="kim", reason="r", override=True), alone)
     assert not again.happened_now
-    table = read_table(alone, None)
+    table = table_at(read_state(alone, None), utc_now(), None)
     assert table.default is not None and table.default.model_id == b.model_id
 
 
