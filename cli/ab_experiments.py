@@ -49,6 +49,7 @@ def create(
     starts_at: Annotated[str | None, typer.Option(metavar="TIME", help=_help("opt_starts_at"))] = None,
     ends_at: Annotated[str | None, typer.Option(metavar="TIME", help=_help("opt_ends_at"))] = None,
     tester: Annotated[list[str] | None, typer.Option(metavar="USER=ARM", help=_help("opt_tester"))] = None,
+    keep_loser: Annotated[bool, typer.Option("--keep-loser", help=_help("opt_keep_loser"))] = False,
     yes: Annotated[bool, typer.Option("--yes", help=_help("opt_yes"))] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -73,6 +74,7 @@ def create(
             "values_per_user": per_user,
             "icc": icc,
             "policy": policy,
+            "undeploy_loser": False if keep_loser else None,
             "layer_share": layer_share,
             "make_room": make_room,
             "traffic": {

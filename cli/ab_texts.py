@@ -123,6 +123,10 @@ AB_TEXTS: dict[str, tuple[str, str]] = {
         "결론이 나면: auto 자동 승격, approve 승격 전 승인, notify 알림만. 되돌리기는 승인을 기다리지 않습니다.",
         "On a verdict: auto promotes, approve asks before a promotion, notify only tells. Going back asks nobody but with notify.",
     ),
+    "ab.opt_keep_loser": (
+        "테스트가 끝난 뒤에도 진 모델을 내리지 않습니다.",
+        "Keep the losing model in service after the test",
+    ),
     "ab.opt_layer_share": (
         "이 테스트에 내줄 전체 사용자의 몫 (0.001에서 1). 나머지는 운영 모델의 답을 받거나 다른 테스트에 참여합니다.",
         "Share of all users for this test (0.001 to 1); the others get the production model, or take part in other tests",

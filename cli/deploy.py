@@ -15,11 +15,11 @@ from settings import language
 
 if TYPE_CHECKING:
     from cli.screen import Screen
+    from contracts.deployments import DeploymentPlan
     from contracts.enums import DeploymentState
     from contracts.models import ModelVersion
+    from contracts.promotions import RollbackOutcome
     from stages.deployment_steps import OnState
-    from stages.plan_deployment import DeploymentPlan
-    from stages.roll_back import RollbackOutcome
     from stages.services import Services
 
 DEFAULT_REASON = "tuneway rollback"

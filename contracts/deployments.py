@@ -108,3 +108,28 @@ class DeploymentHistory(Record):
     deployment: ModelDeployment
     transitions: list[DeploymentTransition]
     """Oldest first."""
+
+
+class PlannedArm(Record):
+    """One version of a deployment that has not been started."""
+
+    arm: Arm
+    model_name: str
+    version: str
+    served_model_name: str
+    server: str
+    """The server's name at the supervisor, or the URL of one that runs already."""
+    server_runs: bool
+    state: DeploymentState | None
+    """Of its deployment now; None: there is none, or it is over."""
+    config: DeploymentConfig
+    has_certificate: bool
+    """A certificate of these weights passed before; it counts again where the engine is the same."""
+
+
+class DeploymentPlan(Record):
+    """Both arms."""
+
+    arms: list[PlannedArm]
+    cards: int
+    """Cards that servers would lease beside those they have; 0 on a machine without any."""

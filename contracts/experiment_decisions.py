@@ -117,5 +117,7 @@ class MonitorReport(Record):
     """What a run of the monitor found and did."""
 
     experiments: list[MonitoredExperiment]
+    undeployed: list[int] = []
+    """Models that have lost and have left service."""
     notifications_delivered: int
     notifications_waiting: int

@@ -95,6 +95,8 @@ class ExperimentPlan(Record):
     decision: DecisionPlan
     guardrails: list[GuardrailName]
     policy: ExperimentPolicy
+    undeploy_loser: bool = True
+    """The loser leaves service when the test has ended, unless something else sends users to it."""
     samples: int
     """Ratings of both arms together that are planned."""
     samples_needed: int

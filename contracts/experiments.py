@@ -46,6 +46,8 @@ class StartABTestRequest(Record):
     """How alike the ratings of one user are."""
     guardrails: list[GuardrailName] = list(GuardrailName)
     policy: ExperimentPolicy = ExperimentPolicy.APPROVE
+    undeploy_loser: bool | None = None
+    """Take the loser out of service when the test has ended. None: as the installation says (TUNEWAY_UNDEPLOY_LOSER)."""
     layer_share: float = Field(default=1, ge=1 / LAYER_BUCKETS, le=1)
     """Of all users, in thousandths: those who can take part. The others get the default model or take part in other tests."""
     make_room: bool = False

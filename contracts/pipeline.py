@@ -6,6 +6,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from contracts.datasets import DATASET_NAME_PATTERN, ColumnMapping, DatasetVersion, ImportedDataset
+from contracts.deployments import DeploymentConfig
 from contracts.documents import QdrantSource
 from contracts.enums import Method, Metric, Priority, QuestionTemplate, SplitUnit, StageName, StageStatus
 from contracts.evaluation import EvaluationReport, GateVerdict, require_whole_judge
@@ -164,6 +165,8 @@ class DeployModelRequest(Record):
 
     model_id: int = Field(ge=1, title="모델 버전")
     """등록된 모델 버전의 번호입니다."""
+    config: DeploymentConfig = Field(default=DeploymentConfig(), title="서빙 설정")
+    """모델 서버의 설정입니다. 비워 두면 설치의 기본값을 씁니다. 예: {"max_model_length": 8192, "gpus": 2}"""
     approval_needed: bool = Field(default=False, title="배포 전 승인")
     """배포하기 전에 사람이 Airflow 화면에서 승인해야 합니다."""
     traffic_to_new: float = Field(default=0.5, gt=0, lt=1, title="새 모델의 트래픽 몫")

@@ -58,3 +58,19 @@ class Promotion(Record):
     """Whose verdict let it pass, or was overridden; None where there was none, and for a rollback."""
     is_override: bool
     promoted_at: datetime
+
+
+class RollbackOutcome(Record):
+    """A rollback that stands, and how long users waited for it."""
+
+    promotion: Promotion
+    happened_now: bool
+    """False: the same request had been carried out before."""
+    was_loaded: bool
+    """The version that is in production again answered already when the call began."""
+    seconds: float
+    """From the call to the transaction that moved production; the router follows within a second."""
+    stopped_experiment_ids: list[int]
+    """The A/B tests that sent users to the version that was left."""
+    mlflow_error: str | None
+    """Why MLflow does not show it yet; `tuneway model repair` makes it. None where it does."""

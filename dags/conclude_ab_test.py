@@ -3,7 +3,8 @@
     validate_request ─▶ choose_winner ─▶ conclude ─▶ finish_run
 
 `monitor_ab_test` starts a run for each test whose promotion waits for an approval. The question stays open for as long
-as it takes; meanwhile both models go on answering.
+as it takes; meanwhile both models go on answering. An answer on the dashboard or by `tuneway ab conclude` closes the
+question here too: what follows is then skipped.
 
 **실패하면**
 
@@ -11,12 +12,12 @@ as it takes; meanwhile both models go on answering.
 - `conclude`: 그 사이에 다른 곳에서 다르게 답했거나, 새 모델이 게이트를 통과하지 못했습니다. 로그의 한 문장이 다음에 할 일을 알려 줍니다.
 """
 
-from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import chain, dag
 
 from contracts.enums import StageName
 from contracts.experiment_decisions import AskABTestRequest
 from operators import preflight, requests
+from operators.ask_person import AskPersonOperator
 from operators.defaults import TASK_DEFAULTS
 from operators.finish_run import FinishRunOperator
 from operators.params import form_params
@@ -38,7 +39,7 @@ def conclude_ab_test() -> None:
     validate_request = ValidateRequestOperator(
         task_id="validate_request", request=AskABTestRequest, checks=[preflight.experiment_runs]
     )
-    choose_winner = HITLOperator(
+    choose_winner = AskPersonOperator(
         task_id="choose_winner",
         subject="A/B 테스트를 어떻게 끝내시겠습니까?",
         body="판정과 근거는 대시보드의 A/B 테스트 화면이나 `tuneway ab results`에서 확인할 수 있습니다. "

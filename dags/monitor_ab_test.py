@@ -2,7 +2,8 @@
 
     look ─▶ ask_person
 
-`look` promotes a winner, rolls back a harmful model, and tells people. Where a promotion waits for an approval,
+`look` promotes a winner, rolls back a harmful model, takes losers out of service, and tells people. The router has the same
+look made at once when users meet errors or rate low. Where a promotion waits for an approval,
 `ask_person` starts one run of `conclude_ab_test` for that test; there it is asked. Runs that find nothing cost a second.
 
 **실패하면**

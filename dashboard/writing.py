@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from contracts.experiment_decisions import ConcludeABTestRequest
 from evaluation.rating_items import rating_of
 from stages.jobs import find_job, resume_job, stop_job
 
 if TYPE_CHECKING:
-    from contracts.enums import ReviewVerdict
+    from contracts.enums import Arm, ReviewVerdict
     from contracts.generation import SampleReview
     from contracts.ratings import RatingItem, RatingTask
     from contracts.record import JsonObject
@@ -49,6 +50,16 @@ def resume(services: Services, job_id: int, checkpoint: str | None) -> None:
     resume_job(find_job(f"train-{job_id}", services.settings), checkpoint, services.settings)
     with services.unit_of_work() as uow:
         uow.audit.append("dashboard", "job.resumed", f"job/{job_id}")
+
+
+def answer_experiment(services: Services, experiment_id: int, winner: Arm | None, *, actor: str, reason: str) -> None:
+    """Answer an A/B test's decision; it is carried out. Raises ConflictError where another was faster and said otherwise."""
+    # mlflow comes with it, and takes seconds to import
+    from stages.conclude_ab_test import conclude_ab_test
+
+    conclude_ab_test(
+        ConcludeABTestRequest(experiment_id=experiment_id, winner=winner, actor=actor, reason=reason), services
+    )
 
 
 def rate_item(services: Services, task: RatingTask, item: RatingItem, rater: str, value: str, comment: str) -> None:

@@ -539,6 +539,7 @@ class ABExperimentDecisionRow(Base):
     answer: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     obstacle: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     carried_out_at: Mapped[datetime | None]
+    loser_left_at: Mapped[datetime | None]
 
 
 class NotificationRow(Base):

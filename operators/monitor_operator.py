@@ -39,6 +39,8 @@ class MonitorABTestOperator(BaseOperator):
                 each.users_b,
                 decided,
             )
+        if report.undeployed:
+            self.log.info("out of service: models %s", ", ".join(map(str, report.undeployed)))
         return questions(report)
 
 

@@ -153,7 +153,8 @@ def deploy(run: RunRecords) -> DeployRequest:
 
 def deploy_given_model(run: RunRecords) -> DeployRequest:
     """The model version that the run was given."""
-    return DeployRequest(model_id=run.request(DeployModelRequest).model_id)
+    request = run.request(DeployModelRequest)
+    return DeployRequest(model_id=request.model_id, config=request.config)
 
 
 def start_ab_test(run: RunRecords) -> StartABTestRequest:

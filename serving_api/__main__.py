@@ -12,6 +12,7 @@ import uvicorn
 from contracts.errors import TunewayError
 from serving_api.app import create_app
 from serving_api.data_path import DataPath
+from serving_api.guardrail_watch import GuardrailWatch
 from serving_api.user_connection import connections_to
 from settings import refuse_weak_secrets
 from stages.services import open_services
@@ -64,7 +65,7 @@ def main() -> None:
         services = open_services()
         if services.settings.production:
             refuse_weak_secrets(services.settings.secrets_dir)
-        app = create_app(services)
+        app = create_app(services, GuardrailWatch())
     except TunewayError as error:
         sys.exit(error.sentence())
     config = uvicorn.Config(

@@ -259,6 +259,13 @@ def list_experiments(services: ServicesParameter, skip: Skip = 0, limit: Limit =
 @router.post("/ab-tests", dependencies=[permit(ResourceKind.AB_TEST, "create")], responses=_errors(404, 409))
 def create_experiment(services: ServicesParameter, caller: Caller, request: StartABTestRequest) -> ABExperiment:
     """Start an A/B test. 409 where the target is too small for the effect, unless `accept_underpowered` is true."""
+    if request.make_room:
+        raise InvalidRequestError(
+            "The call would stop other tests",
+            value="make_room",
+            allowed="a test on users that are free",
+            next_step="stop those tests first, each by its own call: who may create one may not stop every other",
+        )
     started = start_ab_test(request, services)
     with services.unit_of_work() as uow:
         uow.ownership.claim(ResourceKind.AB_TEST, started.experiment_id, caller.user_id)

@@ -10,11 +10,13 @@ from fastapi.responses import PlainTextResponse
 from security.access.decisions import PolicyDecisions
 from serving_api.accounts import router as accounts
 from serving_api.admin import router
+from serving_api.admin_models import router as models_router
 from serving_api.audit_keeper import AuditKeeper
 from serving_api.data_path import DataPath, Receive, Scope, Send
 from serving_api.documentation import install_documentation
 from serving_api.event_log import EventLog
 from serving_api.event_store import event_store
+from serving_api.guardrail_watch import GuardrailWatch
 from serving_api.limits import Limits
 from serving_api.metrics import CONTENT_TYPE
 from serving_api.problems import install_problem_details
@@ -29,15 +31,20 @@ from stages.services import Services
 class Service:
     """Routes each request to its half."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, watch: GuardrailWatch | None = None) -> None:
         """Raises NotFoundError before the secrets of the installation exist."""
         settings = services.settings
         self.routing = Routing(services)
-        self.events = EventLog(settings.data_dir / "serving" / "events", event_store(services), services.recorded_text)
+        store = event_store(services)
+        self.events = EventLog(
+            settings.data_dir / "serving" / "events",
+            store if watch is None else watch.watched(store),
+            services.recorded_text,
+        )
         self.data_path = DataPath(
             self.routing, self.events, read_secret(settings.secrets_dir, SecretName.ASSIGNMENT_KEY)
         )
-        self.control = _control(self, services)
+        self.control = _control(self, services, watch)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one connection."""
@@ -47,12 +54,15 @@ class Service:
             await self.control(scope, receive, send)
 
 
-def create_app(services: Services) -> Service:
-    """The application for these services; its background work runs from startup to shutdown."""
-    return Service(services)
+def create_app(services: Services, watch: GuardrailWatch | None = None) -> Service:
+    """The application for these services; its background work runs from startup to shutdown.
+
+    Without a watch, harm that users meet is seen by the monitor of each minute.
+    """
+    return Service(services, watch)
 
 
-def _control(service: Service, services: Services) -> FastAPI:
+def _control(service: Service, services: Services, watch: GuardrailWatch | None) -> FastAPI:
     decisions = PolicyDecisions(services.settings.policy_url, services.settings.policy_timeout_seconds)
 
     keeper = AuditKeeper(services)
@@ -69,6 +79,8 @@ def _control(service: Service, services: Services) -> FastAPI:
             await service.data_path.stop()
             await service.routing.stop()
             service.events.close()
+            if watch is not None:
+                watch.stop()
             keeper.close()
             await decisions.close()
 
@@ -87,6 +99,7 @@ def _control(service: Service, services: Services) -> FastAPI:
     install_problem_details(app)
     app.add_middleware(Limits, services=services)
     app.include_router(router)
+    app.include_router(models_router)
     app.include_router(accounts)
     app.include_router(sessions)
     app.include_router(keys)

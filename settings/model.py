@@ -100,6 +100,8 @@ class Settings(BaseSettings):
     """Days for which entries of the audit trail are kept."""
     audit_heads_copy: Path | None = None
     """A second file of signed heads, on storage that the database's administrator cannot write."""
+    undeploy_loser: bool = True
+    """Of an A/B test: it leaves service when nothing needs it any more, unless the test says otherwise."""
     notify_webhook_url: str | None = None
     """Where notifications are sent as JSON by POST; a service of the site."""
     notify_email_to: list[str] = []

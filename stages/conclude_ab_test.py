@@ -121,15 +121,15 @@ def results_of(experiment: ABExperiment, uow: UnitOfWork) -> ExperimentResults:
 
 
 def _move_registry(experiment: ABExperiment, decision: ExperimentDecision, services: Services) -> None:
-    # mlflow comes with it, which the service that answers users does not load before a person concludes
-    from stages.promote import promote, roll_back
-
     with services.unit_of_work() as uow:
         a, b = uow.models.get(experiment.model_a_id), uow.models.get(experiment.model_b_id)
         present = uow.models.production(b.model_name)
     is_there = present is not None and present.model_id == b.model_id
     reason = f"A/B test {experiment.experiment_name}: {decision.reason}"[:2000]
     if decision.chosen is Arm.B:
+        # mlflow comes with it, which the service that answers users does not load before a person concludes
+        from stages.promote import promote
+
         # a person decides over what is there now; the monitor only over the model that was compared
         expected = None
         if decision.answer is None:
@@ -142,6 +142,8 @@ def _move_registry(experiment: ABExperiment, decision: ExperimentDecision, servi
             services,
         )
     elif decision.chosen is Arm.A and is_there:
+        from stages.promote import roll_back
+
         roll_back(
             RollbackRequest(model_name=b.model_name, actor=decision.decided_by, reason=reason, leaves=b.model_id),
             services,

@@ -15,6 +15,7 @@ from contracts.experiment_verdicts import DecisionLook, ExperimentState, Experim
 from contracts.record import utc_now
 from stages.conclude_ab_test import carry_out
 from stages.experiment_notices import decided_notice, held_notice
+from stages.leave_losers import leave_losers
 from stages.notify import deliver_notifications
 
 if TYPE_CHECKING:
@@ -29,8 +30,12 @@ ACTOR = "monitor_ab_test"
 _WINNERS = {ExperimentVerdict.BETTER_A: Arm.A, ExperimentVerdict.BETTER_B: Arm.B}
 
 
-def monitor_ab_test(request: MonitorABTestRequest, services: Services) -> MonitorReport:
-    """Look at every running test that has a plan, or at the one that is named. Raises NotFoundError for an unknown one."""
+def monitor_ab_test(request: MonitorABTestRequest, services: Services, *, leaves_losers: bool = True) -> MonitorReport:
+    """Look at every running test that has a plan, or at the one that is named. Raises NotFoundError for an unknown one.
+
+    Then the losers of ended tests leave service, which takes as long as their last answers; not with `leaves_losers`
+    false.
+    """
     with services.unit_of_work() as uow:
         if request.experiment_id is not None:
             uow.experiments.get(request.experiment_id)
@@ -42,7 +47,10 @@ def monitor_ab_test(request: MonitorABTestRequest, services: Services) -> Monito
     seen = [_monitor(experiment, experiment.plan, services) for experiment in running if experiment.plan is not None]
     deliveries = deliver_notifications(services)
     return MonitorReport(
-        experiments=seen, notifications_delivered=deliveries.delivered, notifications_waiting=deliveries.waiting
+        experiments=seen,
+        undeployed=leave_losers(services) if leaves_losers else [],
+        notifications_delivered=deliveries.delivered,
+        notifications_waiting=deliveries.waiting,
     )
 
 

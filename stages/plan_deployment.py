@@ -6,40 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from contracts.deployments import DeploymentConfig
-from contracts.enums import Arm, DeploymentState
-from contracts.record import Record
+from contracts.deployments import DeploymentPlan, PlannedArm
 from stages.deploy import arms_of, place_in
 from stages.services import Services
 
 if TYPE_CHECKING:
     from contracts.models import DeployRequest
     from database.unit_of_work import UnitOfWork
-
-
-class PlannedArm(Record):
-    """One version of a deployment that has not been started."""
-
-    arm: Arm
-    model_name: str
-    version: str
-    served_model_name: str
-    server: str
-    """The server's name at the supervisor, or the URL of one that runs already."""
-    server_runs: bool
-    state: DeploymentState | None
-    """Of its deployment now; None: there is none, or it is over."""
-    config: DeploymentConfig
-    has_certificate: bool
-    """A certificate of these weights passed before; it counts again where the engine is the same."""
-
-
-class DeploymentPlan(Record):
-    """Both arms."""
-
-    arms: list[PlannedArm]
-    cards: int
-    """Cards that servers would lease beside those they have; 0 on a machine without any."""
 
 
 class _Rehearsal(Services):

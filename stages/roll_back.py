@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from contracts.enums import Arm
 from contracts.errors import JobFailedError, UnavailableError
-from contracts.promotions import Promotion
-from contracts.record import Record
+from contracts.promotions import RollbackOutcome
 from stages.promote import move_back, shown_in_mlflow
 
 if TYPE_CHECKING:
@@ -19,22 +18,6 @@ if TYPE_CHECKING:
     from stages.services import Services
 
 log = logging.getLogger(__name__)
-
-
-class RollbackOutcome(Record):
-    """A rollback that stands, and how long users waited for it."""
-
-    promotion: Promotion
-    happened_now: bool
-    """False: the same request had been carried out before."""
-    was_loaded: bool
-    """The version that is in production again answered already when the call began."""
-    seconds: float
-    """From the call to the transaction that moved production; the router follows within a second."""
-    stopped_experiment_ids: list[int]
-    """The A/B tests that sent users to the version that was left."""
-    mlflow_error: str | None
-    """Why MLflow does not show it yet; `tuneway model repair` makes it. None where it does."""
 
 
 def roll_back_service(

@@ -34,7 +34,8 @@ def start_ab_test(request: StartABTestRequest, services: Services) -> ABExperime
             allowed="two different model versions",
             next_step="name the new version as model_b_id",
         )
-    plan = plan_experiment(request)
+    leaves = services.settings.undeploy_loser if request.undeploy_loser is None else request.undeploy_loser
+    plan = plan_experiment(request).model_copy(update={"undeploy_loser": leaves})
     if not (plan.is_enough or request.accept_underpowered):
         raise underpowered(plan)
     with services.unit_of_work() as uow:
@@ -97,8 +98,7 @@ def _no_room(request: StartABTestRequest, running: list[ABExperiment]) -> Confli
         "The running A/B tests leave too few users for this one",
         value=f"{request.layer_share:.1%} of the users wanted; running: {shares}",
         allowed=f"{max(left, 0):.1%} of the users are free",
-        next_step=f"{smaller}end a test with `tuneway ab conclude`, "
-        "or let this one stop the oldest: --make-room, in the API make_room",
+        next_step=f"{smaller}end a test with `tuneway ab conclude`, or let this one stop the oldest: --make-room",
     )
 
 

@@ -12,6 +12,7 @@ from contracts.experiment_verdicts import DecisionBasis, ExperimentVerdict
 from dashboard import parts, reading
 from dashboard.formats import milliseconds, model_label, moment, number, percent
 from dashboard.links import choose
+from dashboard.views.ab_answer import is_open, show_answer
 
 if TYPE_CHECKING:
     from dashboard.reading import ExperimentState
@@ -70,6 +71,7 @@ def _line(state: ExperimentState, words: Words) -> dict[str, str]:
         words("ab_tests.state"): words.of(state.experiment.status),
         words("ab_tests.started"): moment(state.experiment.start_date, words.language),
         words("ab_tests.split"): _split(state),
+        words("ab_tests.layer_share"): percent(state.experiment.layer_share, 0),
         words("ab_tests.ratings"): number(state.ratings),
         words("ab_tests.arm_a"): model_label(state.model_a),
         words("ab_tests.arm_b"): model_label(state.model_b),
@@ -89,12 +91,15 @@ def _story(state: ExperimentState, services: Services, words: Words) -> None:
             [
                 (words("ab_tests.metric"), _metric(state, words)),
                 (words("ab_tests.split"), _split(state)),
+                (words("ab_tests.layer_share"), percent(experiment.layer_share, 0)),
                 (words("ab_tests.target"), number(state.planned_users)),
                 (words("ab_tests.ratings"), number(state.ratings)),
             ]
         )
     )
     _decision(state, words)
+    if is_open(experiment, state.results.decision):
+        show_answer(experiment, services, words)
     lines = []
     for arm in Arm:
         counts, model = state.counts[arm], state.model(arm)

@@ -103,6 +103,23 @@ class ExperimentDecisionRepository:
         ).scalar_one_or_none()
         return found is not None
 
+    def with_loser_in_service(self) -> list[ExperimentDecision]:
+        """Carried out, the oldest first; what becomes of the loser is not settled yet."""
+        rows = self._session.execute(
+            select(ABExperimentDecisionRow)
+            .where(ABExperimentDecisionRow.carried_out_at.is_not(None), ABExperimentDecisionRow.loser_left_at.is_(None))
+            .order_by(ABExperimentDecisionRow.carried_out_at)
+        )
+        return [_record(row) for row in rows.scalars()]
+
+    def settle_loser(self, experiment_id: int) -> None:
+        """The loser has left, or stays for good: nobody looks at it again."""
+        self._session.execute(
+            update(ABExperimentDecisionRow)
+            .where(ABExperimentDecisionRow.experiment_id == experiment_id)
+            .values(loser_left_at=func.clock_timestamp())
+        )
+
     def keep_results(self, results: ExperimentResults, winner: Arm | None, *, is_significant: bool) -> None:
         """A row an arm, in the customer's columns."""
         for summary in results.arms:

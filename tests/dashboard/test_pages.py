@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from contracts.enums import Arm, DecisionCause, JobStatus, Method
+from contracts.enums import Arm, DecisionCause, ExperimentStatus, JobStatus, Method
 from contracts.experiment_decisions import ExperimentDecision
 from contracts.record import utc_now
 from contracts.training import TrainRequest
@@ -134,6 +134,30 @@ def test_a_test_that_waits_for_an_answer_says_so_and_one_with_a_breach_says_whic
     text = text_of(open_page("ab-tests", "ko"))
     assert "새 모델(B)이 안전장치를 어겨 시험을 끝내고 현재 모델(A)로 되돌립니다: 답변 실패." in text
     assert "결론이 사람의 답을 기다립니다" in text
+
+
+def test_an_answer_on_the_page_ends_the_test_with_name_and_reason(story: Story, services):
+    decision = ExperimentDecision(
+        experiment_id=story.experiment_id, winner=Arm.B, cause=DecisionCause.VERDICT, reason="r", look=None,
+        actor="monitor_ab_test", decided_at=utc_now(),
+    )  # fmt: skip
+    with services.unit_of_work() as uow:
+        uow.experiment_decisions.decide(decision)
+    app = open_page("ab-tests", "ko")
+    (send,) = [button for button in app.button if button.label == "답 보내기"]
+    send.click().run()
+    assert "이름과 이유를 모두 적어 주십시오" in text_of(app)
+    app.radio(key=f"answer-winner-{story.experiment_id}").set_value("none")
+    app.text_input(key=f"answer-actor-{story.experiment_id}").set_value("김")
+    app.text_input(key=f"answer-reason-{story.experiment_id}").set_value("더 지켜봅니다")
+    (send,) = [button for button in app.button if button.label == "답 보내기"]
+    send.click().run()
+    assert "답을 기록하고 결론을 실행했습니다" in text_of(app)
+    with services.unit_of_work() as uow:
+        kept = uow.experiment_decisions.get(story.experiment_id)
+        assert uow.experiments.get(story.experiment_id).status is ExperimentStatus.COMPLETED
+    assert kept is not None and kept.answer is not None
+    assert (kept.answer.winner, kept.answer.actor, kept.answer.reason) == (None, "김", "더 지켜봅니다")
 
 
 def test_jobs_are_listed_and_one_is_told_with_its_error_in_four_parts(story: Story):

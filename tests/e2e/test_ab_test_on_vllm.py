@@ -13,9 +13,9 @@ from deployment.ephemeral import running_server
 from deployment.specification import ServerEndpoint, ServerSpec, lora_adapter
 from stages.models import find_model
 from stages.monitor_ab_test import monitor_ab_test
-from tests.e2e.test_ab_test_end import LIKING, QUESTION, Traffic, alone, failures, router, stored
+from tests.e2e.test_ab_test_end import LIKING, QUESTION, Traffic, alone, decided, failures, router, stored
 from tests.model_fixtures import TinyModels, require_vllm, settings_for, tiny_models
-from tests.serving_api.running import wait_until
+from tests.serving_api.running import running_service, wait_until
 from tests.stages.ab_test_story import deployed_pair, running_test
 
 __all__ = ["alone", "tiny_models"]
@@ -51,7 +51,8 @@ def test_the_better_adapter_wins_the_loser_drains_and_nothing_is_lost(alone, vll
     a, b = deployed_pair(alone, tmp_path, urls=(vllm.base_url, vllm.base_url), backend=ServerBackend.VLLM)
     running_test(alone, a, b, policy=ExperimentPolicy.AUTO, effect=1.0, target_samples=400)
     decision, began = None, time.monotonic()
-    with router(alone) as url:
+    # in this process, where nothing but the test looks
+    with running_service(alone) as (url, _):
         traffic = ShortAnswers(url)
         traffic.client.timeout = httpx.Timeout(120)
         while decision is None and traffic.users < 400:
@@ -80,18 +81,20 @@ def test_the_better_adapter_wins_the_loser_drains_and_nothing_is_lost(alone, vll
 
 def test_an_adapter_that_vanishes_from_vllm_is_rolled_back(alone, vllm, tmp_path, capsys):
     a, b = deployed_pair(alone, tmp_path, urls=(vllm.base_url, vllm.base_url), backend=ServerBackend.VLLM)
-    running_test(alone, a, b, policy=ExperimentPolicy.APPROVE)
+    experiment = running_test(alone, a, b, policy=ExperimentPolicy.APPROVE)
     with router(alone) as url:
         traffic = ShortAnswers(url)
         traffic.batch(20)
-        assert monitor_ab_test(MonitorABTestRequest(), alone).experiments[0].decision is None
         gone = httpx.post(f"{vllm.base_url}/unload_lora_adapter", json={"lora_name": "assistant-b"})
         assert gone.status_code == 200
         broken_at, decision = time.monotonic(), None
-        while decision is None and traffic.users < 400:
+        while decision is None and traffic.users < 100:
             traffic.batch(10)
             wait_until(lambda: failures(alone) == traffic.refused, seconds=60)
-            decision = monitor_ab_test(MonitorABTestRequest(), alone).experiments[0].decision
+            decision = decided(alone, experiment)
+        wait_until(lambda: decided(alone, experiment) is not None, seconds=240)
+        decision = decided(alone, experiment)
+        # nobody has called the monitor: the router's events have
         assert decision is not None
         assert (decision.winner, decision.cause, decision.guardrails) == (Arm.A, DecisionCause.GUARDRAIL, ["failures"])
         wait_until(traffic.has_moved, seconds=60)

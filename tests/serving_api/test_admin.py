@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from contracts.enums import Arm, StageName
+from contracts.models import DeployRequest
 from contracts.training import TrainRequest
 from tests.conftest import REPOSITORY_ROOT
 from tests.security.model_folders import plain_weights
@@ -125,8 +126,9 @@ def test_an_experiment_is_created_with_its_plan_and_concluded_once(admin, experi
     wanted = {"experiment_name": "spring", **models, "target_samples": None, "layer_share": 0.5}
     full = admin.post("ab-tests", json=wanted)
     assert (full.status_code, "0.0% of the users are free" in full.json()["allowed"]) == (409, True)
-    created = admin.post("ab-tests", json={**wanted, "make_room": True}).json()
-    assert admin.get(f"ab-tests/{experiment.experiment_id}").json()["status"] == "stopped"
+    assert admin.post("ab-tests", json={**wanted, "make_room": True}).status_code == 422
+    assert admin.post(f"ab-tests/{experiment.experiment_id}/stop").json()["status"] == "stopped"
+    created = admin.post("ab-tests", json=wanted).json()
     assert created["plan"]["is_enough"]
     path = f"ab-tests/{created['experiment_id']}"
     concluded = admin.post(f"{path}/conclude", json={"winner": "a"})
@@ -181,3 +183,26 @@ def test_a_training_is_planned_without_being_started_and_without_torch(admin, se
     assert "did you mean demo-lora?" in unknown.json()["next_step"]
     code = "import sys, serving_api.admin, training.fitting.setup, training.methods.qlora; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=REPOSITORY_ROOT)
+
+
+def test_versions_are_not_deployed_undeployed_or_rolled_back_where_that_makes_no_sense(admin, services, experiment):
+    base = experiment.model_a_id
+    assert admin.post("models/99/deploy").status_code == 404
+    refused = admin.post(f"models/{base}/deploy", json={"deployment_config": {"max_model_length": 512}})
+    assert (refused.status_code, "base model" in refused.json()["what"]) == (409, True)
+    assert admin.post(f"models/{base}/deploy", json={"deployment_config": {"gpu": 1}}).status_code == 422
+    for path in (f"models/{base}/undeploy", f"models/{base}/deployment"):
+        assert admin.request("POST" if "undeploy" in path else "GET", path).status_code == 404
+    assert admin.post(f"models/{experiment.model_b_id}/rollback").status_code == 409
+    assert admin.post(f"models/{experiment.model_b_id}/promote").status_code == 409
+
+
+def test_a_deployment_in_a_process_of_its_own_says_in_a_sentence_why_it_failed(services, experiment):
+    request = DeployRequest(model_id=experiment.model_a_id)
+    process = subprocess.run(
+        [sys.executable, "-m", "serving_api.deploying"],
+        input=request.model_dump_json(), capture_output=True, text=True, cwd=REPOSITORY_ROOT, timeout=120,
+    )  # fmt: skip
+    assert process.returncode == 1
+    assert "A base model is not deployed by itself" in process.stderr
+    assert "Traceback" not in process.stderr

@@ -33,6 +33,8 @@ ALL = set(PEOPLE)
 READERS = ALL - {"stranger", "outsider"}
 ENGINEERS = {"admin", "engineer", "colleague", "stranger"}
 AT_HAND = {"admin", "engineer", "colleague"}
+# who trains does not approve: the engineer made the model at hand
+REVIEWERS = {"admin", "analyst", "trainer"}
 ADMIN = {"admin"}
 
 TABLE = {
@@ -46,6 +48,11 @@ TABLE = {
     ("POST", "/finetuning/plan"): ENGINEERS,
     ("GET", "/models"): ALL,
     ("GET", "/models/{model_id}"): READERS,
+    ("GET", "/models/{model_id}/deployment"): READERS,
+    ("POST", "/models/{model_id}/deploy"): REVIEWERS,
+    ("POST", "/models/{model_id}/undeploy"): REVIEWERS,
+    ("POST", "/models/{model_id}/promote"): REVIEWERS,
+    ("POST", "/models/{model_id}/rollback"): REVIEWERS,
     ("GET", "/ab-tests"): ALL,
     ("POST", "/ab-tests"): ENGINEERS | {"analyst", "trainer"},
     ("GET", "/ab-tests/{experiment_id}"): ALL,

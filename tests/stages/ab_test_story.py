@@ -49,11 +49,10 @@ def running_test(services: Services, a: ModelVersion, b: ModelVersion, **changes
     """Half of the users each."""
     return start_ab_test(
         StartABTestRequest(
-            experiment_name="spring",
             model_a_id=a.model_id,
             model_b_id=b.model_id,
             traffic_split=TrafficSplit(),
-            **{"target_samples": None, **changes},
+            **{"experiment_name": "spring", "target_samples": None, **changes},
         ),
         services,
     )

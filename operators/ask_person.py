@@ -1,0 +1,88 @@
+"""The question how an A/B test ends: asked in Airflow, and over as soon as it is answered anywhere."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import AirflowSkipException
+from airflow.providers.standard.operators.hitl import HITLOperator
+from airflow.sdk.execution_time.hitl import upsert_hitl_detail
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from contracts.experiment_decisions import AskABTestRequest
+from operators.params import parse_request
+from stages.services import open_services
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from airflow.sdk import Context
+
+    from stages.services import Services
+
+POLL_SECONDS = 2.0
+ANSWERED_ELSEWHERE = "answered_elsewhere"
+
+
+class AskPersonOperator(HITLOperator):
+    """Waits for a person's answer on Airflow's page; skips what follows where one was given elsewhere."""
+
+    def execute(self, context: Context) -> None:
+        """Ask, and wait without a worker. Airflow resumes a deferred task itself when its page is answered."""
+        request = parse_request(AskABTestRequest, context["params"])
+        upsert_hitl_detail(
+            ti_id=context["task_instance"].id,
+            options=self.options,
+            subject=self.subject,
+            body=self.body,
+            defaults=self.defaults,
+            multiple=self.multiple,
+            params=self.serialized_params,
+            assigned_users=self.assigned_users,
+        )
+        self.defer(trigger=AnsweredElsewhereTrigger(request.experiment_id), method_name="execute_complete")
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
+        """The answer of Airflow's page."""
+        if ANSWERED_ELSEWHERE in event:
+            raise AirflowSkipException(event[ANSWERED_ELSEWHERE])
+        return super().execute_complete(context, event)
+
+
+class AnsweredElsewhereTrigger(BaseTrigger):
+    """Fires when the A/B test has its answer in PostgreSQL, or has ended."""
+
+    def __init__(self, experiment_id: int) -> None:
+        super().__init__()
+        self.experiment_id = experiment_id
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """For the triggerer."""
+        return f"{type(self).__module__}.{type(self).__name__}", {"experiment_id": self.experiment_id}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Look every two seconds; while PostgreSQL is away too."""
+        services = open_services()
+        while (said := await asyncio.to_thread(answer_elsewhere, self.experiment_id, services)) is None:
+            await asyncio.sleep(POLL_SECONDS)
+        yield TriggerEvent({ANSWERED_ELSEWHERE: said})
+
+
+def answer_elsewhere(experiment_id: int, services: Services) -> str | None:
+    """Who has answered what, in one sentence; None while the question is open."""
+    from contracts.enums import ExperimentStatus
+    from contracts.errors import UnavailableError
+
+    try:
+        with services.unit_of_work() as uow:
+            experiment = uow.experiments.get(experiment_id)
+            decision = uow.experiment_decisions.get(experiment_id)
+    except UnavailableError:
+        return None
+    if decision is not None and decision.answer is not None:
+        chosen = "nobody wins" if decision.answer.winner is None else f"winner {decision.answer.winner.value}"
+        return f"{decision.answer.actor} has answered: {chosen}"
+    if experiment.status is not ExperimentStatus.RUNNING:
+        return f"the A/B test {experiment.experiment_name} is {experiment.status.value}"
+    return None

@@ -1,0 +1,166 @@
+"""Model versions into service, out of it and back, for other programs: /api/v1/admin/models.
+
+The stages are imported by the calls: mlflow comes with some of them, which the service that answers users does not load
+before it is needed.
+"""
+
+from typing import Any
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, ConfigDict, Field
+
+from contracts.access import ResourceKind
+from contracts.deployments import DeploymentConfig, DeploymentHistory, DeploymentPlan
+from contracts.errors import NotFoundError
+from contracts.models import DeployRequest, ModelVersion, UndeployRequest
+from contracts.promotions import REASON_LENGTH, PromoteRequest, RollbackOutcome, RollbackRequest
+from serving_api.authentication import Caller, ServicesParameter, principal_of
+from serving_api.deploying import start_deployment
+from serving_api.permissions import permit
+from serving_api.problems import Problem
+
+
+class DeploymentWish(BaseModel):
+    """How a version is to be served."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    deployment_config: DeploymentConfig = DeploymentConfig()
+
+
+class DeploymentStarted(BaseModel):
+    """What has begun, in a process of its own."""
+
+    model_id: int
+    plan: DeploymentPlan
+    follow: str
+    """Where its states can be read."""
+
+
+class Draining(BaseModel):
+    """How a version leaves service."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    drain_seconds: float = Field(default=120, ge=0, le=3600)
+    """Answers that have begun may take so long to end."""
+
+
+class Promoting(BaseModel):
+    """Why a version goes into production."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: str = Field(default="promoted through the admin API", min_length=1, max_length=REASON_LENGTH)
+    override: bool = False
+    """Also where the gate has not let it pass; audited as an override."""
+
+
+class GoingBack(BaseModel):
+    """Why a version leaves production."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: str = Field(default="rolled back through the admin API", min_length=1, max_length=REASON_LENGTH)
+
+
+def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    return {status: {"model": Problem} for status in (401, 403, 422, 429, 503, *statuses)}
+
+
+router = APIRouter(
+    prefix="/api/v1/admin/models", tags=["admin"], dependencies=[Depends(principal_of)], responses=_errors()
+)
+
+
+@router.post(
+    "/{model_id}/deploy",
+    status_code=202,
+    dependencies=[permit(ResourceKind.MODEL, "deploy", by="model_id")],
+    responses=_errors(404, 409),
+)
+def deploy_model(
+    services: ServicesParameter, caller: Caller, model_id: int, wish: DeploymentWish | None = None
+) -> DeploymentStarted:
+    """Put the version into service beside the present one. It goes on after this answer; again goes on where it was."""
+    from stages.plan_deployment import plan_deployment
+
+    request = DeployRequest(model_id=model_id, config=(wish or DeploymentWish()).deployment_config)
+    plan = plan_deployment(request, services)
+    with services.unit_of_work() as uow:
+        uow.audit.append(
+            caller.username, "model.deployment_asked", f"model/{model_id}", request.model_dump(mode="json")
+        )
+    start_deployment(request)
+    return DeploymentStarted(model_id=model_id, plan=plan, follow=f"/api/v1/admin/models/{model_id}/deployment")
+
+
+@router.get(
+    "/{model_id}/deployment",
+    dependencies=[permit(ResourceKind.MODEL, "read", by="model_id")],
+    responses=_errors(404),
+)
+def get_deployment(services: ServicesParameter, model_id: int) -> DeploymentHistory:
+    """The version's newest deployment and its states so far."""
+    from stages.undeploy import deployment_history
+
+    with services.unit_of_work() as uow:
+        uow.models.get(model_id)
+        newest = uow.deployments.newest(model_id)
+    if newest is None:
+        raise NotFoundError("The version was never deployed", value=model_id, next_step="deploy it first")
+    return deployment_history(newest.deployment_id, services)
+
+
+@router.post(
+    "/{model_id}/undeploy",
+    dependencies=[permit(ResourceKind.MODEL, "deploy", by="model_id")],
+    responses=_errors(404, 409),
+)
+def undeploy_model(
+    services: ServicesParameter, caller: Caller, model_id: int, draining: Draining | None = None
+) -> DeploymentHistory:
+    """Take the version out of service, and wait for the answers that have begun. Again changes nothing."""
+    from stages.undeploy import undeploy
+
+    seconds = (draining or Draining()).drain_seconds
+    return undeploy(UndeployRequest(model_id=model_id, actor=caller.username, drain_seconds=seconds), services)
+
+
+@router.post(
+    "/{model_id}/promote",
+    dependencies=[permit(ResourceKind.MODEL, "promote", by="model_id")],
+    responses=_errors(404, 409),
+)
+def promote_model(
+    services: ServicesParameter, caller: Caller, model_id: int, promoting: Promoting | None = None
+) -> ModelVersion:
+    """Staging to production: after a passed gate, or by an override with its reason."""
+    from stages.promote import promote
+
+    given = promoting or Promoting()
+    promote(
+        PromoteRequest(model_id=model_id, actor=caller.username, reason=given.reason, override=given.override),
+        services,
+    )
+    with services.unit_of_work() as uow:
+        return uow.models.get(model_id)
+
+
+@router.post(
+    "/{model_id}/rollback",
+    dependencies=[permit(ResourceKind.MODEL, "roll_back", by="model_id")],
+    responses=_errors(404, 409),
+)
+def roll_back_model(
+    services: ServicesParameter, caller: Caller, model_id: int, going_back: GoingBack | None = None
+) -> RollbackOutcome:
+    """From this version in production back to the one before, with the service; tests over it stop. Again is the same."""
+    from stages.roll_back import roll_back_service
+
+    with services.unit_of_work() as uow:
+        name = uow.models.get(model_id).model_name
+    reason = (going_back or GoingBack()).reason
+    return roll_back_service(
+        RollbackRequest(model_name=name, actor=caller.username, reason=reason, leaves=model_id), services
+    )

@@ -1,0 +1,79 @@
+"""Looks at an A/B test at once when its users meet errors or rate low, in a process of its own.
+
+The router pays one write to a pipe for a batch of events. What is lost with a crash is seen by the next minute's run of
+`monitor_ab_test`: the look is the same one, under the same lock.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from contracts.enums import AnswerStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from serving_api.event_log import Event
+
+EVERY_RUNNING = "all"
+"""A rating does not tell the experiment of its answer."""
+LOW_RATING = 2
+_HARM = {AnswerStatus.FAILED.value, AnswerStatus.BROKEN.value}
+
+
+def experiments_to_look_at(events: list[Event]) -> set[str]:
+    """Those whose users met an error, and every one that runs after a low rating."""
+    found = set()
+    for event in events:
+        if event["kind"] == "rating" and event["rating"] <= LOW_RATING:
+            found.add(EVERY_RUNNING)
+        elif event["kind"] == "answer" and event.get("status") in _HARM and event["experiment_id"] is not None:
+            found.add(str(event["experiment_id"]))
+    return found
+
+
+class GuardrailWatch:
+    """Tells the process that looks. One thread at a time calls it."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def watched(self, store: Callable[[list[Event]], None]) -> Callable[[list[Event]], None]:
+        """The same store; what it has stored is looked at."""
+
+        def store_and_tell(events: list[Event]) -> None:
+            store(events)
+            if any(event.get("experiment_id") is not None for event in events):
+                # it needs seconds to start: it is there before the first error
+                self._running()
+            for experiment in sorted(experiments_to_look_at(events)):
+                self._tell(experiment)
+
+        return store_and_tell
+
+    def stop(self) -> None:
+        """The process ends by itself, after the look that it is at."""
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.close()
+            self._process = None
+
+    def _tell(self, experiment: str) -> None:
+        pipe = self._running().stdin
+        assert pipe is not None, "it was opened with a pipe"
+        try:
+            os.write(pipe.fileno(), f"{experiment}\n".encode())
+        except (BlockingIOError, BrokenPipeError):
+            # full: it will look anyway; gone: the next event starts another
+            return
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is None or self._process.poll() is not None:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "serving_api.guardrail_looks"], stdin=subprocess.PIPE, bufsize=0
+            )
+            assert self._process.stdin is not None, "it was opened with a pipe"
+            os.set_blocking(self._process.stdin.fileno(), False)
+        return self._process
