@@ -43,7 +43,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "test_suite", "extra_suites", "max_cases", "accuracy_bar", "metric", "judge_url", "judge_model",
         "contamination_override",
     ),
-    "배포": ("deploy", "approval_needed", "traffic_to_new"),
+    "배포": ("deploy", "config", "approval_needed", "traffic_to_new"),
     "A/B 시험": ("experiment_id",),
 }  # fmt: skip
 """Groups of the form, in order, and the fields in each."""
