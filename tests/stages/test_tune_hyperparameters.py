@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from contracts.enums import JobState, JobStatus, Method, Sampler, SweepMetric, TrialState
 from contracts.errors import ConflictError, InvalidRequestError, NotFoundError
@@ -119,7 +121,10 @@ def play_trial(services, slot, losses, *, state="succeeded", error=None):
 
 
 def report_of(trial, services, eval_loss):
+    """What a trial has to tell, with weights in its output folder."""
     folder = JobFolder(services.settings.jobs_dir / trial.submission.job_key)
+    folder.output.mkdir(exist_ok=True)
+    save_file({"weight": np.zeros((2, 2), np.float32)}, folder.output / "adapter_model.safetensors")
     return {
         "job_id": trial.submission.finetuning_job_id, "job_name": f"rates-trial-{trial.number:03d}", "dataset_id": 1,
         "base_model": "tiny", "base_model_path": "/models/tiny", "method": "lora", "recipe": "demo-lora",
