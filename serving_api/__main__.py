@@ -17,6 +17,7 @@ from serving_api.user_connection import connections_to
 from settings import refuse_weak_secrets
 from stages.services import open_services
 
+KEEP_ALIVE_SECONDS = 75
 SHUTDOWN_SECONDS = 2
 _M_ARENA_MAX = -8
 DRAIN_SECONDS = 8.0
@@ -79,6 +80,8 @@ def main() -> None:
         # who asks is told by a header or the body, never by the address
         proxy_headers=False,
         log_config=None,
+        # longer than clients keep theirs (httpx and openai: 5 s, as uvicorn): the one who asks closes, never between two questions
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
     _settle_memory()
