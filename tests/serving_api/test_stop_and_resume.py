@@ -52,7 +52,7 @@ def test_a_real_training_ends_within_thirty_seconds_with_a_checkpoint(admin, run
     key, number = submission.job_key, submission.finetuning_job_id
     folder = runner.folder(key)
     runner.client.submit(submission)
-    wait_until(lambda: at_step(runner, key, 1), "the first step", 180)
+    wait_until(lambda: at_step(runner, key, 1), "the first step", 400)
 
     stopped = admin.post(f"{number}/stop").json()
 
