@@ -88,7 +88,8 @@ def test_logs_of_an_unknown_process_suggests_the_right_name(tmp_path):
 def test_up_of_an_unknown_process_lists_the_known_ones(tmp_path):
     ended = tuneway("up", "postgre", DATA_DIR=str(tmp_path / "data"), PORT_BASE=str(free_port_base()))
     assert ended.returncode == 1
-    assert "postgres, mlflow, airflow-api-server" in ended.stderr
+    for known in ("postgres,", "mlflow,", "cerbos,", "airflow-api-server,", "dashboard"):
+        assert known in ended.stderr
 
 
 def test_an_unknown_stage_is_an_invalid_request(tmp_path):
