@@ -14,11 +14,10 @@ import psycopg
 from sqlalchemy.engine import URL, make_url
 
 from cli.programs import airflow_environment, common_environment, embedded_postgres
-from cli.secret_files import write_private
 from cli.supervisor_config import log_file
 from contracts.errors import UnavailableError
 from settings import Settings
-from storage.files import read_json
+from storage.files import read_json, write_text_atomically
 
 EMBEDDED_DATABASES = ("tuneway", "airflow", "mlflow")
 POOLS_FILE = Path("operators") / "pools.json"
@@ -159,4 +158,4 @@ def _is_migrated(settings: Settings, package: str, url: URL) -> bool:
 def _note_migrated(settings: Settings, package: str, url: URL) -> None:
     path = _stamp_file(settings, package, url)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_private(path, json.dumps({"version": version(package), "revisions": _revisions(url)}))
+    write_text_atomically(path, json.dumps({"version": version(package), "revisions": _revisions(url)}), mode=0o600)

@@ -15,7 +15,7 @@ from cli.processes import end_processes, environment_of, is_alive, name_of, own_
 from cli.programs import Program, ProgramName, embedded_postgres, platform_programs, program_named
 from cli.readiness import is_ready
 from cli.screen import Screen, Stopwatch
-from cli.secret_files import AIRFLOW_PASSWORDS_FILE, ensure_secrets, write_airflow_database_url, write_private
+from cli.secret_files import AIRFLOW_PASSWORDS_FILE, ensure_secrets, write_airflow_database_url
 from cli.supervisor_client import ProcessState, SupervisorClient
 from cli.supervisor_config import configuration_file, log_file, programs_dir, render_configuration
 from contracts.enums import JobState
@@ -24,6 +24,7 @@ from settings import Settings, refuse_weak_secrets
 from settings.encryption import require_kept_apart
 from stages.runner_client import interrupt_jobs
 from stages.services import open_services
+from storage.files import write_text_atomically
 from storage.job_folder import JobFolder
 from storage.job_state import job_view
 from storage.processes import ATTEMPT_VARIABLE
@@ -156,7 +157,7 @@ def _launch_supervisor(settings: Settings, screen: Screen, client: SupervisorCli
     if leftovers:
         screen.warn("up.leftovers", count=len(leftovers))
         end_processes(leftovers)
-    write_private(path, configuration)
+    write_text_atomically(path, configuration, mode=0o600)
     client.launch()
 
 

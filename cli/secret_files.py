@@ -2,27 +2,15 @@
 
 import base64
 import json
-import os
 import secrets
-from pathlib import Path
 
 from settings import SecretName, Settings, read_secret
+from storage.files import write_text_atomically
 
 AIRFLOW_PASSWORDS_FILE = "airflow_passwords.json"
 AIRFLOW_DATABASE_URL_FILE = "airflow_database_url"
 AIRFLOW_USERS = {"admin": "admin", "engineer": "user", "ci": "op", "viewer": "viewer"}
 """User names of Airflow's SimpleAuthManager and their roles; airflow.cfg names the same ones."""
-
-
-def write_private(path: Path, text: str) -> None:
-    """Replace the file as a whole, with mode 0600 from its first byte on."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(path)
 
 
 def _new_secret(name: SecretName) -> str:
@@ -48,7 +36,7 @@ def ensure_secrets(settings: Settings) -> list[SecretName]:
     for name in SecretName:
         path = folder / name.value
         if not path.exists():
-            write_private(path, _new_secret(name))
+            write_text_atomically(path, _new_secret(name), mode=0o600)
             made.append(name)
         path.chmod(0o600)
     _ensure_airflow_passwords(settings)
@@ -61,7 +49,7 @@ def _ensure_airflow_passwords(settings: Settings) -> None:
     passwords = {user: known.get(user) or secrets.token_urlsafe(18) for user in AIRFLOW_USERS}
     passwords["admin"] = read_secret(settings.secrets_dir, SecretName.AIRFLOW_ADMIN_PASSWORD)
     if passwords != known:
-        write_private(path, json.dumps(passwords, indent=1) + "\n")
+        write_text_atomically(path, json.dumps(passwords, indent=1) + "\n", mode=0o600)
     path.chmod(0o600)
 
 
@@ -73,4 +61,6 @@ def airflow_passwords(settings: Settings) -> dict[str, str]:
 
 def write_airflow_database_url(settings: Settings) -> None:
     """Put Airflow's database URL where its processes read it from."""
-    write_private(settings.secrets_dir / AIRFLOW_DATABASE_URL_FILE, settings.resolved_airflow_database_url)
+    write_text_atomically(
+        settings.secrets_dir / AIRFLOW_DATABASE_URL_FILE, settings.resolved_airflow_database_url, mode=0o600
+    )

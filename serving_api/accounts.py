@@ -1,7 +1,6 @@
 """Accounts and keys over HTTP: what `tuneway user` and `tuneway token` do."""
 
 from datetime import timedelta
-from typing import Any
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
@@ -10,7 +9,7 @@ from contracts.access import ResourceKind
 from contracts.identity import Account, AccountKind, ApiKey, NewAccount, NewApiKey, Role
 from serving_api.authentication import Caller, ServicesParameter, no_store
 from serving_api.permissions import permit
-from serving_api.problems import Problem
+from serving_api.problems import problem_responses
 from stages import accounts
 
 
@@ -46,10 +45,12 @@ class KeyRequest(BaseModel):
     days: float = Field(default=90, gt=0, le=366)
 
 
-_ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Problem} for status in (401, 403, 404, 409, 422, 429, 503)
-}
-router = APIRouter(prefix="/api/v1/admin", tags=["accounts"], responses=_ERRORS, dependencies=[Depends(no_store)])
+router = APIRouter(
+    prefix="/api/v1/admin",
+    tags=["accounts"],
+    responses=problem_responses(401, 403, 404, 409, 422, 429, 503),
+    dependencies=[Depends(no_store)],
+)
 
 
 @router.get("/users", dependencies=[permit(ResourceKind.USER, "read")])

@@ -21,8 +21,9 @@ from contracts.traffic import RampStep, TrafficPlan
 from database.unit_of_work import UnitOfWork
 from serving_api.authentication import Caller, ServicesParameter, principal_of
 from serving_api.permissions import ListPermission, permit
-from serving_api.problems import Problem
+from serving_api.problems import problem_responses
 from stages.ab_tests import tester_key
+from stages.audit import record_action
 from stages.conclude_ab_test import conclude_ab_test, results_of, stop_ab_test
 from stages.jobs import find_job
 from stages.jobs import resume_job as resume_ended_job
@@ -91,11 +92,12 @@ Skip = Annotated[int, Query(ge=0)]
 Limit = Annotated[int, Query(ge=1, le=500)]
 
 
-def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    return {status: {"model": Problem} for status in (401, 403, 422, 429, 503, *statuses)}
-
-
-router = APIRouter(prefix="/api/v1/admin", tags=["admin"], dependencies=[Depends(principal_of)], responses=_errors())
+router = APIRouter(
+    prefix="/api/v1/admin",
+    tags=["admin"],
+    dependencies=[Depends(principal_of)],
+    responses=problem_responses(401, 403, 422, 429, 503),
+)
 
 
 @router.get("/training/datasets")
@@ -114,7 +116,7 @@ def list_datasets(
 @router.get(
     "/training/datasets/{dataset_id}",
     dependencies=[permit(ResourceKind.DATASET, "read", by="dataset_id")],
-    responses=_errors(404),
+    responses=problem_responses(404),
 )
 def get_dataset(services: ServicesParameter, dataset_id: int) -> DatasetVersion:
     """One dataset version."""
@@ -136,7 +138,9 @@ def list_jobs(
 
 
 @router.get(
-    "/finetuning/jobs/{job_id}", dependencies=[permit(ResourceKind.JOB, "read", by="job_id")], responses=_errors(404)
+    "/finetuning/jobs/{job_id}",
+    dependencies=[permit(ResourceKind.JOB, "read", by="job_id")],
+    responses=problem_responses(404),
 )
 def get_job(services: ServicesParameter, job_id: int) -> FinetuningJob:
     """One fine-tuning job with its progress and report."""
@@ -147,21 +151,20 @@ def get_job(services: ServicesParameter, job_id: int) -> FinetuningJob:
 @router.post(
     "/finetuning/jobs/{job_id}/stop",
     dependencies=[permit(ResourceKind.JOB, "stop", by="job_id")],
-    responses=_errors(404, 507),
+    responses=problem_responses(404, 507),
 )
 def stop_job(services: ServicesParameter, caller: Caller, job_id: int) -> JobStopped:
     """Stop a job and wait until its checkpoint is saved, 45 s at most. Stopping it again changes nothing."""
     folder = _job_folder(services, job_id)
     view, step = stop_running_job(folder, services.settings)
-    with services.unit_of_work() as uow:
-        uow.audit.append(caller.username, "job.stopped", f"job/{job_id}")
+    record_action(services, caller.username, "job.stopped", f"job/{job_id}")
     return JobStopped(job=view, checkpoint_step=step)
 
 
 @router.get(
     "/finetuning/jobs/{job_id}/checkpoints",
     dependencies=[permit(ResourceKind.JOB, "read", by="job_id")],
-    responses=_errors(404),
+    responses=problem_responses(404),
 )
 def list_checkpoints(services: ServicesParameter, job_id: int) -> list[SavedCheckpoint]:
     """The checkpoints that a job can go on from, by step."""
@@ -173,7 +176,7 @@ def list_checkpoints(services: ServicesParameter, job_id: int) -> list[SavedChec
 @router.post(
     "/finetuning/jobs/{job_id}/resume",
     dependencies=[permit(ResourceKind.JOB, "resume", by="job_id")],
-    responses=_errors(404, 409),
+    responses=problem_responses(404, 409),
 )
 def resume_job(
     services: ServicesParameter, caller: Caller, job_id: int, request: ResumeRequest | None = None
@@ -182,12 +185,11 @@ def resume_job(
     folder = _job_folder(services, job_id)
     chosen = None if request is None else _chosen_checkpoint(services, job_id, request)
     resumed = resume_ended_job(folder, chosen, services.settings)
-    with services.unit_of_work() as uow:
-        uow.audit.append(caller.username, "job.resumed", f"job/{job_id}")
+    record_action(services, caller.username, "job.resumed", f"job/{job_id}")
     return resumed
 
 
-@router.post("/finetuning/plan", dependencies=[permit(ResourceKind.JOB, "plan")], responses=_errors(422))
+@router.post("/finetuning/plan", dependencies=[permit(ResourceKind.JOB, "plan")])
 def plan_job(services: ServicesParameter, request: PlanRequest) -> FitPlan:
     """Memory and disk that a training will need, the verdict, and the nearest setting that fits. Starts nothing."""
     return plan_training(
@@ -241,7 +243,9 @@ def list_models(
 
 
 @router.get(
-    "/models/{model_id}", dependencies=[permit(ResourceKind.MODEL, "read", by="model_id")], responses=_errors(404)
+    "/models/{model_id}",
+    dependencies=[permit(ResourceKind.MODEL, "read", by="model_id")],
+    responses=problem_responses(404),
 )
 def get_model(services: ServicesParameter, model_id: int) -> ModelDetails:
     """One model version and where it answers."""
@@ -256,7 +260,7 @@ def list_experiments(services: ServicesParameter, skip: Skip = 0, limit: Limit =
         return Page(items=uow.experiments.newest(limit, skip), skip=skip, limit=limit)
 
 
-@router.post("/ab-tests", dependencies=[permit(ResourceKind.AB_TEST, "create")], responses=_errors(404, 409))
+@router.post("/ab-tests", dependencies=[permit(ResourceKind.AB_TEST, "create")], responses=problem_responses(404, 409))
 def create_experiment(services: ServicesParameter, caller: Caller, request: StartABTestRequest) -> ABExperiment:
     """Start an A/B test. 409 where the target is too small for the effect, unless `accept_underpowered` is true."""
     if request.make_room:
@@ -275,7 +279,7 @@ def create_experiment(services: ServicesParameter, caller: Caller, request: Star
 @router.get(
     "/ab-tests/{experiment_id}",
     dependencies=[permit(ResourceKind.AB_TEST, "read", by="experiment_id")],
-    responses=_errors(404),
+    responses=problem_responses(404),
 )
 def get_experiment(services: ServicesParameter, experiment_id: int) -> ABExperiment:
     """One A/B test."""
@@ -286,7 +290,7 @@ def get_experiment(services: ServicesParameter, experiment_id: int) -> ABExperim
 @router.get(
     "/ab-tests/{experiment_id}/results",
     dependencies=[permit(ResourceKind.AB_TEST, "read", by="experiment_id")],
-    responses=_errors(404),
+    responses=problem_responses(404),
 )
 def get_results(services: ServicesParameter, experiment_id: int) -> ExperimentResults:
     """What the A/B test shows so far: a verdict over users that may be read at any time, and the classical test."""
@@ -297,7 +301,7 @@ def get_results(services: ServicesParameter, experiment_id: int) -> ExperimentRe
 @router.put(
     "/ab-tests/{experiment_id}/traffic",
     dependencies=[permit(ResourceKind.AB_TEST, "update", by="experiment_id")],
-    responses=_errors(404),
+    responses=problem_responses(404),
 )
 def plan_traffic(
     services: ServicesParameter, caller: Caller, experiment_id: int, change: TrafficChange
@@ -319,7 +323,7 @@ def plan_traffic(
 @router.put(
     "/ab-tests/{experiment_id}/testers/{user}",
     dependencies=[permit(ResourceKind.AB_TEST, "update", by="experiment_id")],
-    responses=_errors(404),
+    responses=problem_responses(404),
 )
 def set_tester(
     services: ServicesParameter, caller: Caller, experiment_id: int, user: str, arm: Arm | None = None
@@ -341,7 +345,7 @@ def set_tester(
 @router.post(
     "/ab-tests/{experiment_id}/stop",
     dependencies=[permit(ResourceKind.AB_TEST, "stop", by="experiment_id")],
-    responses=_errors(404, 409),
+    responses=problem_responses(404, 409),
 )
 def stop_experiment(services: ServicesParameter, caller: Caller, experiment_id: int) -> ABExperiment:
     """End the A/B test; its answers and ratings stay. Stopping it again changes nothing."""
@@ -351,7 +355,7 @@ def stop_experiment(services: ServicesParameter, caller: Caller, experiment_id: 
 @router.post(
     "/ab-tests/{experiment_id}/conclude",
     dependencies=[permit(ResourceKind.AB_TEST, "conclude", by="experiment_id")],
-    responses=_errors(404, 409),
+    responses=problem_responses(404, 409),
 )
 def conclude_experiment(
     services: ServicesParameter, caller: Caller, experiment_id: int, request: Conclusion
@@ -376,7 +380,9 @@ def list_runs(services: ServicesParameter, limit: Limit = 20) -> Page[PipelineRu
         return Page(items=uow.pipeline_runs.newest(limit), skip=0, limit=limit)
 
 
-@router.get("/pipeline-runs/latest", dependencies=[permit(ResourceKind.PIPELINE_RUN, "read")], responses=_errors(404))
+@router.get(
+    "/pipeline-runs/latest", dependencies=[permit(ResourceKind.PIPELINE_RUN, "read")], responses=problem_responses(404)
+)
 def get_latest_run(services: ServicesParameter) -> PipelineRun:
     """The newest pipeline run."""
     with services.unit_of_work() as uow:
@@ -384,7 +390,9 @@ def get_latest_run(services: ServicesParameter) -> PipelineRun:
 
 
 @router.get(
-    "/pipeline-runs/{run_id:path}", dependencies=[permit(ResourceKind.PIPELINE_RUN, "read")], responses=_errors(404)
+    "/pipeline-runs/{run_id:path}",
+    dependencies=[permit(ResourceKind.PIPELINE_RUN, "read")],
+    responses=problem_responses(404),
 )
 def get_run(services: ServicesParameter, run_id: str) -> PipelineRun:
     """One pipeline run with its stages."""

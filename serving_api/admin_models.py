@@ -4,8 +4,6 @@ The stages are imported by the calls: mlflow comes with some of them, which the 
 before it is needed.
 """
 
-from typing import Any
-
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -17,7 +15,8 @@ from contracts.promotions import REASON_LENGTH, PromoteRequest, RollbackOutcome,
 from serving_api.authentication import Caller, ServicesParameter, principal_of
 from serving_api.deploying import start_deployment
 from serving_api.permissions import permit
-from serving_api.problems import Problem
+from serving_api.problems import problem_responses
+from stages.audit import record_action
 
 
 class DeploymentWish(BaseModel):
@@ -64,12 +63,11 @@ class GoingBack(BaseModel):
     reason: str = Field(default="rolled back through the admin API", min_length=1, max_length=REASON_LENGTH)
 
 
-def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    return {status: {"model": Problem} for status in (401, 403, 422, 429, 503, *statuses)}
-
-
 router = APIRouter(
-    prefix="/api/v1/admin/models", tags=["admin"], dependencies=[Depends(principal_of)], responses=_errors()
+    prefix="/api/v1/admin/models",
+    tags=["admin"],
+    dependencies=[Depends(principal_of)],
+    responses=problem_responses(401, 403, 422, 429, 503),
 )
 
 
@@ -77,7 +75,7 @@ router = APIRouter(
     "/{model_id}/deploy",
     status_code=202,
     dependencies=[permit(ResourceKind.MODEL, "deploy", by="model_id")],
-    responses=_errors(404, 409),
+    responses=problem_responses(404, 409),
 )
 def deploy_model(
     services: ServicesParameter, caller: Caller, model_id: int, wish: DeploymentWish | None = None
@@ -87,10 +85,8 @@ def deploy_model(
 
     request = DeployRequest(model_id=model_id, config=(wish or DeploymentWish()).deployment_config)
     plan = plan_deployment(request, services)
-    with services.unit_of_work() as uow:
-        uow.audit.append(
-            caller.username, "model.deployment_asked", f"model/{model_id}", request.model_dump(mode="json")
-        )
+    asked = request.model_dump(mode="json")
+    record_action(services, caller.username, "model.deployment_asked", f"model/{model_id}", asked)
     start_deployment(request)
     return DeploymentStarted(model_id=model_id, plan=plan, follow=f"/api/v1/admin/models/{model_id}/deployment")
 
@@ -98,7 +94,7 @@ def deploy_model(
 @router.get(
     "/{model_id}/deployment",
     dependencies=[permit(ResourceKind.MODEL, "read", by="model_id")],
-    responses=_errors(404),
+    responses=problem_responses(404),
 )
 def get_deployment(services: ServicesParameter, model_id: int) -> DeploymentHistory:
     """The version's newest deployment and its states so far."""
@@ -115,7 +111,7 @@ def get_deployment(services: ServicesParameter, model_id: int) -> DeploymentHist
 @router.post(
     "/{model_id}/undeploy",
     dependencies=[permit(ResourceKind.MODEL, "deploy", by="model_id")],
-    responses=_errors(404, 409),
+    responses=problem_responses(404, 409),
 )
 def undeploy_model(
     services: ServicesParameter, caller: Caller, model_id: int, draining: Draining | None = None
@@ -130,7 +126,7 @@ def undeploy_model(
 @router.post(
     "/{model_id}/promote",
     dependencies=[permit(ResourceKind.MODEL, "promote", by="model_id")],
-    responses=_errors(404, 409),
+    responses=problem_responses(404, 409),
 )
 def promote_model(
     services: ServicesParameter, caller: Caller, model_id: int, promoting: Promoting | None = None
@@ -150,7 +146,7 @@ def promote_model(
 @router.post(
     "/{model_id}/rollback",
     dependencies=[permit(ResourceKind.MODEL, "roll_back", by="model_id")],
-    responses=_errors(404, 409),
+    responses=problem_responses(404, 409),
 )
 def roll_back_model(
     services: ServicesParameter, caller: Caller, model_id: int, going_back: GoingBack | None = None

@@ -15,6 +15,7 @@ from contracts.identity import Principal
 from security.access.decisions import PolicyDecisions
 from security.identity.scopes import covers
 from serving_api.authentication import principal_of, services_of
+from stages.audit import record_action
 from stages.services import Services
 
 PUBLIC = frozenset(
@@ -128,13 +129,13 @@ def _within_scopes(principal: Principal, kind: ResourceKind, action: str) -> Non
 
 
 def _record_refusal(services: Services, principal: Principal, thing: Ownership, action: str) -> None:
-    with services.unit_of_work() as uow:
-        uow.audit.append(
-            principal.username,
-            "access.refused",
-            f"{thing.kind.value}/{thing.resource_id}",
-            {"action": action, "role": principal.role.value},
-        )
+    record_action(
+        services,
+        principal.username,
+        "access.refused",
+        f"{thing.kind.value}/{thing.resource_id}",
+        {"action": action, "role": principal.role.value},
+    )
 
 
 def _calls(dependant: Dependant) -> Iterator[Callable[..., Any]]:

@@ -1,5 +1,7 @@
 """Our errors as problem details (RFC 9457) with the four parts. The only place where errors become status codes."""
 
+from typing import Any
+
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -52,6 +54,11 @@ class Problem(BaseModel):
     allowed: str
     next_step: str
     retryable: bool
+
+
+def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The errors of a call, for its OpenAPI."""
+    return {status: {"model": Problem} for status in statuses}
 
 
 def status_of(error: TunewayError) -> int:

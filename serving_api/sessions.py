@@ -1,14 +1,12 @@
 """Logging in and out, and the public keys of the access tokens."""
 
-from typing import Any
-
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 
 from contracts.errors import InvalidRequestError
 from contracts.identity import Principal, TokenPair
 from serving_api.authentication import Caller, ServicesParameter, Source, TokensParameter, no_store
-from serving_api.problems import Problem
+from serving_api.problems import problem_responses
 from stages.accounts import set_password
 from stages.logins import confirm_password, log_in, log_out, refresh, revoke_access
 
@@ -53,8 +51,12 @@ class Revoked(BaseModel):
     token_id: str
 
 
-_ERRORS: dict[int | str, dict[str, Any]] = {status: {"model": Problem} for status in (401, 422, 429, 503)}
-router = APIRouter(prefix="/api/v1/auth", tags=["auth"], responses=_ERRORS, dependencies=[Depends(no_store)])
+router = APIRouter(
+    prefix="/api/v1/auth",
+    tags=["auth"],
+    responses=problem_responses(401, 422, 429, 503),
+    dependencies=[Depends(no_store)],
+)
 keys = APIRouter(tags=["auth"])
 
 

@@ -1,15 +1,13 @@
 """The keys of marks: one master key an installation, one key a model, and what may be published of them."""
 
 import hashlib
-import os
 import secrets
 import stat
-import uuid
 from pathlib import Path
 from typing import Protocol
 
 from contracts.errors import InvalidDataError, NotFoundError
-from storage.files import fsync_path
+from storage.files import write_bytes_atomically
 
 KEY_BYTES = 32
 KEY_FILE = "watermark_key"
@@ -41,19 +39,7 @@ class MasterKeyFile:
         if self.path.exists():
             return
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        temporary = self.path.with_name(f".{self.path.name}.{uuid.uuid4().hex}.tmp")
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)
-        try:
-            os.write(descriptor, secrets.token_hex(KEY_BYTES).encode() + b"\n")
-            os.fsync(descriptor)
-            try:
-                os.link(temporary, self.path)  # unlike rename, never over another's key
-            except FileExistsError:
-                return
-        finally:
-            os.close(descriptor)
-            temporary.unlink()
-        fsync_path(self.path.parent)
+        write_bytes_atomically(self.path, secrets.token_hex(KEY_BYTES).encode() + b"\n", mode=0o400, replace=False)
 
     def _read(self) -> bytes:
         try:

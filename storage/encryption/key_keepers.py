@@ -16,7 +16,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from contracts.errors import DamagedFileError, InvalidRequestError, KeyUnavailableError
-from storage.files import fsync_path
+from storage.files import write_bytes_atomically
 
 KEY_BYTES = 32
 
@@ -264,21 +264,8 @@ def _parsed(text: str, source: str) -> dict[int, bytes]:
 
 
 def _write_key_file(path: Path, keys: dict[int, bytes], *, replace: bool = True) -> None:
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o400)
-    try:
-        with os.fdopen(descriptor, "w", encoding="ascii") as stream:
-            stream.writelines(f"{version}:{_base64(key)}\n" for version, key in sorted(keys.items()))
-            stream.flush()
-            os.fsync(stream.fileno())
-        if replace:
-            temporary.replace(path)
-        else:
-            with suppress(FileExistsError):
-                os.link(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    fsync_path(path.parent)
+    lines = "".join(f"{version}:{_base64(key)}\n" for version, key in sorted(keys.items()))
+    write_bytes_atomically(path, lines.encode("ascii"), mode=0o400, replace=replace)
 
 
 def _base64(content: bytes) -> str:

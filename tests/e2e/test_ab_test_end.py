@@ -138,6 +138,26 @@ def decided(services, experiment) -> ExperimentDecision | None:
         return found
 
 
+def rolled_back(services, experiment, traffic: Traffic) -> str:
+    """Ask on with B broken until nobody gets it any more; how long that took and whom it cost an answer."""
+    broken_at = time.monotonic()
+    decision: ExperimentDecision | None = None
+    while decision is None and traffic.users < 100:
+        traffic.batch(10)
+        wait_until(lambda: failures(services) == traffic.refused, seconds=60)
+        decision = decided(services, experiment)
+    wait_until(lambda: decided(services, experiment) is not None, seconds=240)
+    decision = decided(services, experiment)
+    # nobody has called the monitor: the router's events have
+    assert decision is not None
+    assert (decision.winner, decision.cause, decision.guardrails) == (Arm.A, DecisionCause.GUARDRAIL, ["failures"])
+    wait_until(traffic.has_moved, seconds=60)
+    took, refused = time.monotonic() - broken_at, traffic.refused
+    assert traffic.batch(20) == [None] * 20
+    assert traffic.refused == refused, "everyone is answered again"
+    return f"rolled back {took:.1f} s after the first failure, {refused} users saw one"
+
+
 def looked_while_the_old_one_answers(
     services, traffic: Traffic, old: Upstream
 ) -> tuple[ExperimentDecision | None, httpx.Response]:
@@ -194,22 +214,7 @@ def test_a_broken_new_model_is_rolled_back_by_the_failures_that_users_meet(alone
         traffic = Traffic(url)
         traffic.batch(20)
         new.mode = "unavailable"
-        broken_at = time.monotonic()
-        decision: ExperimentDecision | None = None
-        while decision is None and traffic.users < 100:
-            traffic.batch(10)
-            wait_until(lambda: failures(alone) == traffic.refused, seconds=60)
-            decision = decided(alone, experiment)
-        wait_until(lambda: decided(alone, experiment) is not None, seconds=240)
-        decision = decided(alone, experiment)
-        # nobody has called the monitor: the router's events have
-        assert decision is not None
-        assert (decision.winner, decision.cause, decision.guardrails) == (Arm.A, DecisionCause.GUARDRAIL, ["failures"])
-        wait_until(traffic.has_moved, seconds=60)
-        took = time.monotonic() - broken_at
-        refused = traffic.refused
-        assert traffic.batch(20) == [None] * 20
-        assert traffic.refused == refused, "everyone is answered again"
+        told = rolled_back(alone, experiment, traffic)
     assert find_model("assistant@production", alone).model_id == a.model_id
     with capsys.disabled():
-        print(f"\nrolled back {took:.1f} s after the first failure, {refused} users saw one")
+        print(f"\n{told}")

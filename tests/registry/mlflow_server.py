@@ -7,7 +7,14 @@ import subprocess
 import sys
 import time
 import urllib.request
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from database.embedded import EmbeddedPostgres
 
 FIRST_PORT, LAST_PORT = 25000, 25499
 
@@ -19,6 +26,17 @@ def free_port() -> int:
             if probe.connect_ex(("127.0.0.1", port)) != 0:
                 return port
     raise AssertionError("no free port for the tests")
+
+
+@contextmanager
+def running_mlflow(postgres_server: "EmbeddedPostgres", folder: Path) -> Iterator["MlflowServer"]:
+    """A server with a database of its own; a test that kills it starts it again."""
+    name = f"mlflow_{uuid.uuid4().hex[:8]}"
+    postgres_server.create_database(name)
+    server = MlflowServer(postgres_server.url(name, "psycopg2"), folder)
+    server.start()
+    yield server
+    server.kill()
 
 
 class MlflowServer:

@@ -1,23 +1,18 @@
 """What the stages' tests share beside the fixtures of all tests."""
 
-import uuid
 import warnings
 from collections.abc import Iterator
 
 import pytest
 
-from tests.registry.mlflow_server import MlflowServer
+from tests.registry.mlflow_server import MlflowServer, running_mlflow
 
 
 @pytest.fixture(scope="session")
 def mlflow_server(postgres_server, tmp_path_factory) -> Iterator[MlflowServer]:
     """A running MLflow server on the real PostgreSQL; a test that kills it starts it again."""
-    name = f"mlflow_{uuid.uuid4().hex[:8]}"
-    postgres_server.create_database(name)
-    server = MlflowServer(postgres_server.url(name, "psycopg2"), tmp_path_factory.mktemp("mlflow"))
-    server.start()
-    yield server
-    server.kill()
+    with running_mlflow(postgres_server, tmp_path_factory.mktemp("mlflow")) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

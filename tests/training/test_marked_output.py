@@ -28,7 +28,7 @@ def test_a_run_killed_while_it_marked_ends_with_the_very_weights_and_checkpoints
     assert first.watermark is not None
     assert first.watermark.tensors > 0
     assert first.weights_sha256 == sha256_of_weights(folder.output)
-    assert detect_mark(folder.output, KEY).z == first.watermark.z > 2
+    assert detect_mark(folder.output, KEY).z == first.watermark.z > 3
 
     # as after a kill between the saving and the last rename: a part of a marked folder, under its temporary name
     left = folder.output.with_name(f".{folder.output.name}.0.tmp")
@@ -41,4 +41,5 @@ def test_a_run_killed_while_it_marked_ends_with_the_very_weights_and_checkpoints
     newest = sorted(folder.checkpoints.glob("checkpoint-*"))[-1]
     unmarked, marked = (load_file(path / "adapter_model.safetensors") for path in (newest, folder.output))
     assert unmarked.keys() == marked.keys()
+    assert abs(detect_mark(newest, KEY).z) < 4
     assert detect_mark(newest, KEY).z < first.watermark.z - 1
