@@ -24,6 +24,7 @@ IDLE_TIMEOUT_S = 120.0
 # Less than the 60 s or more after which model servers close a connection that nobody uses.
 KEEP_ALIVE_S = 30.0
 SWEEP_S = 0.25
+RECEIVE_BUFFER_BYTES = 512 * 1024
 _LENGTHS = frozenset({b"content-length", b"transfer-encoding"})
 
 FAILURES_TO_OPEN = 3
@@ -151,12 +152,14 @@ class Connection(asyncio.Protocol):
     # what the transport calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Send small writes at once."""
+        """Send small writes at once, and hold back a model server whose user does not read."""
         # uvloop's transports are not of asyncio's class
         self._transport = cast("asyncio.Transport", transport)
         sock: socket.socket | None = transport.get_extra_info("socket")
         if sock is not None and sock.family in {socket.AF_INET, socket.AF_INET6}:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            # left to itself, Linux lets a connection that nobody reads from take up to tcp_rmem: 32 MiB and more
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
 
     def data_received(self, data: bytes) -> None:
         """Take what came apart, and tell who asked."""
