@@ -258,7 +258,7 @@ def _parsed(text: str, source: str) -> dict[int, bytes]:
         keys[int(version)] = key
     if not keys:
         raise KeyUnavailableError(
-            "There is no key-encryption key", value=source, next_step="see docs/security.md for where it is put"
+            "There is no key-encryption key", value=source, next_step="see docs/encryption.md for where it is put"
         )
     return keys
 
