@@ -108,11 +108,12 @@ def test_a_stop_ends_the_trainer_it_has_started_and_says_143(given):
             threading.Event().wait(0.05)
         os.kill(os.getpid(), signal.SIGTERM)
 
+    before = signal.getsignal(signal.SIGTERM)
     threading.Thread(target=stop_after_a_checkpoint, daemon=True).start()
     with pytest.raises(SystemExit) as ended:
         follow(plan(*writer, "2", "and wait"), folder, None)
     assert ended.value.code == 143
-    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_a_follower_that_begins_in_the_middle_repeats_nothing_and_a_long_silence_is_told(given, monkeypatch, caplog):
