@@ -8,9 +8,7 @@ from fastapi import FastAPI, Response
 from fastapi.responses import PlainTextResponse
 
 from security.access.decisions import PolicyDecisions
-from serving_api.accounts import router as accounts
-from serving_api.admin import router
-from serving_api.admin_models import router as models_router
+from serving_api.admin import ab_tests, accounts, datasets, jobs, models, pipeline_runs
 from serving_api.audit_keeper import AuditKeeper
 from serving_api.data_path import DataPath, Receive, Scope, Send
 from serving_api.documentation import install_documentation
@@ -98,9 +96,8 @@ def _control(service: Service, services: Services, watch: GuardrailWatch | None)
     app.state.tokens = open_tokens(services.settings)
     install_problem_details(app)
     app.add_middleware(Limits, services=services)
-    app.include_router(router)
-    app.include_router(models_router)
-    app.include_router(accounts)
+    for resource in (datasets, jobs, models, ab_tests, pipeline_runs, accounts):
+        app.include_router(resource.router)
     app.include_router(sessions)
     app.include_router(keys)
 

@@ -181,7 +181,9 @@ def test_a_training_is_planned_without_being_started_and_without_torch(admin, se
     unknown = admin.post("finetuning/plan", json={**wanted, "recipe": "demo-lorra"})
     assert unknown.status_code == 422
     assert "did you mean demo-lora?" in unknown.json()["next_step"]
-    code = "import sys, serving_api.admin, training.fitting.setup, training.methods.qlora; assert 'torch' not in sys.modules"
+    code = (
+        "import sys, serving_api.app, training.fitting.setup, training.methods.qlora; assert 'torch' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=REPOSITORY_ROOT)
 
 

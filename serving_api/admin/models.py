@@ -1,22 +1,34 @@
-"""Model versions into service, out of it and back, for other programs: /api/v1/admin/models.
+"""Model versions over HTTP: into service, out of it and back.
 
 The stages are imported by the calls: mlflow comes with some of them, which the service that answers users does not load
 before it is needed.
 """
 
-from fastapi import APIRouter, Depends
+from typing import Annotated
+
+from fastapi import Depends
 from pydantic import BaseModel, ConfigDict, Field
 
-from contracts.access import ResourceKind
+from contracts.access import ResourceKind, Visibility
 from contracts.deployments import DeploymentConfig, DeploymentHistory, DeploymentPlan
+from contracts.enums import ModelStatus
 from contracts.errors import NotFoundError
-from contracts.models import DeployRequest, ModelVersion, UndeployRequest
+from contracts.models import ArmEndpoint, DeployRequest, ModelVersion, UndeployRequest
 from contracts.promotions import REASON_LENGTH, PromoteRequest, RollbackOutcome, RollbackRequest
-from serving_api.authentication import Caller, ServicesParameter, principal_of
+from serving_api.admin.lists import Limit, Page, Skip
+from serving_api.admin.routers import admin_router
+from serving_api.authentication import Caller, ServicesParameter
 from serving_api.deploying import start_deployment
-from serving_api.permissions import permit
+from serving_api.permissions import ListPermission, permit
 from serving_api.problems import problem_responses
 from stages.audit import record_action
+
+
+class ModelDetails(BaseModel):
+    """A model version and where it answers."""
+
+    model: ModelVersion
+    deployment: ArmEndpoint | None
 
 
 class DeploymentWish(BaseModel):
@@ -63,16 +75,35 @@ class GoingBack(BaseModel):
     reason: str = Field(default="rolled back through the admin API", min_length=1, max_length=REASON_LENGTH)
 
 
-router = APIRouter(
-    prefix="/api/v1/admin/models",
-    tags=["admin"],
-    dependencies=[Depends(principal_of)],
-    responses=problem_responses(401, 403, 422, 429, 503),
+router = admin_router("models")
+
+
+@router.get("/models")
+def list_models(
+    services: ServicesParameter,
+    visible: Annotated[Visibility, Depends(ListPermission(ResourceKind.MODEL))],
+    status: ModelStatus | None = None,
+    skip: Skip = 0,
+    limit: Limit = 20,
+) -> Page[ModelVersion]:
+    """Registered model versions."""
+    with services.unit_of_work() as uow:
+        return Page(items=uow.models.newest(status, limit, skip, visible), skip=skip, limit=limit)
+
+
+@router.get(
+    "/models/{model_id}",
+    dependencies=[permit(ResourceKind.MODEL, "read", by="model_id")],
+    responses=problem_responses(404),
 )
+def get_model(services: ServicesParameter, model_id: int) -> ModelDetails:
+    """One model version and where it answers."""
+    with services.unit_of_work() as uow:
+        return ModelDetails(model=uow.models.get(model_id), deployment=uow.models.deployment(model_id))
 
 
 @router.post(
-    "/{model_id}/deploy",
+    "/models/{model_id}/deploy",
     status_code=202,
     dependencies=[permit(ResourceKind.MODEL, "deploy", by="model_id")],
     responses=problem_responses(404, 409),
@@ -92,7 +123,7 @@ def deploy_model(
 
 
 @router.get(
-    "/{model_id}/deployment",
+    "/models/{model_id}/deployment",
     dependencies=[permit(ResourceKind.MODEL, "read", by="model_id")],
     responses=problem_responses(404),
 )
@@ -109,7 +140,7 @@ def get_deployment(services: ServicesParameter, model_id: int) -> DeploymentHist
 
 
 @router.post(
-    "/{model_id}/undeploy",
+    "/models/{model_id}/undeploy",
     dependencies=[permit(ResourceKind.MODEL, "deploy", by="model_id")],
     responses=problem_responses(404, 409),
 )
@@ -124,7 +155,7 @@ def undeploy_model(
 
 
 @router.post(
-    "/{model_id}/promote",
+    "/models/{model_id}/promote",
     dependencies=[permit(ResourceKind.MODEL, "promote", by="model_id")],
     responses=problem_responses(404, 409),
 )
@@ -144,7 +175,7 @@ def promote_model(
 
 
 @router.post(
-    "/{model_id}/rollback",
+    "/models/{model_id}/rollback",
     dependencies=[permit(ResourceKind.MODEL, "roll_back", by="model_id")],
     responses=problem_responses(404, 409),
 )

@@ -1,0 +1,178 @@
+"""A/B tests over HTTP."""
+
+from typing import Any
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from contracts.access import ResourceKind
+from contracts.enums import Arm
+from contracts.errors import InvalidRequestError
+from contracts.experiment_decisions import ConcludeABTestRequest, ExperimentDecision
+from contracts.experiment_results import ExperimentResults
+from contracts.experiments import ABExperiment, StartABTestRequest
+from contracts.promotions import REASON_LENGTH
+from contracts.traffic import RampStep, TrafficPlan
+from serving_api.admin.lists import Limit, Page, Skip
+from serving_api.admin.routers import admin_router
+from serving_api.authentication import Caller, ServicesParameter
+from serving_api.permissions import permit
+from serving_api.problems import problem_responses
+from stages.ab_tests import tester_key
+from stages.conclude_ab_test import conclude_ab_test, results_of, stop_ab_test
+from stages.start_ab_test import start_ab_test
+
+
+class Conclusion(BaseModel):
+    """How a person ends an A/B test."""
+
+    winner: Arm | None
+    """Null: nobody wins, the present model stays."""
+    reason: str = Field(default="concluded through the admin API", min_length=1, max_length=REASON_LENGTH)
+    override: bool = False
+    """Promote b also where the gate has not let it pass; audited as an override."""
+
+
+class TrafficChange(BaseModel):
+    """A TrafficPlan without its testers, who are set one by one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    holdout: float = Field(default=0, ge=0, lt=1)
+    ramp: list[RampStep] = []
+    starts_at: AwareDatetime | None = None
+    ends_at: AwareDatetime | None = None
+
+
+router = admin_router("ab-tests")
+
+
+@router.get("/ab-tests", dependencies=[permit(ResourceKind.AB_TEST, "read")])
+def list_experiments(services: ServicesParameter, skip: Skip = 0, limit: Limit = 20) -> Page[ABExperiment]:
+    """A/B tests."""
+    with services.unit_of_work() as uow:
+        return Page(items=uow.experiments.newest(limit, skip), skip=skip, limit=limit)
+
+
+@router.post("/ab-tests", dependencies=[permit(ResourceKind.AB_TEST, "create")], responses=problem_responses(404, 409))
+def create_experiment(services: ServicesParameter, caller: Caller, request: StartABTestRequest) -> ABExperiment:
+    """Start an A/B test. 409 where the target is too small for the effect, unless `accept_underpowered` is true."""
+    if request.make_room:
+        raise InvalidRequestError(
+            "The call would stop other tests",
+            value="make_room",
+            allowed="a test on users that are free",
+            next_step="stop those tests first, each by its own call: who may create one may not stop every other",
+        )
+    started = start_ab_test(request, services)
+    with services.unit_of_work() as uow:
+        uow.ownership.claim(ResourceKind.AB_TEST, started.experiment_id, caller.user_id)
+    return started
+
+
+@router.get(
+    "/ab-tests/{experiment_id}",
+    dependencies=[permit(ResourceKind.AB_TEST, "read", by="experiment_id")],
+    responses=problem_responses(404),
+)
+def get_experiment(services: ServicesParameter, experiment_id: int) -> ABExperiment:
+    """One A/B test."""
+    with services.unit_of_work() as uow:
+        return uow.experiments.get(experiment_id)
+
+
+@router.get(
+    "/ab-tests/{experiment_id}/results",
+    dependencies=[permit(ResourceKind.AB_TEST, "read", by="experiment_id")],
+    responses=problem_responses(404),
+)
+def get_results(services: ServicesParameter, experiment_id: int) -> ExperimentResults:
+    """What the A/B test shows so far: a verdict over users that may be read at any time, and the classical test."""
+    with services.unit_of_work() as uow:
+        return results_of(uow.experiments.get(experiment_id), uow)
+
+
+@router.put(
+    "/ab-tests/{experiment_id}/traffic",
+    dependencies=[permit(ResourceKind.AB_TEST, "update", by="experiment_id")],
+    responses=problem_responses(404),
+)
+def plan_traffic(
+    services: ServicesParameter, caller: Caller, experiment_id: int, change: TrafficChange
+) -> ABExperiment:
+    """Who takes part and when, from the next second on. Who takes part already stays in their arm."""
+    with services.unit_of_work() as uow:
+        testers = uow.experiments.get(experiment_id).traffic.testers
+        traffic = _validated_traffic({**change.model_dump(), "testers": testers})
+        uow.experiments.set_traffic(experiment_id, traffic)
+        uow.audit.append(
+            caller.username,
+            "experiment.traffic_planned",
+            f"experiment/{experiment_id}",
+            traffic.model_dump(mode="json"),
+        )
+        return uow.experiments.get(experiment_id)
+
+
+@router.put(
+    "/ab-tests/{experiment_id}/testers/{user}",
+    dependencies=[permit(ResourceKind.AB_TEST, "update", by="experiment_id")],
+    responses=problem_responses(404),
+)
+def set_tester(
+    services: ServicesParameter, caller: Caller, experiment_id: int, user: str, arm: Arm | None = None
+) -> ABExperiment:
+    """Give a tester an arm, without it let the hash decide again. Testers count in no comparison."""
+    key = tester_key(user, services)
+    with services.unit_of_work() as uow:
+        traffic = uow.experiments.get(experiment_id).traffic
+        testers = {other: their for other, their in traffic.testers.items() if other != key}
+        if arm is not None:
+            testers[key] = arm
+        uow.experiments.set_traffic(experiment_id, traffic.model_copy(update={"testers": testers}))
+        uow.audit.append(
+            caller.username, "experiment.tester_set", f"experiment/{experiment_id}", {"user_key": key, "arm": arm}
+        )
+        return uow.experiments.get(experiment_id)
+
+
+@router.post(
+    "/ab-tests/{experiment_id}/stop",
+    dependencies=[permit(ResourceKind.AB_TEST, "stop", by="experiment_id")],
+    responses=problem_responses(404, 409),
+)
+def stop_experiment(services: ServicesParameter, caller: Caller, experiment_id: int) -> ABExperiment:
+    """End the A/B test; its answers and ratings stay. Stopping it again changes nothing."""
+    return stop_ab_test(experiment_id, caller.username, services)
+
+
+@router.post(
+    "/ab-tests/{experiment_id}/conclude",
+    dependencies=[permit(ResourceKind.AB_TEST, "conclude", by="experiment_id")],
+    responses=problem_responses(404, 409),
+)
+def conclude_experiment(
+    services: ServicesParameter, caller: Caller, experiment_id: int, request: Conclusion
+) -> ExperimentDecision:
+    """End the A/B test with a winner, or answer its decision; b goes into production. The same again changes nothing."""
+    return conclude_ab_test(
+        ConcludeABTestRequest(
+            experiment_id=experiment_id,
+            winner=request.winner,
+            actor=caller.username,
+            reason=request.reason,
+            override=request.override,
+        ),
+        services,
+    )
+
+
+def _validated_traffic(fields: dict[str, Any]) -> TrafficPlan:
+    try:
+        return TrafficPlan.model_validate(fields)
+    except ValidationError as error:
+        raise InvalidRequestError(
+            "The traffic of the A/B test cannot be planned so",
+            value=error.errors()[0]["msg"],
+            allowed="a ramp that rises, and an end after the start",
+            next_step="correct it and send it again",
+        ) from error
