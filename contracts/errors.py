@@ -90,6 +90,13 @@ class ForbiddenError(TunewayError):
     code = "forbidden"
 
 
+class InProgressError(ConflictError):
+    """The same call is being carried out at this moment; its answer is there a little later."""
+
+    code = "in_progress"
+    retryable = True
+
+
 class TooManyRequestsError(TunewayError):
     """The caller asks more often than is allowed; waiting helps."""
 

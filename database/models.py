@@ -180,6 +180,8 @@ class FinetuningJob(Base):
     progress: Mapped[dict[str, Any] | None]
     error: Mapped[dict[str, Any] | None]
     report: Mapped[dict[str, Any] | None]
+    request: Mapped[dict[str, Any] | None]
+    dag_run_id: Mapped[str | None] = mapped_column(String(255))
 
 
 class TrainingCheckpoint(Base):
@@ -660,3 +662,14 @@ class AuditCheckpoint(Base):
     through_hash: Mapped[bytes]
     signed_head: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime] = _created()
+
+
+class IdempotencyKey(Base):
+    """A call that starts something, by the key that its caller gave it."""
+
+    __tablename__ = "idempotency_keys"
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    key: Mapped[str] = mapped_column(String(200), primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    answer: Mapped[dict[str, Any] | None]
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now(), index=True)

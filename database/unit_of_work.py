@@ -18,6 +18,7 @@ from database.repositories.deployments import DeploymentRepository
 from database.repositories.evaluations import EvaluationRepository
 from database.repositories.experiment_decisions import ExperimentDecisionRepository
 from database.repositories.experiments import ExperimentRepository
+from database.repositories.idempotency_keys import IdempotencyKeyRepository
 from database.repositories.jobs import JobRepository
 from database.repositories.leases import LeaseRepository
 from database.repositories.limits import LimitRepository
@@ -57,6 +58,11 @@ class UnitOfWork:
     def api_keys(self) -> ApiKeyRepository:
         """Keys of service accounts."""
         return ApiKeyRepository(self.session)
+
+    @cached_property
+    def idempotency_keys(self) -> IdempotencyKeyRepository:
+        """Calls that start something."""
+        return IdempotencyKeyRepository(self.session)
 
     @cached_property
     def limits(self) -> LimitRepository:
@@ -180,14 +186,23 @@ def engine_for(url: str) -> Engine:
     return create_engine(url, pool_size=4, max_overflow=4, pool_pre_ping=True, connect_args={"connect_timeout": 5})
 
 
+@lru_cache(maxsize=8)
+def holding_engine_for(url: str) -> Engine:
+    """The pool of transactions that stay open while others of the same thread come and go: they never wait for those."""
+    return create_engine(url, pool_size=1, max_overflow=15, pool_pre_ping=True, connect_args={"connect_timeout": 5})
+
+
 @contextmanager
-def unit_of_work(url: str) -> Iterator[UnitOfWork]:
+def unit_of_work(url: str, *, holding: bool = False) -> Iterator[UnitOfWork]:
     """A transaction: committed at the end of the block, rolled back on an error.
+
+    `holding`: other transactions begin and end within the block.
 
     Raises UnavailableError when PostgreSQL does not answer; nothing of the block is then stored.
     """
+    engine = holding_engine_for(url) if holding else engine_for(url)
     try:
-        with Session(engine_for(url), expire_on_commit=False) as session, session.begin():
+        with Session(engine, expire_on_commit=False) as session, session.begin():
             yield UnitOfWork(session)
     except OperationalError as error:
         raise UnavailableError(

@@ -12,6 +12,7 @@ from contracts.errors import (
     CapacityError,
     ConflictError,
     ForbiddenError,
+    InProgressError,
     InvalidDataError,
     InvalidRequestError,
     NotFoundError,
@@ -87,7 +88,7 @@ def install_problem_details(app: FastAPI) -> None:
 
     @app.exception_handler(TunewayError)
     async def _ours(_: Request, error: TunewayError) -> JSONResponse:
-        return problem(error)
+        return problem(error, retry_after_seconds=1 if isinstance(error, InProgressError) else None)
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:

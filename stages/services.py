@@ -33,11 +33,14 @@ class Services:
 
         return RecordedText(self.settings)
 
-    def unit_of_work(self) -> AbstractContextManager[UnitOfWork]:
-        """A transaction: committed at the end of the block, rolled back on an error."""
+    def unit_of_work(self, *, holding: bool = False) -> AbstractContextManager[UnitOfWork]:
+        """A transaction: committed at the end of the block, rolled back on an error.
+
+        `holding`: other transactions begin and end within the block.
+        """
         from database.unit_of_work import unit_of_work
 
-        return unit_of_work(self.settings.resolved_database_url)
+        return unit_of_work(self.settings.resolved_database_url, holding=holding)
 
 
 def open_services(settings: Settings | None = None) -> Services:
