@@ -82,6 +82,7 @@ class ApiKeyRow(Base):
     """A service account's key, by its hash."""
 
     __tablename__ = "api_keys"
+    __table_args__ = (Index("ix_api_keys_created_at_prefix", "created_at", "prefix"),)
     prefix: Mapped[str] = mapped_column(String(12), primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     name: Mapped[str] = mapped_column(String(255))
@@ -109,6 +110,7 @@ class TrainingDataset(Base):
     __table_args__ = (
         UniqueConstraint("name", "version"),
         UniqueConstraint("name", "content_hash"),
+        Index("ix_training_datasets_created_at_id", "created_at", "id"),
     )
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(255))
@@ -160,6 +162,7 @@ class FinetuningJob(Base):
     """A fine-tuning job."""
 
     __tablename__ = "finetuning_jobs"
+    __table_args__ = (Index("ix_finetuning_jobs_created_at_id", "created_at", "id"),)
     id: Mapped[int] = mapped_column(primary_key=True)
     job_name: Mapped[str] = mapped_column(String(255), unique=True)
     base_model: Mapped[str] = mapped_column(String(255))
@@ -347,6 +350,7 @@ class RegisteredModel(Base):
     __table_args__ = (
         UniqueConstraint("model_name", "version"),
         UniqueConstraint("model_name", "content_hash"),
+        Index("ix_model_registry_created_at_id", "created_at", "id"),
     )
     id: Mapped[int] = mapped_column(primary_key=True)
     model_name: Mapped[str] = mapped_column(String(255))
@@ -447,6 +451,7 @@ class ABExperimentRow(Base):
     __table_args__ = (
         # a user belongs to one running test at most
         ExcludeConstraint(("buckets", "&&"), name="ex_ab_experiments_buckets", where=text("status = 'running'")),
+        Index("ix_ab_experiments_start_date_id", "start_date", "id"),
     )
     id: Mapped[int] = mapped_column(primary_key=True)
     experiment_name: Mapped[str] = mapped_column(String(255), unique=True)
@@ -576,6 +581,7 @@ class PipelineRunRow(Base):
     """A run of a pipeline DAG."""
 
     __tablename__ = "pipeline_runs"
+    __table_args__ = (Index("ix_pipeline_runs_started_at_run_id", "started_at", "run_id"),)
     run_id: Mapped[str] = mapped_column(String(250), primary_key=True)
     dag_id: Mapped[str] = mapped_column(String(250))
     request: Mapped[dict[str, Any]]

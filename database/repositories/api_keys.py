@@ -2,13 +2,16 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import ClassVar
 
 from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
 from contracts.errors import NotFoundError
 from contracts.identity import ApiKey
+from contracts.lists import ListRequest, Page
 from database.models import ApiKeyRow, User
+from database.repositories.paging import Column, read_page
 
 USE_RECORDED_EVERY = timedelta(hours=1)
 
@@ -23,6 +26,12 @@ class StoredKey:
 
 class ApiKeyRepository:
     """Rows of api_keys."""
+
+    SORTED_BY: ClassVar[dict[str, Column]] = {
+        "created_at": ApiKeyRow.created_at,
+        "expires_at": ApiKeyRow.expires_at,
+        "name": ApiKeyRow.name,
+    }
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -63,6 +72,13 @@ class ApiKeyRepository:
             query = query.where(User.username == username)
         rows = self._session.execute(query.order_by(ApiKeyRow.created_at.desc(), ApiKeyRow.prefix))
         return [_record(row, owner) for row, owner in rows]
+
+    def page(self, listing: ListRequest, *, username: str | None = None) -> Page[ApiKey]:
+        """Keys, of one account where it is named."""
+        query = select(ApiKeyRow, User.username).join(User, User.id == ApiKeyRow.user_id)
+        if username is not None:
+            query = query.where(User.username == username)
+        return read_page(self._session, query, listing, self.SORTED_BY, ApiKeyRow.prefix, _record)
 
     def revoke(self, prefix: str, now: datetime) -> ApiKey:
         """The key is not good any more; a second time changes nothing. Raises NotFoundError."""

@@ -1,16 +1,20 @@
 """Dataset versions, their lineage and their checks."""
 
-from sqlalchemy import or_, select, text
+from typing import ClassVar
+
+from sqlalchemy import func, or_, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from contracts.access import EVERYTHING, Visibility
+from contracts.access import Visibility
 from contracts.datasets import DatasetVersion, QualityCheck, SourceFile
 from contracts.enums import DatasetStatus
 from contracts.errors import NotFoundError
+from contracts.lists import ListRequest, Page
 from contracts.record import JsonObject
 from database.models import DatasetLineage, DatasetQualityLog, FinetuningJob, TrainingDataset
 from database.repositories.ownership import restricted
+from database.repositories.paging import Column, read_page
 
 
 def _record(row: TrainingDataset) -> DatasetVersion:
@@ -33,6 +37,13 @@ def _record(row: TrainingDataset) -> DatasetVersion:
 
 class DatasetRepository:
     """Rows of training_datasets."""
+
+    SORTED_BY: ClassVar[dict[str, Column]] = {
+        "created_at": TrainingDataset.created_at,
+        "name": TrainingDataset.name,
+        "total_samples": func.coalesce(TrainingDataset.total_samples, 0),
+        "quality_score": func.coalesce(TrainingDataset.quality_score, 0.0),
+    }
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -154,15 +165,21 @@ class DatasetRepository:
             )
         return _record(row)
 
-    def newest(
-        self, status: DatasetStatus | None = None, limit: int = 20, offset: int = 0, visible: Visibility = EVERYTHING
-    ) -> list[DatasetVersion]:
+    def newest(self, limit: int = 20) -> list[DatasetVersion]:
         """Versions, newest first."""
+        query = select(TrainingDataset).order_by(TrainingDataset.id.desc()).limit(limit)
+        return [_record(row) for row in self._session.execute(query).scalars()]
+
+    def page(
+        self, listing: ListRequest, visible: Visibility, *, status: DatasetStatus | None = None, name: str | None = None
+    ) -> Page[DatasetVersion]:
+        """The versions of that status and name, as far as they may be seen."""
         query = restricted(select(TrainingDataset), TrainingDataset.created_by, visible)
-        query = query.order_by(TrainingDataset.id.desc()).limit(limit).offset(offset)
         if status is not None:
             query = query.where(TrainingDataset.status == status.value)
-        return [_record(row) for row in self._session.execute(query).scalars()]
+        if name is not None:
+            query = query.where(TrainingDataset.name == name)
+        return read_page(self._session, query, listing, self.SORTED_BY, TrainingDataset.id, _record)
 
     def statistics(self, dataset_id: int) -> JsonObject:
         """The version's stored statistics."""

@@ -1,7 +1,7 @@
 """A/B tests: experiments, assignments, answers, ratings."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 from sqlalchemy import ColumnElement, Float, SQLColumnExpression, case, cast, func, select, text, update
@@ -13,9 +13,11 @@ from contracts.errors import NotFoundError
 from contracts.experiment_plans import ExperimentPlan
 from contracts.experiments import ABExperiment, ArmCounts, ExperimentUsers, StartABTestRequest, TrafficSplit, UserSums
 from contracts.layers import WHOLE_LAYER, BucketRange
+from contracts.lists import ListRequest, Page
 from contracts.preferences import RatedAnswer
 from contracts.traffic import TrafficPlan
 from database.models import ABExperimentRow, ABTestAssignment, ABTestLog
+from database.repositories.paging import Column, read_page
 
 LOCK_EXPERIMENTS = text("SELECT pg_advisory_xact_lock(hashtext('ab_experiments'))")
 """Until the transaction's end, nobody else starts an experiment, looks at one or ends it."""
@@ -80,6 +82,12 @@ def _bucket_range(part: Range[int]) -> BucketRange:
 class ExperimentRepository:
     """Rows of ab_experiments, ab_test_assignments and ab_test_logs."""
 
+    SORTED_BY: ClassVar[dict[str, Column]] = {
+        "start_date": ABExperimentRow.start_date,
+        "experiment_name": ABExperimentRow.experiment_name,
+        "status": ABExperimentRow.status,
+    }
+
     def __init__(self, session: Session) -> None:
         self._session = session
 
@@ -143,10 +151,17 @@ class ExperimentRepository:
         )
         return [_record(row) for row in rows.scalars()]
 
-    def newest(self, limit: int = 20, offset: int = 0) -> list[ABExperiment]:
+    def newest(self, limit: int = 20) -> list[ABExperiment]:
         """Experiments, newest first."""
-        query = select(ABExperimentRow).order_by(ABExperimentRow.id.desc()).limit(limit).offset(offset)
+        query = select(ABExperimentRow).order_by(ABExperimentRow.id.desc()).limit(limit)
         return [_record(row) for row in self._session.execute(query).scalars()]
+
+    def page(self, listing: ListRequest, *, status: ExperimentStatus | None = None) -> Page[ABExperiment]:
+        """The experiments of that status."""
+        query = select(ABExperimentRow)
+        if status is not None:
+            query = query.where(ABExperimentRow.status == status.value)
+        return read_page(self._session, query, listing, self.SORTED_BY, ABExperimentRow.id, _record)
 
     def stop(self, experiment_id: int, status: ExperimentStatus) -> None:
         """End the experiment."""

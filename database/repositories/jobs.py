@@ -1,18 +1,22 @@
 """Fine-tuning jobs and their checkpoints."""
 
+from typing import ClassVar
+
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from contracts.access import EVERYTHING, Visibility
+from contracts.access import Visibility
 from contracts.enums import JobStatus, Method
 from contracts.errors import NotFoundError
 from contracts.jobs import FinetuningJob, SavedCheckpoint
+from contracts.lists import ListRequest, Page
 from contracts.record import JsonObject
 from contracts.training import CheckpointRecord, JobProgress, TrainingReport, TrainRequest
 from database.models import FinetuningJob as FinetuningJobRow
 from database.models import TrainingCheckpoint
 from database.repositories.ownership import restricted
+from database.repositories.paging import Column, read_page
 
 BYTES_PER_GB = 1_000_000_000
 
@@ -42,6 +46,12 @@ def _record(row: FinetuningJobRow) -> FinetuningJob:
 
 class JobRepository:
     """Rows of finetuning_jobs and training_checkpoints."""
+
+    SORTED_BY: ClassVar[dict[str, Column]] = {
+        "created_at": FinetuningJobRow.created_at,
+        "job_name": FinetuningJobRow.job_name,
+        "status": FinetuningJobRow.status,
+    }
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -96,15 +106,34 @@ class JobRepository:
         ).scalar_one_or_none()
         return None if row is None else _record(row)
 
-    def newest(
-        self, status: JobStatus | None = None, limit: int = 20, offset: int = 0, visible: Visibility = EVERYTHING
-    ) -> list[FinetuningJob]:
+    def newest(self, status: JobStatus | None = None, limit: int = 20) -> list[FinetuningJob]:
         """Jobs, newest first."""
-        query = restricted(select(FinetuningJobRow), FinetuningJobRow.created_by, visible)
-        query = query.order_by(FinetuningJobRow.id.desc()).limit(limit).offset(offset)
+        query = select(FinetuningJobRow).order_by(FinetuningJobRow.id.desc()).limit(limit)
         if status is not None:
             query = query.where(FinetuningJobRow.status == status.value)
         return [_record(row) for row in self._session.execute(query).scalars()]
+
+    def page(
+        self,
+        listing: ListRequest,
+        visible: Visibility,
+        *,
+        status: JobStatus | None = None,
+        method: Method | None = None,
+        base_model: str | None = None,
+        dataset_id: int | None = None,
+    ) -> Page[FinetuningJob]:
+        """The jobs of that kind, as far as they may be seen."""
+        query = restricted(select(FinetuningJobRow), FinetuningJobRow.created_by, visible)
+        if status is not None:
+            query = query.where(FinetuningJobRow.status == status.value)
+        if method is not None:
+            query = query.where(FinetuningJobRow.method == method.value)
+        if base_model is not None:
+            query = query.where(FinetuningJobRow.base_model == base_model)
+        if dataset_id is not None:
+            query = query.where(FinetuningJobRow.dataset_id == dataset_id)
+        return read_page(self._session, query, listing, self.SORTED_BY, FinetuningJobRow.id, _record)
 
     def measured_speeds(self, base_model_path: str, method: Method, num_gpus: int, limit: int) -> list[float]:
         """Tokens a second of the newest finished jobs of this model, method and number of devices."""

@@ -1,16 +1,21 @@
 """Registered model versions, their deployment and their scores."""
 
-from sqlalchemy import select, text
+from collections.abc import Sequence
+from typing import ClassVar
+
+from sqlalchemy import ARRAY, Text, cast, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from contracts.access import EVERYTHING, Visibility
+from contracts.access import Visibility
 from contracts.enums import ModelFormat, ModelStatus
 from contracts.errors import NotFoundError
+from contracts.lists import ListRequest, Page
 from contracts.models import ArmEndpoint, ModelVersion
 from contracts.record import JsonObject
 from database.models import ModelBenchmark, RegisteredModel
 from database.repositories.ownership import restricted
+from database.repositories.paging import Column, read_page
 
 BASE_VERSION = "base"
 
@@ -40,6 +45,14 @@ def lock_model_name(session: Session, model_name: str) -> None:
 
 class ModelRepository:
     """Rows of model_registry and model_benchmarks."""
+
+    SORTED_BY: ClassVar[dict[str, Column]] = {
+        "created_at": RegisteredModel.created_at,
+        "updated_at": RegisteredModel.updated_at,
+        "model_name": RegisteredModel.model_name,
+        "status": RegisteredModel.status,
+        "model_size_gb": func.coalesce(RegisteredModel.model_size_gb, 0.0),
+    }
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -177,15 +190,31 @@ class ModelRepository:
         ).scalar_one_or_none()
         return None if row is None else model_version(row)
 
-    def newest(
-        self, status: ModelStatus | None = None, limit: int = 100, offset: int = 0, visible: Visibility = EVERYTHING
-    ) -> list[ModelVersion]:
+    def newest(self, status: ModelStatus | None = None, limit: int = 100) -> list[ModelVersion]:
         """Versions, newest first."""
-        query = restricted(select(RegisteredModel), RegisteredModel.created_by, visible)
-        query = query.order_by(RegisteredModel.id.desc()).limit(limit).offset(offset)
+        query = select(RegisteredModel).order_by(RegisteredModel.id.desc()).limit(limit)
         if status is not None:
             query = query.where(RegisteredModel.status == status.value)
         return [model_version(row) for row in self._session.execute(query).scalars()]
+
+    def page(
+        self,
+        listing: ListRequest,
+        visible: Visibility,
+        *,
+        status: ModelStatus | None = None,
+        model_name: str | None = None,
+        tags: Sequence[str] = (),
+    ) -> Page[ModelVersion]:
+        """The versions of that status and name that have all of the tags, as far as they may be seen."""
+        query = restricted(select(RegisteredModel), RegisteredModel.created_by, visible)
+        if status is not None:
+            query = query.where(RegisteredModel.status == status.value)
+        if model_name is not None:
+            query = query.where(RegisteredModel.model_name == model_name)
+        if tags:
+            query = query.where(RegisteredModel.tags.op("@>")(cast(list(tags), ARRAY(Text))))
+        return read_page(self._session, query, listing, self.SORTED_BY, RegisteredModel.id, model_version)
 
     def description(self, model_id: int) -> str:
         """What its registrar said of the version."""

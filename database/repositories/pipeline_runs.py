@@ -1,20 +1,30 @@
 """What each pipeline run has done so far."""
 
+from collections.abc import Sequence
+from typing import ClassVar
+
 from sqlalchemy import func, select, true, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from contracts.enums import StageName, StageStatus
 from contracts.errors import NotFoundError
+from contracts.lists import ListRequest, Page
 from contracts.pipeline import PipelineRun, StageState
 from contracts.record import JsonObject, Record
 from database.models import PipelineRunRow, PipelineStageRow
+from database.repositories.paging import Column, read_part
 
 STAGE_ORDER = {name.value: position for position, name in enumerate(StageName)}
 
 
 class PipelineRunRepository:
     """Rows of pipeline_runs and pipeline_stages."""
+
+    SORTED_BY: ClassVar[dict[str, Column]] = {
+        "started_at": PipelineRunRow.started_at,
+        "dag_id": PipelineRunRow.dag_id,
+    }
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -76,12 +86,18 @@ class PipelineRunRepository:
             update(PipelineRunRow).where(PipelineRunRow.run_id == run_id).values(finished_at=func.now())
         )
 
-    def _record(self, row: PipelineRunRow) -> PipelineRun:
-        stages = self._session.execute(
+    def _records(self, rows: Sequence[PipelineRunRow]) -> list[PipelineRun]:
+        """The runs with their stages: two queries, whatever the number of runs."""
+        stages: dict[str, list[PipelineStageRow]] = {row.run_id: [] for row in rows}
+        for stage in self._session.execute(
             select(PipelineStageRow)
-            .where(PipelineStageRow.run_id == row.run_id)
+            .where(PipelineStageRow.run_id.in_(stages))
             .execution_options(populate_existing=True)
-        ).scalars()
+        ).scalars():
+            stages[stage.run_id].append(stage)
+        return [self._record(row, stages[row.run_id]) for row in rows]
+
+    def _record(self, row: PipelineRunRow, stages: list[PipelineStageRow]) -> PipelineRun:
         return PipelineRun(
             run_id=row.run_id,
             dag_id=row.dag_id,
@@ -108,7 +124,7 @@ class PipelineRunRepository:
             raise NotFoundError(
                 "There is no such pipeline run", value=run_id, next_step="`tuneway summary` shows the newest one"
             )
-        return self._record(row)
+        return self._records([row])[0]
 
     def newest(self, limit: int = 20) -> list[PipelineRun]:
         """Runs, newest first."""
@@ -118,7 +134,15 @@ class PipelineRunRepository:
             .limit(limit)
             .execution_options(populate_existing=True)
         ).scalars()
-        return [self._record(row) for row in rows]
+        return self._records(list(rows))
+
+    def page(self, listing: ListRequest, *, dag_id: str | None = None) -> Page[PipelineRun]:
+        """The runs of that DAG."""
+        query = select(PipelineRunRow)
+        if dag_id is not None:
+            query = query.where(PipelineRunRow.dag_id == dag_id)
+        part = read_part(self._session, query, listing, self.SORTED_BY, PipelineRunRow.run_id)
+        return part.page(self._records([row for (row,) in part.rows]), listing)
 
     def latest(self) -> PipelineRun | None:
         """The newest run."""

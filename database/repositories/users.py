@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import ClassVar
 
 from sqlalchemy import case, func, select, update
 from sqlalchemy.dialects.postgresql import insert
@@ -9,7 +10,9 @@ from sqlalchemy.orm import Session
 
 from contracts.errors import ConflictError, NotFoundError
 from contracts.identity import Account, AccountKind, Role
+from contracts.lists import ListRequest, Page
 from database.models import User
+from database.repositories.paging import Column, read_page
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,12 @@ class Credentials:
 
 class UserRepository:
     """Rows of users."""
+
+    SORTED_BY: ClassVar[dict[str, Column]] = {
+        "username": User.username,
+        "created_at": User.created_at,
+        "role": User.role,
+    }
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -68,6 +77,24 @@ class UserRepository:
     def all(self) -> list[Account]:
         """Every account, by name."""
         return [_record(row) for row in self._session.execute(select(User).order_by(User.username)).scalars()]
+
+    def page(
+        self,
+        listing: ListRequest,
+        *,
+        role: Role | None = None,
+        kind: AccountKind | None = None,
+        is_active: bool | None = None,
+    ) -> Page[Account]:
+        """The accounts of that kind."""
+        query = select(User)
+        if role is not None:
+            query = query.where(User.role == role.value)
+        if kind is not None:
+            query = query.where(User.kind == kind.value)
+        if is_active is not None:
+            query = query.where(User.is_active == is_active)
+        return read_page(self._session, query, listing, self.SORTED_BY, User.id, _record)
 
     def has_admin(self, beside: str = "") -> bool:
         """Somebody, or somebody else than `beside`, may administer the platform and can log in."""

@@ -1,18 +1,20 @@
 """A/B tests over HTTP."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from contracts.access import ResourceKind
-from contracts.enums import Arm
+from contracts.enums import Arm, ExperimentStatus
 from contracts.errors import InvalidRequestError
 from contracts.experiment_decisions import ConcludeABTestRequest, ExperimentDecision
 from contracts.experiment_results import ExperimentResults
 from contracts.experiments import ABExperiment, StartABTestRequest
+from contracts.lists import ListRequest, Page
 from contracts.promotions import REASON_LENGTH
 from contracts.traffic import RampStep, TrafficPlan
-from serving_api.admin.lists import Limit, Page, Skip
+from database.repositories.experiments import ExperimentRepository
+from serving_api.admin.lists import listed_by
 from serving_api.admin.routers import admin_router
 from serving_api.authentication import Caller, ServicesParameter
 from serving_api.permissions import permit
@@ -47,10 +49,14 @@ router = admin_router("ab-tests")
 
 
 @router.get("/ab-tests", dependencies=[permit(ResourceKind.AB_TEST, "read")])
-def list_experiments(services: ServicesParameter, skip: Skip = 0, limit: Limit = 20) -> Page[ABExperiment]:
+def list_experiments(
+    services: ServicesParameter,
+    listing: Annotated[ListRequest, listed_by(ExperimentRepository.SORTED_BY, "-start_date")],
+    status: ExperimentStatus | None = None,
+) -> Page[ABExperiment]:
     """A/B tests."""
     with services.unit_of_work() as uow:
-        return Page(items=uow.experiments.newest(limit, skip), skip=skip, limit=limit)
+        return uow.experiments.page(listing, status=status)
 
 
 @router.post("/ab-tests", dependencies=[permit(ResourceKind.AB_TEST, "create")], responses=problem_responses(404, 409))

@@ -1,12 +1,17 @@
 """Accounts and keys over HTTP: what `tuneway user` and `tuneway token` do."""
 
 from datetime import timedelta
+from typing import Annotated
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 
 from contracts.access import ResourceKind
 from contracts.identity import Account, AccountKind, ApiKey, NewAccount, NewApiKey, Role
+from contracts.lists import ListRequest, Page
+from database.repositories.api_keys import ApiKeyRepository
+from database.repositories.users import UserRepository
+from serving_api.admin.lists import listed_by
 from serving_api.authentication import Caller, ServicesParameter, no_store
 from serving_api.permissions import permit
 from serving_api.problems import problem_responses
@@ -54,9 +59,16 @@ router = APIRouter(
 
 
 @router.get("/users", dependencies=[permit(ResourceKind.USER, "read")])
-def list_users(services: ServicesParameter) -> list[Account]:
-    """Every account, by name."""
-    return accounts.list_accounts(services)
+def list_users(
+    services: ServicesParameter,
+    listing: Annotated[ListRequest, listed_by(UserRepository.SORTED_BY, "username")],
+    role: Role | None = None,
+    kind: AccountKind | None = None,
+    is_active: bool | None = None,
+) -> Page[Account]:
+    """Accounts, by name."""
+    with services.unit_of_work() as uow:
+        return uow.users.page(listing, role=role, kind=kind, is_active=is_active)
 
 
 @router.post("/users", status_code=201, dependencies=[permit(ResourceKind.USER, "create")])
@@ -84,9 +96,14 @@ def reset_password(services: ServicesParameter, caller: Caller, username: str) -
 
 
 @router.get("/tokens", dependencies=[permit(ResourceKind.TOKEN, "read")])
-def list_tokens(services: ServicesParameter, username: str | None = None) -> list[ApiKey]:
+def list_tokens(
+    services: ServicesParameter,
+    listing: Annotated[ListRequest, listed_by(ApiKeyRepository.SORTED_BY)],
+    username: str | None = None,
+) -> Page[ApiKey]:
     """Keys without the keys themselves, newest first."""
-    return accounts.list_keys(services, username)
+    with services.unit_of_work() as uow:
+        return uow.api_keys.page(listing, username=username)
 
 
 @router.post("/tokens", status_code=201, dependencies=[permit(ResourceKind.TOKEN, "create")])

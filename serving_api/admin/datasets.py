@@ -7,7 +7,9 @@ from fastapi import Depends
 from contracts.access import ResourceKind, Visibility
 from contracts.datasets import DatasetVersion
 from contracts.enums import DatasetStatus
-from serving_api.admin.lists import Limit, Page, Skip
+from contracts.lists import ListRequest, Page
+from database.repositories.datasets import DatasetRepository
+from serving_api.admin.lists import listed_by
 from serving_api.admin.routers import admin_router
 from serving_api.authentication import ServicesParameter
 from serving_api.permissions import ListPermission, permit
@@ -20,13 +22,13 @@ router = admin_router("datasets")
 def list_datasets(
     services: ServicesParameter,
     visible: Annotated[Visibility, Depends(ListPermission(ResourceKind.DATASET))],
+    listing: Annotated[ListRequest, listed_by(DatasetRepository.SORTED_BY)],
     status: DatasetStatus | None = None,
-    skip: Skip = 0,
-    limit: Limit = 20,
+    name: str | None = None,
 ) -> Page[DatasetVersion]:
     """Dataset versions."""
     with services.unit_of_work() as uow:
-        return Page(items=uow.datasets.newest(status, limit, skip, visible), skip=skip, limit=limit)
+        return uow.datasets.page(listing, visible, status=status, name=name)
 
 
 @router.get(

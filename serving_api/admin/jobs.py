@@ -2,15 +2,17 @@
 
 from typing import Annotated
 
-from fastapi import Depends
+from fastapi import Depends, Query
 from pydantic import BaseModel
 
 from contracts.access import ResourceKind, Visibility
-from contracts.enums import JobStatus
+from contracts.enums import JobStatus, Method
 from contracts.errors import InvalidRequestError
 from contracts.fitting import FitPlan, PlanRequest
 from contracts.jobs import FinetuningJob, JobView, ResumedJob, SavedCheckpoint
-from serving_api.admin.lists import Limit, Page, Skip
+from contracts.lists import ListRequest, Page
+from database.repositories.jobs import JobRepository
+from serving_api.admin.lists import listed_by
 from serving_api.admin.routers import admin_router
 from serving_api.authentication import Caller, ServicesParameter
 from serving_api.permissions import ListPermission, permit
@@ -47,13 +49,17 @@ router = admin_router("jobs")
 def list_jobs(
     services: ServicesParameter,
     visible: Annotated[Visibility, Depends(ListPermission(ResourceKind.JOB))],
+    listing: Annotated[ListRequest, listed_by(JobRepository.SORTED_BY)],
     status: JobStatus | None = None,
-    skip: Skip = 0,
-    limit: Limit = 20,
+    method: Method | None = None,
+    base_model: str | None = None,
+    dataset_id: Annotated[int | None, Query(ge=1, lt=2**31)] = None,
 ) -> Page[FinetuningJob]:
     """Fine-tuning jobs."""
     with services.unit_of_work() as uow:
-        return Page(items=uow.jobs.newest(status, limit, skip, visible), skip=skip, limit=limit)
+        return uow.jobs.page(
+            listing, visible, status=status, method=method, base_model=base_model, dataset_id=dataset_id
+        )
 
 
 @router.get(

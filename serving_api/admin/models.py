@@ -6,16 +6,18 @@ before it is needed.
 
 from typing import Annotated
 
-from fastapi import Depends
+from fastapi import Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from contracts.access import ResourceKind, Visibility
 from contracts.deployments import DeploymentConfig, DeploymentHistory, DeploymentPlan
 from contracts.enums import ModelStatus
 from contracts.errors import NotFoundError
+from contracts.lists import ListRequest, Page
 from contracts.models import ArmEndpoint, DeployRequest, ModelVersion, UndeployRequest
 from contracts.promotions import REASON_LENGTH, PromoteRequest, RollbackOutcome, RollbackRequest
-from serving_api.admin.lists import Limit, Page, Skip
+from database.repositories.models import ModelRepository
+from serving_api.admin.lists import listed_by
 from serving_api.admin.routers import admin_router
 from serving_api.authentication import Caller, ServicesParameter
 from serving_api.deploying import start_deployment
@@ -82,13 +84,14 @@ router = admin_router("models")
 def list_models(
     services: ServicesParameter,
     visible: Annotated[Visibility, Depends(ListPermission(ResourceKind.MODEL))],
+    listing: Annotated[ListRequest, listed_by(ModelRepository.SORTED_BY)],
     status: ModelStatus | None = None,
-    skip: Skip = 0,
-    limit: Limit = 20,
+    model_name: str | None = None,
+    tags: Annotated[list[str] | None, Query(max_length=20, description="Only versions that have all of these.")] = None,
 ) -> Page[ModelVersion]:
     """Registered model versions."""
     with services.unit_of_work() as uow:
-        return Page(items=uow.models.newest(status, limit, skip, visible), skip=skip, limit=limit)
+        return uow.models.page(listing, visible, status=status, model_name=model_name, tags=tags or [])
 
 
 @router.get(

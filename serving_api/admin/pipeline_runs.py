@@ -1,10 +1,14 @@
 """Pipeline runs over HTTP."""
 
+from typing import Annotated
+
 from contracts.access import ResourceKind
 from contracts.errors import NotFoundError
+from contracts.lists import ListRequest, Page
 from contracts.pipeline import PipelineRun
+from database.repositories.pipeline_runs import PipelineRunRepository
 from database.unit_of_work import UnitOfWork
-from serving_api.admin.lists import Limit, Page
+from serving_api.admin.lists import listed_by
 from serving_api.admin.routers import admin_router
 from serving_api.authentication import ServicesParameter
 from serving_api.permissions import permit
@@ -14,10 +18,14 @@ router = admin_router("pipeline-runs")
 
 
 @router.get("/pipeline-runs", dependencies=[permit(ResourceKind.PIPELINE_RUN, "read")])
-def list_runs(services: ServicesParameter, limit: Limit = 20) -> Page[PipelineRun]:
+def list_runs(
+    services: ServicesParameter,
+    listing: Annotated[ListRequest, listed_by(PipelineRunRepository.SORTED_BY, "-started_at")],
+    dag_id: str | None = None,
+) -> Page[PipelineRun]:
     """Pipeline runs."""
     with services.unit_of_work() as uow:
-        return Page(items=uow.pipeline_runs.newest(limit), skip=0, limit=limit)
+        return uow.pipeline_runs.page(listing, dag_id=dag_id)
 
 
 @router.get(
