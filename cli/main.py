@@ -238,6 +238,12 @@ def keys(context: typer.Context) -> None:
     _part("cli.keys").app(context.args, prog_name="tuneway keys")
 
 
+@app.command(context_settings=Forwarded, help=_help("privacy"))
+def privacy(context: typer.Context) -> None:
+    """Find and delete a person's data."""
+    _part("cli.privacy").app(context.args, prog_name="tuneway privacy")
+
+
 @app.command(context_settings=Forwarded, help=_help("demo"))
 def demo(context: typer.Context) -> None:
     """Run the whole pipeline on the demo input, from documents to a served model."""

@@ -10,6 +10,7 @@ from cli.identity_texts import IDENTITY_TEXTS
 from cli.job_texts import JOB_TEXTS
 from cli.keys_texts import KEYS_TEXTS
 from cli.model_texts import MODEL_TEXTS
+from cli.privacy_texts import PRIVACY_TEXTS
 from cli.ratings_texts import RATINGS_TEXTS
 from cli.run_texts import RUN_TEXTS
 from cli.safety_texts import SAFETY_TEXTS
@@ -392,6 +393,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     **DEPLOY_TEXTS,
     **MODEL_TEXTS,
     **KEYS_TEXTS,
+    **PRIVACY_TEXTS,
     **CONTAMINATION_TEXTS,
     **SUITE_TEXTS,
     **SWEEP_TEXTS,

@@ -31,6 +31,7 @@ from database.repositories.ownership import OwnershipRepository
 from database.repositories.pipeline_runs import PipelineRunRepository
 from database.repositories.promotions import PromotionRepository
 from database.repositories.ratings import RatingRepository
+from database.repositories.recorded_texts import RecordedTextRepository
 from database.repositories.reviews import ReviewRepository
 from database.repositories.suite_results import SuiteResultRepository
 from database.repositories.suites import SuiteRepository
@@ -133,6 +134,11 @@ class UnitOfWork:
     def experiments(self) -> ExperimentRepository:
         """A/B tests."""
         return ExperimentRepository(self.session)
+
+    @cached_property
+    def recorded_texts(self) -> RecordedTextRepository:
+        """What people asked, were answered and wrote."""
+        return RecordedTextRepository(self.session)
 
     @cached_property
     def experiment_decisions(self) -> ExperimentDecisionRepository:

@@ -243,6 +243,11 @@ class Settings(BaseSettings):
         return self.data_dir / "logs"
 
     @property
+    def privacy_dir(self) -> Path:
+        """Certificates of what was deleted for persons, and plans of what is being deleted."""
+        return self.data_dir / "privacy"
+
+    @property
     def signers_dir(self) -> Path:
         """Public keys whose signatures on models count: <holder>.pem."""
         return self.data_dir / "signers"

@@ -80,7 +80,7 @@ def verify_audit(
     progress: Callable[[int], None] | None = None,
 ) -> AuditCheck:
     """Check every entry against its neighbours and against the signed heads: the installation's, or a copy of them."""
-    key = read_public_key(public_key or _key_file(services.settings))
+    key = read_public_key(public_key or signing_key_file(services.settings))
     path = heads or heads_file(services.settings)
     if heads is not None and not heads.is_file():
         raise InvalidRequestError(
@@ -121,7 +121,7 @@ def verify_audit(
 def sign_audit_head(services: Services) -> SignedHead | None:
     """Sign the chain's end into the installation's file and its copy; None where nothing was added since."""
     settings = services.settings
-    key = read_signing_key(_key_file(settings))
+    key = read_signing_key(signing_key_file(settings))
     with services.unit_of_work() as uow:
         head = uow.audit.head()
     if head.hash is None:
@@ -134,7 +134,7 @@ def sign_audit_head(services: Services) -> SignedHead | None:
 
 def audit_public_key(services: Services) -> str:
     """The key to check signed heads with, as PEM."""
-    return public_pem(read_public_key(_key_file(services.settings)))
+    return public_pem(read_public_key(signing_key_file(services.settings)))
 
 
 def search_audit(
@@ -177,7 +177,7 @@ def retire_audit(services: Services, *, actor: str, now: datetime | None = None)
     checked up to there first. Raises ConflictError where it is not whole.
     """
     settings = services.settings
-    key = read_signing_key(_key_file(settings))
+    key = read_signing_key(signing_key_file(settings))
     limit = (now or utc_now()) - timedelta(days=settings.audit_retention_days)
     with services.unit_of_work() as uow:
         last = uow.audit.last_before(limit)
@@ -210,7 +210,8 @@ def retire_audit(services: Services, *, actor: str, now: datetime | None = None)
     return AuditRetirement(entries=removed, through=last.id, archive=str(archive), sha256=file.sha256)
 
 
-def _key_file(settings: Settings) -> Path:
+def signing_key_file(settings: Settings) -> Path:
+    """The key under which the installation says what was so."""
     return settings.secrets_dir / SecretName.AUDIT_SIGNING_KEY.value
 
 

@@ -6,6 +6,8 @@ from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
+from pydantic import AwareDatetime
+
 from contracts.data_policy import DataPolicy
 from contracts.datasets import DATASET_NAME_PATTERN, ImportedDataset, PrepareRequest, SourceFile
 from contracts.errors import NotFoundError
@@ -36,6 +38,14 @@ class Recipe(Record):
     rules: str = PREPARATION_RULES
     code_revision: str = ""
     """Hash of the source code of the data preparation."""
+
+
+class Erasure(Record):
+    """Rows of a person that were taken out after the version was made."""
+
+    erasure_id: str
+    erased_at: AwareDatetime
+    rows: int
 
 
 class VersionManifest(Record):
@@ -71,6 +81,8 @@ class VersionManifest(Record):
     steps: list[StepRecord]
     files: dict[str, str]
     """SHA-256 by file name; `train.parquet/00000.parquet` where a side has several parts."""
+    erasures: list[Erasure] = []
+    """With one, parts, counts and digests are of what is left; `commit` and `content_hash` name what once was."""
 
     @property
     def short(self) -> str:

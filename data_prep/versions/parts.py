@@ -65,16 +65,21 @@ class PartWriter:
 
     def _store_part(self) -> None:
         table = pyarrow.concat_tables(self._waiting) if self._waiting else PART_SCHEMA.empty_table()
-        temporary = self._store.temporary()
-        # one chunk a column: how the rows came in batches must not show in the bytes
-        with create_stored(temporary) as stream:
-            pyarrow.parquet.write_table(
-                table.combine_chunks(),
-                stream,
-                compression="zstd",
-                use_dictionary=["category", "source"],
-                row_group_size=MAX_PART_ROWS,
-            )
-        size = temporary.stat().st_size
-        self.parts.append(Part(sha256=self._store.put(temporary), rows=table.num_rows, size_bytes=size))
+        self.parts.append(write_part(self._store, table))
         self._waiting, self._rows, self._bytes = [], 0, 0
+
+
+def write_part(store: ObjectStore, table: pyarrow.Table) -> Part:
+    """Store the rows as one part: the same rows give the same bytes, however they came in batches."""
+    temporary = store.temporary()
+    with create_stored(temporary) as stream:
+        pyarrow.parquet.write_table(
+            # one chunk a column: batches must not show in the bytes
+            table.combine_chunks(),
+            stream,
+            compression="zstd",
+            use_dictionary=["category", "source"],
+            row_group_size=MAX_PART_ROWS,
+        )
+    size = temporary.stat().st_size
+    return Part(sha256=store.put(temporary), rows=table.num_rows, size_bytes=size)

@@ -1,5 +1,6 @@
 """Dataset versions, their lineage and their checks."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from sqlalchemy import func, or_, select, text
@@ -8,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from contracts.access import Visibility
 from contracts.datasets import DatasetVersion, QualityCheck, SourceFile
-from contracts.enums import DatasetStatus
+from contracts.enums import DatasetStatus, Split
 from contracts.errors import NotFoundError
 from contracts.lists import ListRequest, Page
 from contracts.record import JsonObject
@@ -130,6 +131,20 @@ class DatasetRepository:
             or_(TrainingDataset.status != DatasetStatus.ARCHIVED.value, TrainingDataset.id.in_(used)),
         )
         return list(self._session.execute(query).scalars())
+
+    def shrink(
+        self, dataset_id: int, samples: Mapping[Split, int], categories: Mapping[str, int], statistics: JsonObject
+    ) -> None:
+        """The version has these rows from now on: some were erased."""
+        row = self._session.get(TrainingDataset, dataset_id)
+        if row is None:
+            raise NotFoundError("There is no such dataset version", value=dataset_id)
+        row.total_samples = sum(samples.values())
+        row.train_samples = samples[Split.TRAIN]
+        row.val_samples = samples[Split.VALIDATION]
+        row.test_samples = samples[Split.TEST]
+        row.categories = dict(categories)
+        row.statistics = {**row.statistics, "statistics": statistics}
 
     def set_status(self, dataset_id: int, status: DatasetStatus) -> None:
         """Say in which part of its life the version is. Raises NotFoundError."""

@@ -1,9 +1,9 @@
 """Generated samples and what people said of them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 
-from sqlalchemy import Integer, case, func, null, select, update
+from sqlalchemy import Integer, case, delete, func, null, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -43,6 +43,17 @@ class ReviewRepository:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+
+    def everything(self) -> Iterator[SampleReview]:
+        """Every sample of every generation."""
+        query = select(Row).order_by(Row.id).execution_options(yield_per=_BATCH_ROWS)
+        for row in self._session.execute(query).scalars():
+            yield _record(row)
+
+    def remove(self, review_ids: Collection[int]) -> int:
+        """Delete samples with what was said of them. Returns how many."""
+        removed = self._session.execute(delete(Row).where(Row.id.in_(list(review_ids))).returning(Row.id))
+        return len(removed.all())
 
     def put_up(self, generation_id: str, dataset_name: str, samples: Sequence[NewReview]) -> int:
         """Put samples up for review; those that are there keep their verdicts. Returns how many are new."""

@@ -1,0 +1,252 @@
+"""A person's rows are found wherever they are, deleted everywhere, and the certificate says so."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import stages.privacy
+from cli.secret_files import ensure_secrets
+from contracts.audit import AuditFilter
+from contracts.datasets import ImportRequest, PrepareRequest
+from contracts.enums import QuestionTemplate, Split
+from contracts.errors import ConflictError, InvalidRequestError
+from contracts.generation import NewReview
+from contracts.privacy import StoredKind
+from data_prep.subjects.identifiers import parse_identifiers
+from data_prep.versions.reading import read_split_batches
+from data_prep.versions.splitting import Ratios
+from data_prep.versions.verifying import verify
+from settings.encryption import use_encryption
+from stages.audit import search_audit
+from stages.dataset_versions import open_version, split_again
+from stages.import_dataset import import_dataset
+from stages.prepare import prepare
+from stages.privacy import certificates, erase_subject, find_subject, is_genuine
+from tests.stages.test_prepare import put, rows
+
+PHONE, NAME = "010-9876-5432", "남궁민수"
+REASON = "요청 2026-17"
+
+
+@pytest.fixture(autouse=True)
+def signing_key(services):
+    ensure_secrets(services.settings)
+
+
+def content():
+    certain = {
+        "question": f"{NAME} 고객님({PHONE})의 환불은 어디서 하나요?",
+        "answer": "영업소에서 합니다.",
+        "category": "환불",
+    }
+    spaced = {
+        "question": "연락처를 바꾸려면?",
+        "answer": "+82 10 9876 5432로 등록된 번호를 바꿉니다.",
+        "category": "환불",
+    }
+    perhaps = {"question": f"{NAME} 과장님 자리는 몇 층인가요?", "answer": "오 층입니다.", "category": "안내"}
+    return [*rows(), certain, spaced, perhaps]
+
+
+def brought_in(services, name="demo"):
+    """An import with three rows about the person, one of which is broken, and the version made of it."""
+    broken = json.dumps({"question": PHONE}) + "\n"
+    file = put(services, "rows.jsonl", content(), broken)
+    imported = import_dataset(ImportRequest(dataset_name=name, input_files=[file]), services)
+    return imported, prepare(PrepareRequest(import_id=imported.import_id, dataset_name=name), services)
+
+
+def places(report):
+    return {(place.kind, place.name): (place.certain, place.shared) for place in report.places}
+
+
+def erase(services, *given, **how):
+    return erase_subject(parse_identifiers(given or (PHONE, NAME)), services, actor="kim", reason=REASON, **how)
+
+
+def find(services, *given):
+    return find_subject(parse_identifiers(given or (PHONE, NAME)), services, actor="kim", reason=REASON)
+
+
+def questions(folder):
+    return [
+        json.loads(text)[0]["content"]
+        for split in Split
+        for batch in read_split_batches(folder, split, ["messages"])
+        for text in batch["messages"].to_pylist()
+    ]
+
+
+def test_rows_are_found_in_the_import_and_through_the_masking_in_the_version(services):
+    imported, version = brought_in(services)
+    report = find(services)
+    folder = Path(version.file_path)
+    assert places(report) == {
+        (StoredKind.IMPORT, imported.import_id): (2, 1),
+        (StoredKind.QUARANTINE, imported.import_id): (1, 0),
+        (StoredKind.VERSION, f"demo@{folder.name}"): (2, 1),
+    }
+    assert PHONE not in json.dumps(questions(folder), ensure_ascii=False)
+    assert report.source_files == [str(services.settings.data_dir / "inbox" / "rows.jsonl")]
+
+
+def test_erasing_takes_what_is_certain_everywhere_and_leaves_the_rest_as_it_was(services):
+    imported, version = brought_in(services)
+    folder = Path(version.file_path)
+    before = questions(folder)
+    certificate = erase(services)
+
+    assert [(place.kind, place.certain, place.shared) for place in certificate.erased] == [
+        (StoredKind.IMPORT, 2, 0),
+        (StoredKind.QUARANTINE, 1, 0),
+        (StoredKind.VERSION, 2, 0),
+    ]
+    assert certificate.kept_shared == 2
+    left = questions(folder)
+    assert len(left) == len(before) - 2
+    assert set(left) < set(before)
+    report = find(services)
+    assert (report.certain, report.shared) == (0, 2)
+    assert not verify(folder.parent).damaged
+    manifest = open_version("demo", services).manifest
+    assert [(done.erasure_id, done.rows) for done in manifest.erasures] == [(certificate.certificate_id, 2)]
+    assert manifest.total_samples == sum(manifest.categories.values()) == len(left)
+    with services.unit_of_work() as uow:
+        assert uow.datasets.get(version.dataset_id).total_samples == len(left)
+        assert uow.datasets.get(version.dataset_id).categories == manifest.categories
+    again = prepare(PrepareRequest(import_id=imported.import_id, dataset_name="demo"), services)
+    assert again.dataset_id == version.dataset_id
+
+
+def test_a_version_that_was_cut_again_from_another_loses_its_rows_too(services):
+    brought_in(services)
+    split_again("demo", "main", Ratios(train=0.7, validation=0.15, test=0.15), services)
+    certificate = erase(services)
+    versions = [place for place in certificate.erased if place.kind is StoredKind.VERSION]
+    assert [place.certain for place in versions] == [2, 2]
+    assert find(services).certain == 0
+    assert not verify(open_version("demo", services).name_dir).damaged
+
+
+def test_rows_that_show_only_a_name_go_when_that_is_said(services):
+    brought_in(services)
+    with pytest.raises(InvalidRequestError, match="Other people may have the same"):
+        erase(services, NAME)
+    erase(services, NAME, with_shared=True)
+    assert find(services, NAME).places == []
+
+
+def test_what_was_asked_in_the_chat_and_what_waits_for_review_is_forgotten(services):
+    sealed = services.recorded_text
+    with services.unit_of_work() as uow:
+        for request_id, question in (("a", f"제 번호는 {PHONE}입니다"), ("b", "통행료가 얼마인가요?")):
+            uow.experiments.log_answers(
+                [
+                    {
+                        "request_id": request_id,
+                        "user_key": "u1",
+                        "query": sealed.kept("query", request_id, question),
+                        "response": sealed.kept("response", request_id, "네."),
+                        "response_time_ms": 5,
+                    }
+                ]
+            )
+        uow.reviews.put_up(
+            "demo-000000000000",
+            "demo",
+            [
+                NewReview(
+                    sample_id=str(number),
+                    position=number,
+                    template=QuestionTemplate.QA,
+                    document="manual.md",
+                    grounding=1.0,
+                    quality=1.0,
+                    messages=[{"role": "user", "content": text}],
+                    metadata={},
+                    passage="",
+                )
+                for number, text in enumerate((f"{PHONE}은 누구 번호입니까?", "서식은 어디 있나요?"))
+            ],
+        )
+    certificate = erase(services, PHONE)
+    assert {place.kind: place.certain for place in certificate.erased} == {StoredKind.REVIEW: 1, StoredKind.TRAFFIC: 1}
+    assert find(services, PHONE).places == []
+    with services.unit_of_work() as uow:
+        assert [review.sample_id for review in uow.reviews.everything()] == ["1"]
+        (batch,) = uow.recorded_texts.batches()
+    assert {row.request_id: bool(row.query) for row in batch} == {"a": False, "b": True}
+
+
+@pytest.mark.parametrize("dies_in", ["erase_version_rows", "erase_imported_rows", "_certified"])
+def test_an_erasure_that_was_killed_goes_on_and_its_certificate_tells_all_of_it(services, monkeypatch, dies_in):
+    brought_in(services)
+    real = getattr(stages.privacy, dies_in)
+
+    def dies(*given, **named):
+        if dies_in != "_certified":
+            real(*given, **named)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(stages.privacy, dies_in, dies)
+        with pytest.raises(KeyboardInterrupt):
+            erase(services)
+    assert certificates(services) == []
+    certificate = erase(services)
+    assert {place.kind: place.certain for place in certificate.erased} == {
+        StoredKind.IMPORT: 2,
+        StoredKind.QUARANTINE: 1,
+        StoredKind.VERSION: 2,
+    }
+    assert find(services).certain == 0
+    assert len(certificates(services)) == 1
+
+
+def test_a_certificate_is_genuine_until_somebody_edits_it(services):
+    brought_in(services)
+    certificate = erase(services)
+    assert certificates(services) == [certificate]
+    assert is_genuine(certificate, services)
+    assert not is_genuine(certificate.model_copy(update={"kept_shared": 0}), services)
+    assert not is_genuine(certificate.model_copy(update={"signature": "!"}), services)
+
+
+def test_no_trace_of_the_values_is_left_by_looking_for_them(services):
+    brought_in(services)
+    find(services)
+    erase(services)
+    told = "".join(entry.model_dump_json() for entry in search_audit(AuditFilter(action="privacy.*"), services))
+    assert told.count("privacy.") >= 3
+    for path in services.settings.privacy_dir.rglob("*.json"):
+        told += path.read_text(encoding="utf-8")
+    assert told
+    assert PHONE not in told
+    assert PHONE.replace("-", "") not in told
+    assert NAME not in told
+
+
+def test_a_preparation_that_runs_is_not_worked_against(services):
+    import fcntl
+
+    imported, version = brought_in(services)
+    work = Path(version.file_path).parent / ".0123456789abcdef.work"
+    work.mkdir()
+    (work / "plan.json").write_text(json.dumps({"rows_path": imported.rows_path}), encoding="utf-8")
+    with work.with_suffix(".lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(ConflictError, match="is being prepared"):
+            erase(services)
+    erase(services)
+    assert not work.exists()
+
+
+def test_what_nobody_can_read_any_more_is_said(services):
+    from settings.encryption import dataset_scope
+
+    imported, _ = brought_in(services)
+    use_encryption(services.settings).keyring.erase(dataset_scope("demo"))
+    report = find(services)
+    assert report.places == []
+    assert f"imports/{imported.import_id}" in report.unreadable
