@@ -208,7 +208,7 @@ def show_addresses(settings: Settings, screen: Screen) -> None:
     """Where to look, with which login, and how to stop."""
     from rich.table import Table
 
-    from cli.secret_files import AIRFLOW_PASSWORDS_FILE
+    from settings.secrets import AIRFLOW_PASSWORDS_FILE
 
     login = screen.text("demo.airflow_login", path=settings.secrets_dir / AIRFLOW_PASSWORDS_FILE)
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), title=screen.text("demo.addresses"))

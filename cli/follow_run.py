@@ -9,10 +9,10 @@ from contracts.enums import StageName
 from contracts.errors import UnavailableError
 
 if TYPE_CHECKING:
-    from cli.airflow_client import AirflowClient, RunView, TaskView
     from cli.screen import Screen
     from contracts.jobs import JobView
     from contracts.training import JobProgress
+    from stages.airflow_client import AirflowClient, RunView, TaskView
     from stages.runner_client import RunnerClient
 
 POLL_SECONDS = 1.0

@@ -15,13 +15,14 @@ from cli.processes import end_processes, environment_of, is_alive, name_of, own_
 from cli.programs import Program, ProgramName, embedded_postgres, platform_programs, program_named
 from cli.readiness import is_ready
 from cli.screen import Screen, Stopwatch
-from cli.secret_files import AIRFLOW_PASSWORDS_FILE, ensure_secrets, write_airflow_database_url
+from cli.secret_files import ensure_secrets, write_airflow_database_url
 from cli.supervisor_client import ProcessState, SupervisorClient
 from cli.supervisor_config import configuration_file, log_file, programs_dir, render_configuration
 from contracts.enums import JobState
 from contracts.errors import CapacityError, ConflictError, NotFoundError, TunewayError, UnavailableError
 from settings import Settings, refuse_weak_secrets
 from settings.encryption import require_kept_apart
+from settings.secrets import AIRFLOW_PASSWORDS_FILE
 from stages.runner_client import interrupt_jobs
 from stages.services import open_services
 from storage.files import write_text_atomically

@@ -14,7 +14,6 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from cli.airflow_client import AirflowClient, RunView, TaskView
 from contracts.datasets import DatasetVersion
 from contracts.enums import GateDecision
 from contracts.errors import InvalidRequestError, NotFoundError, TunewayError, UnavailableError
@@ -23,6 +22,7 @@ from contracts.models import ModelVersion
 from contracts.record import JsonObject, Record
 from settings import load_settings
 from settings.secrets import read_given_secret
+from stages.airflow_client import AirflowClient, RunView, TaskView
 
 AnyRecord = TypeVar("AnyRecord", bound=Record)
 
@@ -165,11 +165,11 @@ def connect(
             allowed="--token, or --user and --password-file",
             next_step="give one of them",
         )
-    from cli.secret_files import airflow_passwords
+    from settings.secrets import airflow_passwords
 
     try:
-        password = airflow_passwords(settings)["ci"]
-    except FileNotFoundError as error:
+        password = airflow_passwords(settings.secrets_dir)["ci"]
+    except NotFoundError as error:
         raise NotFoundError(
             "This machine's platform has not been started yet",
             value=settings.data_dir,

@@ -7,10 +7,11 @@ from enum import StrEnum
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from cli.secret_files import AIRFLOW_DATABASE_URL_FILE, AIRFLOW_PASSWORDS_FILE
+from cli.secret_files import AIRFLOW_DATABASE_URL_FILE
 from contracts.errors import NotFoundError
 from database.embedded import EmbeddedPostgres
 from settings import SecretName, Settings, read_secret
+from settings.secrets import AIRFLOW_PASSWORDS_FILE
 
 
 class ProgramName(StrEnum):

@@ -5,9 +5,9 @@ import json
 import secrets
 
 from settings import SecretName, Settings, read_secret
+from settings.secrets import AIRFLOW_PASSWORDS_FILE
 from storage.files import write_text_atomically
 
-AIRFLOW_PASSWORDS_FILE = "airflow_passwords.json"
 AIRFLOW_DATABASE_URL_FILE = "airflow_database_url"
 AIRFLOW_USERS = {"admin": "admin", "engineer": "user", "ci": "op", "viewer": "viewer"}
 """User names of Airflow's SimpleAuthManager and their roles; airflow.cfg names the same ones."""
@@ -51,12 +51,6 @@ def _ensure_airflow_passwords(settings: Settings) -> None:
     if passwords != known:
         write_text_atomically(path, json.dumps(passwords, indent=1) + "\n", mode=0o600)
     path.chmod(0o600)
-
-
-def airflow_passwords(settings: Settings) -> dict[str, str]:
-    """Airflow's users and their passwords."""
-    passwords: dict[str, str] = json.loads((settings.secrets_dir / AIRFLOW_PASSWORDS_FILE).read_text(encoding="utf-8"))
-    return passwords
 
 
 def write_airflow_database_url(settings: Settings) -> None:

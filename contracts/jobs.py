@@ -77,6 +77,33 @@ class LogChunk(Record):
     """Byte offset to ask for next."""
 
 
+class LogLines(Record):
+    """Lines of a job's output."""
+
+    lines: list[str]
+    next_offset: int
+    """Byte offset behind them."""
+
+
+class JobLog(Record):
+    """The end of a job's log, as it is now."""
+
+    attempt: int | None
+    """None before the first."""
+    lines: list[str]
+    last_id: str | None
+    """For Last-Event-ID: the stream goes on behind these lines."""
+
+
+class JobMetrics(Record):
+    """What a training has measured so far."""
+
+    series: dict[str, list[tuple[int, float]]]
+    """(step, value) by name: loss, eval_loss, perplexity, learning_rate and so on; evenly thinned, first and last stay."""
+    last_id: str | None
+    """For Last-Event-ID: the stream goes on behind these values."""
+
+
 class SavedCheckpoint(CheckpointRecord):
     """One row of training_checkpoints: a checkpoint that is on the disk."""
 
@@ -114,6 +141,8 @@ class FinetuningJob(Record):
     end_time: datetime | None
     error: JsonObject | None
     report: TrainingReport | None
+    dag_run_id: str | None = None
+    """The run of `finetune_job` in Airflow that starts it; None where another DAG, a sweep or the CLI did."""
 
     @property
     def compression(self) -> CompressionMethod | None:

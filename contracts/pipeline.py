@@ -160,6 +160,13 @@ class ResumeTrainingRequest(Record):
     """이어서 시작할 체크포인트입니다. 예: checkpoint-500. 비워 두면 마지막 체크포인트에서 이어집니다. 그 뒤의 체크포인트는 따로 보관합니다."""
 
 
+class FinetuneJobRun(Record):
+    """What the DAG `finetune_job` is told: the number of a job whose request stands in PostgreSQL."""
+
+    job_id: int = Field(ge=1, title="파인튜닝 작업")
+    """관리 API로 만든 파인튜닝 작업의 번호입니다. 작업의 내용은 데이터베이스에 있습니다."""
+
+
 class DeployModelRequest(Record):
     """What the DAG `deploy_model` is told: put a registered model version into service."""
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.branch import BaseBranchOperator
 
-from contracts.pipeline import DeployModelRequest, FinetuneRequest, ResumeTrainingRequest
+from contracts.pipeline import DeployModelRequest, FinetuneJobRun, FinetuneRequest, ResumeTrainingRequest
 from operators.failures import airflow_failures
 from operators.run_records import RunRecords
 
@@ -43,6 +43,15 @@ def dataset_source(run: RunRecords) -> str:
 def gpu_count(run: RunRecords) -> str:
     """A task's pool slots are fixed when its DAG file is read, so each size is a task of its own."""
     return "train" if run.request(FinetuneRequest).num_gpus == 1 else "train_two_gpus"
+
+
+def gpu_count_of_queued_job(run: RunRecords) -> str:
+    """As many as the job was created with."""
+    from stages.finetuning import queued_training
+    from stages.services import open_services
+
+    training = queued_training(run.request(FinetuneJobRun).job_id, open_services())
+    return "train" if training.num_gpus == 1 else "train_two_gpus"
 
 
 def gpu_count_of_job(run: RunRecords) -> str:

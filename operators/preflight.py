@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from contracts.enums import ExperimentStatus, JobStatus
-from contracts.errors import ConflictError
+from contracts.errors import ConflictError, TunewayError
 
 if TYPE_CHECKING:
     from contracts.compression import CompressModelRequest
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from contracts.pipeline import (
         DeployModelRequest,
         EvaluateModelRequest,
+        FinetuneJobRun,
         FinetuneRequest,
         GenerateSamplesRequest,
         ResumeTrainingRequest,
@@ -73,6 +74,18 @@ def job_can_go_on(request: ResumeTrainingRequest, services: Services) -> None:
     with services.unit_of_work() as uow:
         uow.jobs.get(request.job_id)
     next_attempt(find_job(f"train-{request.job_id}", services.settings), request.checkpoint)
+
+
+def job_can_start(request: FinetuneJobRun, services: Services) -> None:
+    """The job waits for its start, and its base model, recipe and values fit; where they do not, the job has failed."""
+    from stages.finetuning import check_startable, end_unbegun_job
+
+    try:
+        check_startable(request.job_id, services)
+    except TunewayError as error:
+        if not error.retryable:
+            end_unbegun_job(request.job_id, JobStatus.FAILED, error, services)
+        raise
 
 
 def sweep_is_possible(request: SweepRequest, services: Services) -> None:

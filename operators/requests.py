@@ -12,7 +12,13 @@ from contracts.experiment_decisions import AskABTestRequest, ConcludeABTestReque
 from contracts.experiments import StartABTestRequest, TrafficSplit
 from contracts.generation import GenerateRequest
 from contracts.models import Deployment, DeployRequest, ModelVersion, RegisterRequest
-from contracts.pipeline import DeployModelRequest, EvaluateModelRequest, FinetuneRequest, GenerateSamplesRequest
+from contracts.pipeline import (
+    DeployModelRequest,
+    EvaluateModelRequest,
+    FinetuneJobRun,
+    FinetuneRequest,
+    GenerateSamplesRequest,
+)
 from contracts.training import Hyperparameters, TrainingReport, TrainRequest
 from operators.run_records import VALIDATE_REQUEST
 
@@ -63,6 +69,15 @@ def prepare(run: RunRecords) -> PrepareRequest:
 def check_quality(run: RunRecords) -> QualityRequest:
     """The dataset version that will be trained on."""
     return QualityRequest(dataset_id=_dataset_id(run), test_suites=_suites(run.request(FinetuneRequest)))
+
+
+def check_quality_of_job(run: RunRecords) -> QualityRequest:
+    """The dataset version of the job that the run was given."""
+    from stages.finetuning import queued_training
+    from stages.services import open_services
+
+    training = queued_training(run.request(FinetuneJobRun).job_id, open_services())
+    return QualityRequest(dataset_id=training.dataset_id)
 
 
 def train(run: RunRecords) -> TrainRequest:

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.concurrency import run_in_threadpool
 
 from contracts.identity import Principal
 from security.identity.access_tokens import AccessTokens, refused
@@ -32,6 +33,11 @@ def principal_of(
     if credentials is None:
         raise refused("none")
     return identify(credentials.credentials, tokens_of(request), services_of(request))
+
+
+async def principal_again(request: Request) -> Principal:
+    """The caller of a call that has been going on for a while, as of now. Raises UnauthorizedError."""
+    return await run_in_threadpool(principal_of, request, await _bearer(request))
 
 
 def source_of(request: Request) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+from anyio import from_thread
 from fastapi import Depends, FastAPI, Request
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
@@ -48,27 +49,8 @@ class Permission:
 
     async def __call__(self, request: Request, principal: Annotated[Principal, Depends(principal_of)]) -> None:
         """Raises ForbiddenError, NotFoundError, and UnavailableError where there is no decision."""
-        services = services_of(request)
-        _within_scopes(principal, self.kind, self.action)
-        thing = await run_in_threadpool(self._thing, services, request)
-        (allowed,) = await decisions_of(request).allowed(principal, [(thing, [self.action])])
-        if self.action not in allowed:
-            await run_in_threadpool(_record_refusal, services, principal, thing, self.action)
-            raise forbidden(principal, self.kind, self.action)
-
-    def _thing(self, services: Services, request: Request) -> Ownership:
-        if self.by is None:
-            return Ownership(kind=self.kind, resource_id="any")
-        try:
-            row_id = int(request.path_params[self.by])
-        except ValueError as error:
-            raise InvalidRequestError(
-                "The thing is named by a number",
-                value=str(request.path_params[self.by])[:100],
-                next_step=f"correct {self.by}",
-            ) from error
-        with services.unit_of_work() as uow:
-            return uow.ownership.of(self.kind, row_id)
+        row_id = None if self.by is None else _number(self.by, str(request.path_params[self.by]))
+        await require(request, principal, self.kind, self.action, row_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +63,57 @@ class ListPermission:
         """Raises UnavailableError where there is no decision, ForbiddenError where a key's scopes leave lists out."""
         _within_scopes(principal, self.kind, "read")
         return await decisions_of(request).visible(principal, self.kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Things:
+    """What the caller may do with things that the body names. Only for endpoints that run in a worker thread."""
+
+    request: Request
+    principal: Principal
+
+    def require(self, kind: ResourceKind, action: str, row_id: int) -> None:
+        """Raises as Permission does."""
+        from_thread.run(require, self.request, self.principal, kind, action, row_id)
+
+
+def _things(request: Request, principal: Annotated[Principal, Depends(principal_of)]) -> Things:
+    return Things(request, principal)
+
+
+ThingsParameter = Annotated[Things, Depends(_things)]
+
+
+async def require(
+    request: Request, principal: Principal, kind: ResourceKind, action: str, row_id: int | None = None
+) -> None:
+    """Let pass who may. Raises ForbiddenError, NotFoundError, and UnavailableError where there is no decision.
+
+    `row_id`: of the thing; None: the action concerns no thing in particular.
+    """
+    services = services_of(request)
+    _within_scopes(principal, kind, action)
+    thing = await run_in_threadpool(_thing, services, kind, row_id)
+    (allowed,) = await decisions_of(request).allowed(principal, [(thing, [action])])
+    if action not in allowed:
+        await run_in_threadpool(_record_refusal, services, principal, thing, action)
+        raise forbidden(principal, kind, action)
+
+
+def _thing(services: Services, kind: ResourceKind, row_id: int | None) -> Ownership:
+    if row_id is None:
+        return Ownership(kind=kind, resource_id="any")
+    with services.unit_of_work() as uow:
+        return uow.ownership.of(kind, row_id)
+
+
+def _number(name: str, given: str) -> int:
+    try:
+        return int(given)
+    except ValueError as error:
+        raise InvalidRequestError(
+            "The thing is named by a number", value=given[:100], next_step=f"correct {name}"
+        ) from error
 
 
 def permit(kind: ResourceKind, action: str, by: str | None = None) -> Any:

@@ -1,5 +1,6 @@
 """Secrets are files of mode 0600 in one folder, made at first start; never defaults, never in the environment's dump."""
 
+import json
 import os
 from enum import StrEnum
 from pathlib import Path
@@ -9,6 +10,9 @@ from contracts.errors import InvalidRequestError, NotFoundError
 SHORTEST_SECRET = 32
 FEWEST_DISTINCT = 12
 """32 random characters of base64 have fewer with a probability below 1e-6."""
+
+
+AIRFLOW_PASSWORDS_FILE = "airflow_passwords.json"
 
 
 class SecretName(StrEnum):
@@ -35,6 +39,18 @@ def read_secret(folder: Path, name: SecretName) -> str:
         raise NotFoundError(
             f"The secret {name.value} has not been made yet", value=path, next_step="run `tuneway up` once"
         ) from error
+
+
+def airflow_passwords(folder: Path) -> dict[str, str]:
+    """Airflow's users and their passwords. Raises NotFoundError before the first `tuneway up`."""
+    path = folder / AIRFLOW_PASSWORDS_FILE
+    try:
+        passwords: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise NotFoundError(
+            "Airflow's passwords have not been made yet", value=path, next_step="run `tuneway up` once"
+        ) from error
+    return passwords
 
 
 def refuse_weak_secrets(folder: Path, *, may_be_new: bool = False) -> None:

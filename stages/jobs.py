@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 STOP_LIMIT_SECONDS = 45.0
 """The launcher kills after 30 s what does not end; its processes and their cards take a little longer to go."""
 POLL_SECONDS = 0.2
+NUMBERED = ("train", "compress")
+"""Keys of jobs that have a row begin so; its number follows."""
 
 
 def list_jobs(settings: Settings, states: set[JobState] | None = None) -> list[JobListing]:
@@ -57,7 +59,7 @@ def find_job(given: str, settings: Settings) -> JobFolder:
     """The job of that key (`train-17`), number (`17`) or name. Raises NotFoundError naming the nearest one."""
     folders = job_folders(settings.jobs_dir)
     by_key = {folder.root.name: folder for folder in folders}
-    for key in (given, f"train-{given}", f"compress-{given}"):
+    for key in (given, *(f"{kind}-{given}" for kind in NUMBERED)):
         if key in by_key:
             return by_key[key]
     by_name = {name: folder for folder in folders if (name := _name(folder))}
@@ -71,6 +73,12 @@ def find_job(given: str, settings: Settings) -> JobFolder:
         allowed="a key such as train-17, its number, or the job's name",
         next_step=f"did you mean {nearest[0]}?" if nearest else "see `tuneway job list`",
     )
+
+
+def folder_of(job_id: int, settings: Settings) -> JobFolder | None:
+    """The folder of that row's job; None until the runner has taken it."""
+    folders = [JobFolder(settings.jobs_dir / f"{kind}-{job_id}") for kind in NUMBERED]
+    return next((folder for folder in folders if folder.submission.exists()), None)
 
 
 def describe_job(folder: JobFolder, settings: Settings) -> JobDetail:
@@ -111,12 +119,17 @@ def stop_job(folder: JobFolder, settings: Settings) -> tuple[JobView, int | None
     return view, newest_saved_step(folder.checkpoints)
 
 
-def resume_job(folder: JobFolder, checkpoint: str | None, settings: Settings) -> ResumedJob:
+def resume_job(folder: JobFolder, checkpoint: str | None, settings: Settings, *, owner: str = "") -> ResumedJob:
     """Start the job's next attempt from its last checkpoint, or from the one that is named; later ones are set aside.
 
+    `owner` names the call: of the owner who has resumed the job last, it is the same call again, which changes nothing.
     Raises ConflictError while it runs or where it has its result, InvalidRequestError for an unknown checkpoint.
     """
-    view = RunnerClient(settings).submit(next_attempt(folder, checkpoint))
+    if owner and read_submission(folder).owner == owner:
+        view = _view(folder, settings)
+    else:
+        following = next_attempt(folder, checkpoint)
+        view = RunnerClient(settings).submit(following.model_copy(update={"owner": owner or following.owner}))
     return ResumedJob(
         job=view,
         checkpoint_step=newest_saved_step(folder.checkpoints),

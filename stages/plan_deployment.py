@@ -19,8 +19,8 @@ class _Rehearsal(Services):
     """Services whose transactions are never committed."""
 
     @contextmanager
-    def unit_of_work(self) -> Iterator[UnitOfWork]:
-        with super().unit_of_work() as uow:
+    def unit_of_work(self, *, holding: bool = False) -> Iterator[UnitOfWork]:
+        with super().unit_of_work(holding=holding) as uow:
             yield uow
             uow.session.rollback()
 

@@ -13,7 +13,11 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from database.unit_of_work import UnitOfWork
+    from stages.airflow_client import AirflowClient
     from stages.recorded_text import RecordedText
+
+AIRFLOW_SECONDS = 3.0
+"""Whoever asks the API to start something has an answer within 5 s, also while Airflow is away."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,19 @@ class Services:
         from stages.recorded_text import RecordedText
 
         return RecordedText(self.settings)
+
+    @cached_property
+    def airflow(self) -> AirflowClient:
+        """Airflow, as the platform's own user of the role Op. Raises NotFoundError before the first `tuneway up`."""
+        from settings.secrets import airflow_passwords
+        from stages.airflow_client import AirflowClient
+
+        return AirflowClient(
+            self.settings.resolved_airflow_url,
+            username="ci",
+            password=airflow_passwords(self.settings.secrets_dir)["ci"],
+            timeout_seconds=AIRFLOW_SECONDS,
+        )
 
     def unit_of_work(self, *, holding: bool = False) -> AbstractContextManager[UnitOfWork]:
         """A transaction: committed at the end of the block, rolled back on an error.

@@ -68,6 +68,14 @@ def check_request(request: FinetuneRequest | TrainRequest, services: Services, *
     """
     from training.base_model import check_architecture
     from training.conversations import training_template
+
+    model = check_setup(request, services, elsewhere=elsewhere)
+    check_architecture(model)
+    training_template(_tokenizer(model))
+
+
+def check_setup(request: FinetuneRequest | TrainRequest, services: Services, *, elsewhere: bool = False) -> Path:
+    """The part of it that needs neither torch nor transformers, in a fraction of a second; the base model's folder."""
     from training.fitting.disk import check_disk
     from training.recipe import resolve_recipe
 
@@ -83,12 +91,11 @@ def check_request(request: FinetuneRequest | TrainRequest, services: Services, *
     model = base_model_folder(request.base_model, settings)
     if not elsewhere:
         _check_cards(recipe, request.num_gpus, settings)
-    check_architecture(model)
-    training_template(_tokenizer(model))
     settings.jobs_dir.mkdir(parents=True, exist_ok=True)
     check_disk(settings.jobs_dir, model, recipe, retention(settings))
     if not elsewhere:
         check_memory(recipe, model, request.num_gpus, settings)
+    return model
 
 
 def _check_cards(recipe: Recipe, num_gpus: int, settings: Settings) -> None:

@@ -1,19 +1,21 @@
 """What the folder of a runner job says about it. Reads files only, so any host that sees them may ask."""
 
 import json
+import os
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from contracts.enums import JobState
 from contracts.errors import InvalidDataError, NotFoundError
-from contracts.jobs import JobSubmission, JobView, LogChunk
+from contracts.jobs import JobSubmission, JobView, LogChunk, LogLines
 from contracts.record import JsonObject
 from contracts.training import JobProgress
 from storage.files import read_json
 from storage.job_folder import JobFolder
 
 LOG_CHUNK_BYTES = 256 * 1024
+LOG_TAIL_BYTES = 4 * 1024 * 1024
 EXIT_CODE_STOPPED = 143
 """128 + SIGTERM: the job ended because it was asked to."""
 EXIT_CODE_ERROR = 3
@@ -84,6 +86,44 @@ def read_log(folder: JobFolder, offset: int = 0, attempt: int | None = None) -> 
         return LogChunk(text="", next_offset=offset)
     whole = raw[: len(raw) - _unfinished_bytes(raw)]
     return LogChunk(text=whole.decode("utf-8", errors="replace"), next_offset=offset + len(whole))
+
+
+def read_log_lines(log: Path, offset: int, *, at_end: bool = False) -> LogLines:
+    """Whole lines of a log from a byte offset on, some 256 KiB of them; at the end also one without a line feed.
+
+    Of a line that was rewritten, as progress bars do, its last state.
+    """
+    try:
+        with log.open("rb") as stream:
+            stream.seek(offset)
+            raw = stream.read(LOG_CHUNK_BYTES)
+    except FileNotFoundError:
+        return LogLines(lines=[], next_offset=offset)
+    is_whole = at_end and len(raw) < LOG_CHUNK_BYTES
+    cut = raw.rfind(b"\n") + 1
+    if is_whole or (cut == 0 and len(raw) == LOG_CHUNK_BYTES):
+        cut = len(raw) - _unfinished_bytes(raw)
+    text = raw[:cut].decode("utf-8", errors="replace")
+    lines = [line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n")]
+    return LogLines(lines=lines[:-1] if lines[-1] == "" else lines, next_offset=offset + cut)
+
+
+def offset_of_last_lines(log: Path, lines: int) -> int:
+    """Where the last lines of a log begin, an unfinished one not counted; looked for in its last 4 MiB."""
+    try:
+        with log.open("rb") as stream:
+            size = stream.seek(0, os.SEEK_END)
+            begin = max(0, size - LOG_TAIL_BYTES)
+            stream.seek(begin)
+            raw = stream.read(size - begin)
+    except FileNotFoundError:
+        return 0
+    end = raw.rfind(b"\n") + 1
+    for _ in range(lines):
+        if end <= 0:
+            break
+        end = raw.rfind(b"\n", 0, end - 1) + 1
+    return begin + end
 
 
 def _unfinished_bytes(raw: bytes) -> int:

@@ -146,6 +146,12 @@ class DatasetRepository:
         row.categories = dict(categories)
         row.statistics = {**row.statistics, "statistics": statistics}
 
+    def status(self, dataset_id: int) -> DatasetStatus:
+        """In which part of its life the version is. Raises NotFoundError."""
+        self.get(dataset_id)
+        query = select(TrainingDataset.status).where(TrainingDataset.id == dataset_id)
+        return DatasetStatus(self._session.execute(query).scalar_one())
+
     def set_status(self, dataset_id: int, status: DatasetStatus) -> None:
         """Say in which part of its life the version is. Raises NotFoundError."""
         row = self._session.get(TrainingDataset, dataset_id)

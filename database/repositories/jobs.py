@@ -1,5 +1,6 @@
 """Fine-tuning jobs and their checkpoints."""
 
+from datetime import UTC
 from typing import ClassVar
 
 from sqlalchemy import delete, func, select, update
@@ -9,6 +10,7 @@ from sqlalchemy.orm import Session
 from contracts.access import Visibility
 from contracts.enums import JobStatus, Method
 from contracts.errors import NotFoundError
+from contracts.job_requests import QueuedTraining
 from contracts.jobs import FinetuningJob, SavedCheckpoint
 from contracts.lists import ListRequest, Page
 from contracts.record import JsonObject
@@ -41,6 +43,7 @@ def _record(row: FinetuningJobRow) -> FinetuningJob:
         end_time=row.end_time,
         error=row.error,
         report=None if row.report is None else TrainingReport.model_validate(row.report),
+        dag_run_id=row.dag_run_id,
     )
 
 
@@ -89,6 +92,46 @@ class JobRepository:
     def set_folders(self, job_id: int, *, output_dir: str, checkpoint_dir: str, logs_path: str) -> None:
         """Where the job writes; known once its id is."""
         self._update(job_id, output_dir=output_dir, checkpoint_dir=checkpoint_dir, logs_path=logs_path)
+
+    def queue(self, job_id: int, request: QueuedTraining) -> None:
+        """What Airflow is to hand over for the job; the first request stays."""
+        self._session.execute(
+            update(FinetuningJobRow)
+            .where(FinetuningJobRow.id == job_id, FinetuningJobRow.request.is_(None))
+            .values(request=request.model_dump(mode="json"))
+        )
+
+    def queued(self, job_id: int) -> QueuedTraining | None:
+        """What was asked for the job; None where it was not queued for Airflow. Raises NotFoundError."""
+        self.get(job_id)
+        request = self._session.execute(
+            select(FinetuningJobRow.request).where(FinetuningJobRow.id == job_id)
+        ).scalar_one()
+        return None if request is None else QueuedTraining.model_validate(request)
+
+    def dag_run_name(self, job_id: int) -> str:
+        """The name under which Airflow is asked to start the job: always the same, and never another job's.
+
+        A database that was put back from a backup gives numbers out again; the moment tells the jobs apart.
+        """
+        created_at = self._session.execute(
+            select(FinetuningJobRow.created_at).where(FinetuningJobRow.id == job_id)
+        ).scalar_one()
+        return f"job-{job_id}-{created_at.astimezone(UTC):%Y%m%dT%H%M%S%f}"
+
+    def set_dag_run(self, job_id: int, dag_run_id: str) -> None:
+        """The run that starts the job."""
+        self._update(job_id, dag_run_id=dag_run_id)
+
+    def end_pending(self, job_id: int, status: JobStatus, error: JsonObject) -> bool:
+        """End a job that nobody has begun; whether it was such a one."""
+        ended = self._session.execute(
+            update(FinetuningJobRow)
+            .where(FinetuningJobRow.id == job_id, FinetuningJobRow.status == JobStatus.PENDING.value)
+            .values(status=status.value, error=error, end_time=func.now())
+            .returning(FinetuningJobRow.id)
+        )
+        return ended.scalar_one_or_none() is not None
 
     def get(self, job_id: int) -> FinetuningJob:
         """The job. Raises NotFoundError."""

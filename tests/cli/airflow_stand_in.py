@@ -17,8 +17,9 @@ def task(task_id: str, state: str | None, *, started: str | None = None, ended: 
 
 @dataclass
 class AirflowStandIn:
-    """One DAG, `pipeline`; its runs go through `scenes`, one a look."""
+    """One DAG; its runs go through `scenes`, one a look."""
 
+    dag_id: str = "pipeline"
     scenes: list[tuple[str, list[dict[str, Any]]]] = field(default_factory=lambda: [("success", [])])
     xcoms: dict[str, Any] = field(default_factory=dict)
     logs: dict[str, list[Any]] = field(default_factory=dict)
@@ -49,11 +50,12 @@ class AirflowStandIn:
         self._thread.join(10)
 
     def _run(self, run_id: str) -> dict[str, Any]:
-        return {"dag_id": "pipeline", "dag_run_id": run_id, "state": self.scenes[0][0], "start_date": None,
+        return {"dag_id": self.dag_id, "dag_run_id": run_id, "state": self.scenes[0][0], "start_date": None,
                 "end_date": None, **self.runs[run_id]}  # fmt: skip
 
     def _app(self) -> FastAPI:
         app = FastAPI()
+        runs = f"/api/v2/dags/{self.dag_id}/dagRuns"
 
         def problem(status: int, detail: Any) -> JSONResponse:
             return JSONResponse({"detail": detail}, status_code=status)
@@ -82,11 +84,11 @@ class AirflowStandIn:
 
         @app.get("/api/v2/dags/{dag_id}")
         def dag(dag_id: str):
-            if dag_id != "pipeline":
+            if dag_id != self.dag_id:
                 return problem(404, f"The Dag with ID: `{dag_id}` was not found")
             return {"dag_id": dag_id, "is_paused": self.is_paused}
 
-        @app.post("/api/v2/dags/pipeline/dagRuns")
+        @app.post(runs)
         async def trigger(request: Request):
             body = await request.json()
             if "logical_date" not in body:
@@ -101,24 +103,24 @@ class AirflowStandIn:
             self.runs[body["dag_run_id"]] = {"conf": body["conf"]}
             return {**self._run(body["dag_run_id"]), "state": "queued"}
 
-        @app.get("/api/v2/dags/pipeline/dagRuns/{run_id}")
+        @app.get(f"{runs}/{{run_id}}")
         def run(run_id: str):
             self.looks += 1
             if len(self.scenes) > 1 and self.looks > 1:
                 self.scenes.pop(0)
             return self._run(run_id) if run_id in self.runs else problem(404, "no such run")
 
-        @app.get("/api/v2/dags/pipeline/dagRuns/{run_id}/taskInstances")
+        @app.get(f"{runs}/{{run_id}}/taskInstances")
         def tasks(run_id: str, limit: int, offset: int):
             found = self.scenes[0][1]
             return {"task_instances": found[offset : offset + min(limit, 2)], "total_entries": len(found)}
 
-        @app.get("/api/v2/dags/pipeline/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/{key}")
+        @app.get(f"{runs}/{{run_id}}/taskInstances/{{task_id}}/xcomEntries/{{key}}")
         def xcom(run_id: str, task_id: str, key: str, stringify: bool):
             assert not stringify
             return {"value": self.xcoms[task_id]} if task_id in self.xcoms else problem(404, "no such XCom")
 
-        @app.get("/api/v2/dags/pipeline/dagRuns/{run_id}/taskInstances/{task_id}/logs/{try_number}")
+        @app.get(f"{runs}/{{run_id}}/taskInstances/{{task_id}}/logs/{{try_number}}")
         def log(run_id: str, task_id: str, try_number: int):
             return {"content": self.logs.get(task_id, []), "continuation_token": None}
 

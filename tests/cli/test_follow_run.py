@@ -4,13 +4,13 @@ from datetime import UTC, datetime, timedelta
 
 from rich.console import Console
 
-from cli.airflow_client import TaskView
 from cli.follow_run import RunDisplay, progress_line
 from cli.screen import Screen
 from contracts.enums import JobKind, JobState
 from contracts.jobs import JobView
 from contracts.record import utc_now
 from contracts.training import JobProgress
+from stages.airflow_client import TaskView
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 

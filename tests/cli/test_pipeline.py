@@ -5,10 +5,10 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from cli.airflow_client import AirflowClient
 from cli.pipeline import ExitCode, app
 from contracts.errors import ConflictError, InvalidRequestError, UnavailableError
 from contracts.evaluation import GateVerdict
+from stages.airflow_client import AirflowClient
 from tests.cli.airflow_stand_in import AirflowStandIn, task
 
 VERDICT = {

@@ -17,8 +17,8 @@ import pytest
 from cli.databases import connect
 from cli.processes import own_processes
 from cli.readiness import fetch
-from cli.secret_files import airflow_passwords
 from settings import Settings
+from settings.secrets import airflow_passwords
 from tests.cli.command_line import free_port_base, tuneway
 
 pytestmark = [pytest.mark.slow, pytest.mark.e2e, pytest.mark.timeout(1800)]
@@ -114,7 +114,7 @@ def test_the_ci_user_gets_a_token_and_a_wrong_password_does_not(platform):
         except urllib.error.HTTPError as error:
             return error.code
 
-    assert token(airflow_passwords(platform.settings)["ci"]) == 201
+    assert token(airflow_passwords(platform.settings.secrets_dir)["ci"]) == 201
     assert token("guessed") == 401
 
 

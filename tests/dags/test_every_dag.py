@@ -25,7 +25,7 @@ def dag(request, dag_bag):
 def test_there_are_dags():
     assert set(DAG_IDS) == {
         "finetune_pipeline", "prepare_dataset", "train_model", "evaluate_model", "deploy_model", "generate_qa",
-        "tune_hyperparameters", "compress_model", "resume_training", "monitor_ab_test", "conclude_ab_test",
+        "tune_hyperparameters", "compress_model", "resume_training", "finetune_job", "monitor_ab_test", "conclude_ab_test",
     }  # fmt: skip
 
 

@@ -13,9 +13,9 @@ from typing import Any
 import httpx
 import pytest
 
-from cli.airflow_client import AirflowClient
 from contracts.enums import JobState, StageName, StageStatus
 from contracts.errors import TunewayError
+from stages.airflow_client import AirflowClient
 from tests.conftest import REPOSITORY_ROOT
 from tests.dags.toll_rows import write_toll_rows
 from tests.e2e.installation import Installation, free_port_base
@@ -32,13 +32,13 @@ class Platform:
     """A real Airflow with a real runner, and a dataset version to train on."""
 
     def __init__(self, installation: Installation) -> None:
-        from cli.secret_files import airflow_passwords
+        from settings.secrets import airflow_passwords
         from stages.services import open_services
 
         self.installation = installation
         self.settings = installation.settings
         self.services = open_services(self.settings)
-        password = airflow_passwords(self.settings)["ci"]
+        password = airflow_passwords(self.settings.secrets_dir)["ci"]
         self.airflow = AirflowClient(self.settings.resolved_airflow_url, username="ci", password=password)
         token = httpx.post(
             f"{self.settings.resolved_airflow_url}/auth/token",
@@ -151,10 +151,10 @@ def dataset(platform, tmp_path_factory):
 
 
 def run_script(platform, dag_id, request, run_id):
-    from cli.secret_files import airflow_passwords
+    from settings.secrets import airflow_passwords
 
     password = request.with_name("password")
-    password.write_text(airflow_passwords(platform.settings)["ci"], encoding="utf-8")
+    password.write_text(airflow_passwords(platform.settings.secrets_dir)["ci"], encoding="utf-8")
     return subprocess.run(
         ["sh", str(REPOSITORY_ROOT / "docs" / "ci" / "trigger.sh"), dag_id, str(request), run_id],
         env={

@@ -58,14 +58,20 @@ class AirflowClient:
     """
 
     def __init__(
-        self, url: str, *, token: str | None = None, username: str | None = None, password: str | None = None
+        self,
+        url: str,
+        *,
+        token: str | None = None,
+        username: str | None = None,
+        password: str | None = None,
+        timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> None:
         self.url = url.rstrip("/")
         self._token = token
         self._credentials = None if username is None else {"username": username, "password": password or ""}
         # a site's proxy must not catch calls within this machine
         trust_env = _checked_host(self.url) not in LOOPBACK
-        self._http = httpx.Client(base_url=self.url, timeout=TIMEOUT_SECONDS, trust_env=trust_env)
+        self._http = httpx.Client(base_url=self.url, timeout=timeout_seconds, trust_env=trust_env)
 
     def close(self) -> None:
         """Close the connections."""
