@@ -8,7 +8,7 @@ from fastapi.routing import APIRoute
 from sqlalchemy import text
 
 from contracts.access import ResourceKind
-from contracts.enums import Arm
+from contracts.enums import Arm, JobStatus
 from contracts.identity import AccountKind, Role
 from contracts.training import TrainRequest
 from security.identity.access_tokens import AccessTokens
@@ -97,6 +97,8 @@ def things(services):
         ]  # fmt: skip
         request = TrainRequest(job_name="tiny", dataset_id=datasets[0], base_model="demo-base")
         job_id = uow.jobs.create(request, hyperparameters={}, base_model_path="/m")
+        # its streams end by themselves
+        uow.jobs.fail(job_id, JobStatus.FAILED, {})
     a = add_model(services, "base", "base", "base-aaaa", "http://127.0.0.1:1/v1", Arm.A)
     b = add_model(services, "rules", "1", "rules-v1", "http://127.0.0.1:1/v1", Arm.B)
     experiment = start_experiment(services, a, b)
