@@ -13,6 +13,9 @@ class ResourceKind(StrEnum):
     MODEL = "model"
     AB_TEST = "ab_test"
     PIPELINE_RUN = "pipeline_run"
+    GENERATION = "generation"
+    SUITE = "suite"
+    RATING_TASK = "rating_task"
     USER = "user"
     TOKEN = "token"  # noqa: S105 - a kind of thing
     AUDIT = "audit"

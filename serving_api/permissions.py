@@ -8,16 +8,13 @@ from anyio import from_thread
 from fastapi import Depends, FastAPI, Request
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
-from starlette.concurrency import run_in_threadpool
 
-from contracts.access import Ownership, ResourceKind, Visibility
-from contracts.errors import ForbiddenError, InvalidRequestError
+from contracts.access import ResourceKind, Visibility
+from contracts.errors import InvalidRequestError
 from contracts.identity import Principal
 from security.access.decisions import PolicyDecisions
-from security.identity.scopes import covers
 from serving_api.authentication import principal_of, services_of
-from stages.audit import record_action
-from stages.services import Services
+from stages import permissions
 
 PUBLIC = frozenset(
     {
@@ -61,8 +58,7 @@ class ListPermission:
 
     async def __call__(self, request: Request, principal: Annotated[Principal, Depends(principal_of)]) -> Visibility:
         """Raises UnavailableError where there is no decision, ForbiddenError where a key's scopes leave lists out."""
-        _within_scopes(principal, self.kind, "read")
-        return await decisions_of(request).visible(principal, self.kind)
+        return await permissions.visible(principal, self.kind, decisions=decisions_of(request))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,20 +87,9 @@ async def require(
 
     `row_id`: of the thing; None: the action concerns no thing in particular.
     """
-    services = services_of(request)
-    _within_scopes(principal, kind, action)
-    thing = await run_in_threadpool(_thing, services, kind, row_id)
-    (allowed,) = await decisions_of(request).allowed(principal, [(thing, [action])])
-    if action not in allowed:
-        await run_in_threadpool(_record_refusal, services, principal, thing, action)
-        raise forbidden(principal, kind, action)
-
-
-def _thing(services: Services, kind: ResourceKind, row_id: int | None) -> Ownership:
-    if row_id is None:
-        return Ownership(kind=kind, resource_id="any")
-    with services.unit_of_work() as uow:
-        return uow.ownership.of(kind, row_id)
+    await permissions.require(
+        principal, kind, action, row_id, decisions=decisions_of(request), services=services_of(request)
+    )
 
 
 def _number(name: str, given: str) -> int:
@@ -145,30 +130,6 @@ def unguarded(app: FastAPI) -> list[str]:
             continue
         found.append(f"{','.join(sorted(getattr(route, 'methods', None) or ()))} {path}")
     return found
-
-
-def forbidden(principal: Principal, kind: ResourceKind, action: str) -> ForbiddenError:
-    """The answer to somebody who is known and may not."""
-    return ForbiddenError(
-        "This is not allowed to you",
-        value=f"{kind.value}:{action} as {principal.role.value}",
-        next_step="ask an administrator for the role, the project or the key's scope that allows it",
-    )
-
-
-def _within_scopes(principal: Principal, kind: ResourceKind, action: str) -> None:
-    if not covers(principal.scopes, kind.value, action):
-        raise forbidden(principal, kind, action)
-
-
-def _record_refusal(services: Services, principal: Principal, thing: Ownership, action: str) -> None:
-    record_action(
-        services,
-        principal.username,
-        "access.refused",
-        f"{thing.kind.value}/{thing.resource_id}",
-        {"action": action, "role": principal.role.value},
-    )
 
 
 def _calls(dependant: Dependant) -> Iterator[Callable[..., Any]]:

@@ -1,5 +1,6 @@
 """Whose things are, and the part of a list that somebody may see."""
 
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy import ARRAY, Select, Text, cast, false, or_, select, update
@@ -50,6 +51,23 @@ class OwnershipRepository:
             projects=list(row.projects or []),
             trainers=self._trainers(kind, row_id),
         )
+
+    def of_many(self, kind: ResourceKind, row_ids: Sequence[int]) -> list[Ownership]:
+        """Whose the things are, without their trainers; those that are not there are left out."""
+        table = _TABLES[kind]
+        rows = self._session.execute(
+            select(table.id, User.username, User.projects)
+            .select_from(table)
+            .outerjoin(User, User.id == table.created_by)
+            .where(table.id.in_(row_ids))
+            .order_by(table.id)
+        )
+        return [
+            Ownership(
+                kind=kind, resource_id=str(row.id), owner=row.username or "", projects=list(row.projects or [])
+            )
+            for row in rows
+        ]
 
     def claim(self, kind: ResourceKind, row_id: int, user_id: int) -> None:
         """Say who made a thing, where nobody is named yet."""
