@@ -268,23 +268,10 @@ def _serving_api(settings: Settings, python: str) -> Program:
     )
 
 
-def _dashboard(settings: Settings, bin_dir: Path) -> Program:
-    options = {
-        "server.address": settings.host,
-        "server.port": str(settings.ports["dashboard"]),
-        "server.headless": "true",
-        "server.fileWatcherType": "none",
-        "browser.serverAddress": settings.host,
-        "browser.gatherUsageStats": "false",
-    }
+def _dashboard(settings: Settings, python: str) -> Program:
     return Program(
         name=ProgramName.DASHBOARD,
-        command=(
-            str(bin_dir / "streamlit"),
-            "run",
-            str(settings.repository_root / "dashboard" / "app.py"),
-            *(f"--{name}={value}" for name, value in options.items()),
-        ),
+        command=(python, "-m", "dashboard"),
         health=Health.HTTP,
         health_target=f"{settings.resolved_dashboard_url}/_stcore/health",
         port=settings.ports["dashboard"],
@@ -305,7 +292,7 @@ def all_programs(settings: Settings) -> list[Program]:
         *_airflow(settings, bin_dir),
         _runner(settings, python),
         _serving_api(settings, python),
-        _dashboard(settings, bin_dir),
+        _dashboard(settings, python),
     ]
 
 

@@ -72,6 +72,10 @@ RUN_TEXTS: dict[str, tuple[str, str]] = {
     "demo.addresses": ("접속 주소와 계정", "Addresses and logins"),
     "demo.dashboard": ("대시보드", "Dashboard"),
     "demo.airflow_login": ("admin / 비밀번호는 {path}", "admin / password in {path}"),
+    "demo.dashboard_login": (
+        "admin / 처음 시작할 때 표시된 비밀번호 (새로 정하기: ./tuneway user set-password admin)",
+        "admin / the password shown at the first start (another one: ./tuneway user set-password admin)",
+    ),
     "demo.api": ("API", "API"),
     "demo.how_to_stop": (
         "종료: {down}    다시 보기: {summary}",

@@ -1,4 +1,4 @@
-"""The dashboard: `streamlit run dashboard/app.py` with PYTHONPATH at the repository's root.
+"""The dashboard's pages; `python -m dashboard` serves them behind the login.
 
 The language comes from the query parameter `lang`, else from the session, else from the settings.
 """
@@ -11,19 +11,27 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from contracts.access import ResourceKind
 from contracts.errors import TunewayError
 from dashboard import parts
 from dashboard.texts import Language, Words
 from dashboard.theme import STYLES
 from dashboard.views import ab_tests, datasets, jobs, models, overview, rating, review, runs, test_cases
+from dashboard.visits import Visit, arrive
 from stages.services import open_services
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from stages.services import Services
 
-PAGES: dict[str, tuple[Callable[[Services, Words], None], str]] = {
+# pages that not everybody has
+READ_BY = {
+    "review": ResourceKind.GENERATION,
+    "rating": ResourceKind.RATING_TASK,
+}
+
+LEFT = "left"
+PAGES: dict[str, tuple[Callable[[Visit, Words], None], str]] = {
     "overview": (overview.show, ":material/dashboard:"),
     "runs": (runs.show, ":material/account_tree:"),
     "datasets": (datasets.show, ":material/database:"),
@@ -50,7 +58,7 @@ def switch_language(language: Language) -> None:
     st.query_params["lang"] = language.value
 
 
-def draw_page(name: str, page: Callable[[Services, Words], None], services: Services, words: Words) -> None:
+def draw_page(name: str, page: Callable[[Visit, Words], None], visit: Visit, words: Words) -> None:
     """A page under its title and the language button."""
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.title(words(f"{name.replace('-', '_')}.title"), width="content", anchor=False)
@@ -64,12 +72,44 @@ def draw_page(name: str, page: Callable[[Services, Words], None], services: Serv
             on_click=switch_language,
             args=(other,),
         )
-    parts.guarded(lambda: page(services, words), words)
+    parts.tell_refusal(words)
+    parts.guarded(lambda: page(visit, words), words)
     st.caption(words("app.times"))
 
 
+def leave(visit: Visit) -> None:
+    """Log out."""
+    visit.leave()
+    st.session_state.clear()
+    st.session_state[LEFT] = True
+
+
+def draw_pages(visit: Visit, words: Words) -> None:
+    """Navigation, who is logged in, and the page."""
+    who = visit.principal
+    offered = {name: page for name, page in PAGES.items() if name not in READ_BY or visit.may(READ_BY[name], "read")}
+    pages = [
+        st.Page(
+            partial(draw_page, name, page, visit, words),
+            title=words(f"navigation.{name.replace('-', '_')}"),
+            icon=icon,
+            url_path=name if position else None,
+            default=position == 0,
+        )
+        for position, (name, (page, icon)) in enumerate(offered.items())
+    ]
+    st.session_state["pages"] = dict(zip(offered, pages, strict=True))
+    current = st.navigation(pages)
+    st.query_params["lang"] = words.language.value
+    with st.sidebar:
+        st.caption(f"{words('app.name')} · {words('app.tagline')}")
+        st.caption(words("app.logged_in", name=parts.plain(who.username), role=words.of(who.role)))
+        st.button(words("app.log_out"), key="log-out", icon=":material/logout:", on_click=leave, args=(visit,))
+    current.run()
+
+
 def main() -> None:
-    """One run of the script: language, navigation, page."""
+    """One run of the script: language, who it is, page."""
     st.set_page_config(page_title="Tuneway", page_icon=str(Path(__file__).with_name("icon.png")), layout="wide")
     st.html(STYLES)
     try:
@@ -78,22 +118,14 @@ def main() -> None:
         parts.unavailable(error, Words(chosen_language(Language.KOREAN)))
         return
     words = Words(chosen_language(services.settings.language))
-    pages = [
-        st.Page(
-            partial(draw_page, name, page, services, words),
-            title=words(f"navigation.{name.replace('-', '_')}"),
-            icon=icon,
-            url_path=name if position else None,
-            default=position == 0,
+    if st.session_state.get(LEFT):
+        st.html(
+            f"<script>window.location.assign('/login?lang={words.language.value}')</script>",
+            unsafe_allow_javascript=True,
         )
-        for position, (name, (page, icon)) in enumerate(PAGES.items())
-    ]
-    st.session_state["pages"] = dict(zip(PAGES, pages, strict=True))
-    current = st.navigation(pages)
-    st.query_params["lang"] = words.language.value
-    with st.sidebar:
-        st.caption(f"{words('app.name')} · {words('app.tagline')}")
-    current.run()
+        parts.logged_out(words)
+        return
+    parts.guarded(lambda: draw_pages(arrive(services), words), words)
 
 
 main()

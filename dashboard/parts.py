@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from contracts.enums import PIPELINE_STAGES, GateDecision, JobStatus, ModelStatus, StageName, StageStatus
-from contracts.errors import NotFoundError, TunewayError
+from contracts.errors import ForbiddenError, NotFoundError, TunewayError, UnauthorizedError
 from dashboard.formats import NOTHING, duration, loss, moment, number, percent
 from dashboard.reading import RunState, SchemaMissingError, run_state
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from contracts.training import JobProgress
     from dashboard.texts import Words
 
+_REFUSED = "refused-action"
 CHART_CONFIG = {"displayModeBar": False, "responsive": True}
 
 _MARKS = {"running": "●", "succeeded": "✓", "failed": "✕", "skipped": "–", "waiting": "○", "warning": "!"}
@@ -129,6 +130,13 @@ def unavailable(error: TunewayError, words: Words) -> None:
     """The page cannot be drawn: what is wrong and what to do, never a traceback."""
     if isinstance(error, SchemaMissingError):
         kind, steps = "schema", 1
+    elif isinstance(error, UnauthorizedError):
+        logged_out(words)
+        return
+    elif isinstance(error, ForbiddenError):
+        kind, steps = "forbidden", 0
+    elif error.code == "unavailable" and "decision" in error.what:
+        kind, steps = "policies", 1
     elif error.code == "unavailable":
         kind, steps = "database", 3
     elif isinstance(error, NotFoundError) and "secret" in error.what:
@@ -152,6 +160,25 @@ def guarded(draw: Callable[[], None], words: Words) -> None:
         draw()
     except TunewayError as error:
         unavailable(error, words)
+
+
+def refuse(error: TunewayError) -> None:
+    """From a button's callback: the page says it when it is drawn."""
+    st.session_state[_REFUSED] = error.as_record()
+
+
+def tell_refusal(words: Words) -> None:
+    """What the last button did not do, and why."""
+    if error := st.session_state.pop(_REFUSED, None):
+        error_parts(error, words("error.title"), words)
+
+
+def logged_out(words: Words) -> None:
+    """Nobody is logged in, or not any more."""
+    st.info(f"**{words('login.ended_title')}**", icon=":material/logout:")
+    st.markdown(words("login.ended_text"))
+    address = f"/login?lang={words.language.value}"
+    html(f'<p><a href="{address}" target="_self">{escape(words("login.again"))}</a></p>')
 
 
 # The picture of the pipeline

@@ -1,4 +1,5 @@
-"""What the pages show, fetched from PostgreSQL, the job folders, MLflow and the services' health pages.
+"""What the pages show, fetched from PostgreSQL, the job folders, MLflow and the services' health pages: to each reader
+what the policies let them read.
 
 Answers are kept for a second or two, so that a page that draws itself again, and a second reader of the same page,
 cost nothing. Every function raises a TunewayError that the page can show; none returns half an answer.
@@ -12,6 +13,7 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import wraps
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
@@ -21,6 +23,7 @@ import streamlit as st
 from pydantic import ValidationError
 from sqlalchemy.exc import ProgrammingError
 
+from contracts.access import ResourceKind
 from contracts.datasets import ColumnMapping, DatasetVersion, ImportedDataset, MappingProposal, QualityReport
 from contracts.enums import (
     Arm,
@@ -39,6 +42,8 @@ from contracts.jobs import FinetuningJob, JobView
 from contracts.models import ArmEndpoint, ModelVersion
 from contracts.suite_versions import StoredCase, SuiteListing
 from contracts.suites import SuiteVersion
+from dashboard.sessions import installation_of
+from dashboard.visits import Visit
 from data_prep.imports.input_files import list_input_files, open_input_files
 from data_prep.imports.proposing import propose_mapping
 from data_prep.masking.masker import mask
@@ -57,6 +62,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from contracts.access import Visibility
     from contracts.evaluation import CaseResult, EvaluationReport, GateVerdict, TestCase
     from contracts.experiment_results import ExperimentResults
     from contracts.leases import Lease
@@ -80,6 +86,8 @@ HEALTH_TIMEOUT_SECONDS = 0.8
 PROPOSAL_SECONDS = 600.0
 """A file that changes has another time, and so another proposal."""
 MLFLOW_TIMEOUT_SECONDS = 3.0
+_JOB_OF_KEY = re.compile(r"(?:train|compress|evaluate)-(\d+)\b")
+"""Keys of the runner's jobs that belong to a fine-tuning job."""
 CURVE_POINTS = 400
 """A chart of 700 pixels shows no more."""
 LOG_TAIL_BYTES = 64 * 1024
@@ -97,19 +105,30 @@ class SchemaMissingError(UnavailableError):
 
 
 def kept(seconds: float) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Keep a function's answers for so long, separately for each installation. Errors are never kept."""
+    """Keep a function's answers for so long, separately for each installation and reader. Errors are never kept."""
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
-        remember = st.cache_data(ttl=seconds, max_entries=256, show_spinner=False, hash_funcs={Services: _installation})
+        told_apart_by = {Services: installation_of, Visit: _reader}
+        remember = st.cache_data(ttl=seconds, max_entries=256, show_spinner=False, hash_funcs=told_apart_by)
         remembered: Callable[P, R] = remember(function)
-        return remembered
+
+        @wraps(function)
+        def keep(*args: P.args, **kwargs: P.kwargs) -> R:
+            for visit in args:
+                if isinstance(visit, Visit):
+                    # said here, a session's end is our error; within the cache it would be Streamlit's
+                    _reader(visit)
+            return remembered(*args, **kwargs)
+
+        return keep
 
     return decorate
 
 
-def _installation(services: Services) -> str:
-    settings = services.settings
-    return f"{settings.data_dir}|{settings.database_url}|{settings.port_base}"
+def _reader(visit: Visit) -> str:
+    """Two readers share an answer where the policies see the same in them."""
+    who = visit.principal
+    return f"{installation_of(visit)}|{who.username}|{who.role.value}|{','.join(sorted(who.projects))}"
 
 
 def _ask(services: Services, question: Callable[[UnitOfWork], R]) -> R:
@@ -188,6 +207,7 @@ class Slot:
 
     index: int
     owner: str | None
+    """The job; empty for one that the reader may not read."""
     since: datetime | None
 
 
@@ -419,27 +439,38 @@ class Overview:
 
 
 @kept(FRESH_SECONDS)
-def overview(services: Services) -> Overview:
+def overview(visit: Visit) -> Overview:
     """The first page."""
-    health = service_health(services)
+    health = service_health(visit)
+    seen_jobs, seen_models = visit.visible(ResourceKind.JOB), visit.visible(ResourceKind.MODEL)
+    leases = _named_to(visit, _ask(visit, lambda uow: uow.leases.all()))
 
     def question(uow: UnitOfWork) -> Overview:
         jobs = [
-            *uow.jobs.newest(JobStatus.RUNNING, limit=LISTED),
-            *uow.jobs.newest(JobStatus.PENDING, limit=LISTED),
+            *uow.jobs.newest(JobStatus.RUNNING, limit=LISTED, visible=seen_jobs),
+            *uow.jobs.newest(JobStatus.PENDING, limit=LISTED, visible=seen_jobs),
         ]
-        leases = uow.leases.all()
         return Overview(
             run=uow.pipeline_runs.latest(),
-            work=[*(_training_work(services, job) for job in jobs), *_evaluation_work(services, leases)],
-            slots=_slots(services, leases, health),
-            disk=_disk(services),
-            models=_models_in_service(uow),
+            work=[*(_training_work(visit, job) for job in jobs), *_evaluation_work(visit, leases)],
+            slots=_slots(visit, leases, health),
+            disk=_disk(visit),
+            models=_models_in_service(uow, seen_models),
             experiments=[_experiment_state(uow, running) for running in uow.experiments.running()],
             health=health,
         )
 
-    return _ask(services, question)
+    return _ask(visit, question)
+
+
+def _named_to(visit: Visit, leases: list[Lease]) -> list[Lease]:
+    """The leases, those of jobs that the reader may not read without the job's name."""
+    jobs = {lease.owner: int(found[1]) for lease in leases if (found := _JOB_OF_KEY.match(lease.owner)) is not None}
+    readable = visit.readable(ResourceKind.JOB, jobs.values()) if jobs else frozenset()
+    return [
+        lease.model_copy(update={"owner": ""}) if jobs.get(lease.owner, 0) not in {0, *readable} else lease
+        for lease in leases
+    ]
 
 
 def _training_work(services: Services, job: FinetuningJob) -> RunningWork:
@@ -483,11 +514,11 @@ def _view_of(services: Services, job_key: str) -> JobView | None:
         return None
 
 
-def _models_in_service(uow: UnitOfWork) -> list[ModelInService]:
+def _models_in_service(uow: UnitOfWork, visible: Visibility) -> list[ModelInService]:
     endpoints = {endpoint.model_id: endpoint for endpoint in uow.models.deployed()}
     return [
         ModelInService(model, endpoints.get(model.model_id))
-        for model in uow.models.newest(limit=LISTED)
+        for model in uow.models.newest(limit=LISTED, visible=visible)
         if model.model_id in endpoints or model.status.value == "production"
     ]
 
@@ -526,11 +557,13 @@ class ListedRun:
 
 
 @kept(FRESH_SECONDS)
-def runs(services: Services) -> list[ListedRun]:
+def runs(visit: Visit) -> list[ListedRun]:
     """The newest runs, newest first."""
+    visit.require(ResourceKind.PIPELINE_RUN, "read")
+    seen = visit.visible(ResourceKind.DATASET)
 
     def question(uow: UnitOfWork) -> list[ListedRun]:
-        datasets_by_id = {dataset.dataset_id: dataset for dataset in uow.datasets.newest(limit=LISTED)}
+        datasets_by_id = {dataset.dataset_id: dataset for dataset in uow.datasets.newest(limit=LISTED, visible=seen)}
         found = []
         for run in uow.pipeline_runs.newest(LISTED_RUNS):
             summary = summarise(run)
@@ -539,7 +572,7 @@ def runs(services: Services) -> list[ListedRun]:
             found.append(ListedRun(run, summary, dataset))
         return found
 
-    return _ask(services, question)
+    return _ask(visit, question)
 
 
 def _number(value: object) -> int:
@@ -574,23 +607,26 @@ class RunStory:
 
 
 @kept(FRESH_SECONDS)
-def run_story(services: Services, run_id: str) -> RunStory:
-    """The whole story of a run. Raises NotFoundError."""
-    summary = _ask(services, lambda uow: _summary(services, uow, run_id))
+def run_story(visit: Visit, run_id: str) -> RunStory:
+    """The whole story of a run; its job's curve and answers for those who may read the job. Raises NotFoundError."""
+    visit.require(ResourceKind.PIPELINE_RUN, "read")
+    summary = _ask(visit, lambda uow: _summary(visit, uow, run_id))
 
     def question(uow: UnitOfWork) -> RunStory:
         run = uow.pipeline_runs.get(run_id)
         job = _job_of_run(uow, run, summary)
         evaluation = summary.evaluation
+        if job is not None and job.job_id not in visit.readable(ResourceKind.JOB, [job.job_id]):
+            job, evaluation = None, None
         return RunStory(
             run=run,
             summary=summary,
             job=job,
-            curve=None if job is None else loss_curve(services, job),
+            curve=None if job is None else loss_curve(visit, job),
             cases=_by_outcome([] if evaluation is None else uow.evaluations.cases(evaluation.evaluation_id)),
         )
 
-    return _ask(services, question)
+    return _ask(visit, question)
 
 
 def _summary(services: Services, uow: UnitOfWork, run_id: str) -> PipelineSummary:
@@ -616,9 +652,10 @@ def _by_outcome(cases: list[CaseResult]) -> dict[CaseOutcome, list[CaseResult]]:
 
 
 @kept(FRESH_SECONDS)
-def datasets(services: Services) -> list[DatasetVersion]:
+def datasets(visit: Visit) -> list[DatasetVersion]:
     """Dataset versions, newest first."""
-    return _ask(services, lambda uow: uow.datasets.newest(limit=LISTED))
+    seen = visit.visible(ResourceKind.DATASET)
+    return _ask(visit, lambda uow: uow.datasets.newest(limit=LISTED, visible=seen))
 
 
 @dataclass(frozen=True, slots=True)
@@ -634,8 +671,9 @@ class DatasetStory:
 
 
 @kept(FRESH_SECONDS)
-def dataset_story(services: Services, dataset_id: int) -> DatasetStory:
-    """One dataset version. Raises NotFoundError."""
+def dataset_story(visit: Visit, dataset_id: int) -> DatasetStory:
+    """One dataset version. Raises NotFoundError, ForbiddenError."""
+    visit.require(ResourceKind.DATASET, "read", dataset_id)
 
     def question(uow: UnitOfWork) -> DatasetStory:
         return DatasetStory(
@@ -645,7 +683,7 @@ def dataset_story(services: Services, dataset_id: int) -> DatasetStory:
             checks=_newest_checks(uow.pipeline_runs.newest(LISTED), dataset_id),
         )
 
-    return _ask(services, question)
+    return _ask(visit, question)
 
 
 def _statistics(version_folder: Path) -> JsonObject | None:
@@ -688,9 +726,17 @@ def input_files(services: Services) -> list[ListedFile]:
     return found
 
 
+def import_proposal(visit: Visit, file: ListedFile, columns: ColumnMapping | None) -> MappingProposal:
+    """What the file's rows would become, under a corrected mapping where one is given; personal data is masked.
+
+    Raises ForbiddenError for somebody who may not import.
+    """
+    visit.require(ResourceKind.DATASET, "create")
+    return _import_proposal(visit, file, columns)
+
+
 @kept(PROPOSAL_SECONDS)
-def import_proposal(services: Services, file: ListedFile, columns: ColumnMapping | None) -> MappingProposal:
-    """What the file's rows would become, under a corrected mapping where one is given; personal data is masked."""
+def _import_proposal(services: Services, file: ListedFile, columns: ColumnMapping | None) -> MappingProposal:
     settings = services.settings
     (opened,) = open_input_files(
         [file.path], relative_to=settings.repository_root, allowed_roots=settings.allowed_input_roots
@@ -721,9 +767,10 @@ def broken_rows(imported: ImportedDataset, listed: int) -> list[tuple[str, int, 
 
 
 @kept(FRESH_SECONDS)
-def jobs(services: Services, status: JobStatus | None = None) -> list[FinetuningJob]:
+def jobs(visit: Visit, status: JobStatus | None = None) -> list[FinetuningJob]:
     """Fine-tuning jobs, newest first."""
-    return _ask(services, lambda uow: uow.jobs.newest(status, limit=LISTED))
+    seen = visit.visible(ResourceKind.JOB)
+    return _ask(visit, lambda uow: uow.jobs.newest(status, limit=LISTED, visible=seen))
 
 
 @dataclass(frozen=True, slots=True)
@@ -737,15 +784,16 @@ class JobStory:
 
 
 @kept(FRESH_SECONDS)
-def job_story(services: Services, job_id: int) -> JobStory:
-    """One fine-tuning job. Raises NotFoundError."""
+def job_story(visit: Visit, job_id: int) -> JobStory:
+    """One fine-tuning job. Raises NotFoundError, ForbiddenError."""
+    visit.require(ResourceKind.JOB, "read", job_id)
 
     def question(uow: UnitOfWork) -> tuple[FinetuningJob, DatasetVersion]:
         job = uow.jobs.get(job_id)
         return job, uow.datasets.get(job.dataset_id)
 
-    job, dataset = _ask(services, question)
-    return JobStory(job, dataset, loss_curve(services, job), log_tail(job))
+    job, dataset = _ask(visit, question)
+    return JobStory(job, dataset, loss_curve(visit, job), log_tail(job))
 
 
 def checkpoints(services: Services, job_id: int) -> list[CheckpointRecord]:
@@ -759,11 +807,14 @@ def was_handed_over(services: Services, job_id: int) -> bool:
 
 
 @kept(HEALTH_SECONDS)
-def sweeps(services: Services) -> list[SweepReport]:
-    """Every sweep, newest first."""
+def sweeps(visit: Visit) -> list[SweepReport]:
+    """Every sweep of whose jobs the reader may read each, newest first."""
     from stages.tune_hyperparameters import list_sweeps
 
-    return list_sweeps(services)
+    found = list_sweeps(visit)
+    jobs = {sweep.sweep_name: {trial.job_id for trial in sweep.trials if trial.job_id} for sweep in found}
+    readable = visit.readable(ResourceKind.JOB, {job for of_sweep in jobs.values() for job in of_sweep})
+    return [sweep for sweep in found if jobs[sweep.sweep_name] <= readable]
 
 
 # Models
@@ -782,22 +833,47 @@ class JudgedModel:
 
 
 @kept(FRESH_SECONDS)
-def models(services: Services) -> list[JudgedModel]:
+def models(visit: Visit) -> list[JudgedModel]:
     """Model versions, newest first."""
+    seen = visit.visible(ResourceKind.MODEL)
 
     def question(uow: UnitOfWork) -> list[JudgedModel]:
         endpoints = {endpoint.model_id: endpoint for endpoint in uow.models.deployed()}
-        newest = uow.models.newest(limit=LISTED)
+        newest = uow.models.newest(limit=LISTED, visible=seen)
         previous = uow.promotions.previous_by_name({model.model_name for model in newest})
         return [_judged(uow, model, endpoints.get(model.model_id), previous.get(model.model_name)) for model in newest]
 
-    return _ask(services, question)
+    return _ask(visit, question)
 
 
 @kept(LINEAGE_SECONDS)
-def lineage(services: Services, model_id: int) -> LineageGraph | None:
-    """What led to a model version, and what came of it."""
-    return _ask(services, lambda uow: uow.lineage.around(LineageKind.MODEL, str(model_id)))
+def lineage(visit: Visit, model_id: int) -> LineageGraph | None:
+    """What led to a model version, and what came of it, as far as the reader may read it. Raises ForbiddenError."""
+    visit.require(ResourceKind.MODEL, "read", model_id)
+    graph = _ask(visit, lambda uow: uow.lineage.around(LineageKind.MODEL, str(model_id)))
+    return None if graph is None else _readable_part(visit, graph)
+
+
+_OWNED_LINEAGE = {
+    LineageKind.DATASET: ResourceKind.DATASET,
+    LineageKind.JOB: ResourceKind.JOB,
+    LineageKind.MODEL: ResourceKind.MODEL,
+}
+
+
+def _readable_part(visit: Visit, graph: LineageGraph) -> LineageGraph:
+    hidden: set[str] = set()
+    for kind, resource in _OWNED_LINEAGE.items():
+        nodes = {int(node.key): node.node_id for node in graph.nodes if node.kind is kind}
+        if nodes:
+            seen = visit.readable(resource, nodes)
+            hidden |= {node_id for row_id, node_id in nodes.items() if row_id not in seen}
+    return graph.model_copy(
+        update={
+            "nodes": [node for node in graph.nodes if node.node_id not in hidden],
+            "edges": [edge for edge in graph.edges if not {edge.source, edge.target} & hidden],
+        }
+    )
 
 
 def _judged(uow: UnitOfWork, model: ModelVersion, endpoint: ArmEndpoint | None, previous: int | None) -> JudgedModel:
@@ -811,9 +887,10 @@ def _judged(uow: UnitOfWork, model: ModelVersion, endpoint: ArmEndpoint | None, 
 
 
 @kept(FRESH_SECONDS)
-def experiments(services: Services) -> list[ExperimentState]:
+def experiments(visit: Visit) -> list[ExperimentState]:
     """A/B tests, newest first."""
-    return _ask(services, lambda uow: [_experiment_state(uow, found) for found in uow.experiments.newest(limit=LISTED)])
+    visit.require(ResourceKind.AB_TEST, "read")
+    return _ask(visit, lambda uow: [_experiment_state(uow, found) for found in uow.experiments.newest(limit=LISTED)])
 
 
 def _experiment_state(uow: UnitOfWork, experiment: ABExperiment) -> ExperimentState:
@@ -871,10 +948,11 @@ class GenerationStory:
     """None where no sample passed the checks."""
 
 
-def generations(services: Services) -> list[GenerationStory]:
+def generations(visit: Visit) -> list[GenerationStory]:
     """Every generation, the newest first. Never kept: a verdict shows at once."""
-    counts = {found.generation_id: found for found in _ask(services, lambda uow: uow.reviews.generations(LISTED))}
-    reports = _generation_reports(services)
+    visit.require(ResourceKind.GENERATION, "read")
+    counts = {found.generation_id: found for found in _ask(visit, lambda uow: uow.reviews.generations(LISTED))}
+    reports = _generation_reports(visit)
     silent = [name for name in reports if name not in counts]
     return [
         GenerationStory(
@@ -903,7 +981,7 @@ def _generation_reports(services: Services) -> dict[str, GenerationReport]:
 
 
 def samples_to_review(
-    services: Services,
+    visit: Visit,
     generation_id: str,
     verdict: ReviewVerdict | None,
     waiting: bool,
@@ -911,24 +989,25 @@ def samples_to_review(
 ) -> list[int]:
     """The review_id of each sample of that kind, in order."""
     return _ask(
-        services,
+        visit,
         lambda uow: uow.reviews.positions(generation_id, verdict=verdict, waiting=waiting, template=template),
     )
 
 
-def templates_to_review(services: Services, generation_id: str) -> list[QuestionTemplate]:
+def templates_to_review(visit: Visit, generation_id: str) -> list[QuestionTemplate]:
     """The kinds of samples that a generation has."""
-    return _ask(services, lambda uow: uow.reviews.templates(generation_id))
+    return _ask(visit, lambda uow: uow.reviews.templates(generation_id))
 
 
-def review_counts(services: Services, generation_id: str) -> ReviewCounts:
+def review_counts(visit: Visit, generation_id: str) -> ReviewCounts:
     """How far the generation's review is. Raises NotFoundError."""
-    return _ask(services, lambda uow: uow.reviews.counts(generation_id))
+    return _ask(visit, lambda uow: uow.reviews.counts(generation_id))
 
 
-def sample_to_review(services: Services, review_id: int) -> SampleReview:
+def sample_to_review(visit: Visit, review_id: int) -> SampleReview:
     """One sample with its passage and its verdict."""
-    return _ask(services, lambda uow: uow.reviews.get(review_id))
+    visit.require(ResourceKind.GENERATION, "read")
+    return _ask(visit, lambda uow: uow.reviews.get(review_id))
 
 
 # Ratings
@@ -942,54 +1021,61 @@ class RatingAgreement:
     licences: list[JudgeLicence]
 
 
-def rating_tasks(services: Services) -> list[tuple[RatingTask, int]]:
+def rating_tasks(visit: Visit) -> list[tuple[RatingTask, int]]:
     """What is put up for rating, newest first, each with the number of ratings it has brought."""
-    counts = _ask(services, lambda uow: uow.ratings.counts())
-    return [(task, counts.get(task.name, 0)) for task in list_tasks(services)]
+    visit.require(ResourceKind.RATING_TASK, "read")
+    counts = _ask(visit, lambda uow: uow.ratings.counts())
+    return [(task, counts.get(task.name, 0)) for task in list_tasks(visit)]
 
 
 @kept(FRESH_SECONDS)
-def rating_items(services: Services, task: str) -> list[RatingItem]:
+def rating_items(visit: Visit, task: str) -> list[RatingItem]:
     """The task's items in order. Raises NotFoundError."""
-    return items_of(task, services)
+    visit.require(ResourceKind.RATING_TASK, "read")
+    return items_of(task, visit)
 
 
-def ratings_of(services: Services, task: str, rater: str) -> dict[str, Rating]:
+def ratings_of(visit: Visit, task: str, rater: str) -> dict[str, Rating]:
     """What one person has said of the task's items, by item_key."""
-    keys = [item.item_key for item in rating_items(services, task)]
-    return _ask(services, lambda uow: uow.ratings.of_rater(keys, rater))
+    keys = [item.item_key for item in rating_items(visit, task)]
+    return _ask(visit, lambda uow: uow.ratings.of_rater(keys, rater))
 
 
 @kept(FRESH_SECONDS)
-def rating_agreement(services: Services, task: str) -> RatingAgreement:
+def rating_agreement(visit: Visit, task: str) -> RatingAgreement:
     """The ratings of a task compared."""
-    report = agreement_of(task, services)
-    return RatingAgreement(report, licences_of(report, services))
+    visit.require(ResourceKind.RATING_TASK, "read")
+    report = agreement_of(task, visit)
+    return RatingAgreement(report, licences_of(report, visit))
 
 
 # Test suites: never kept, so that an edit shows at once
 
 
-def suites(services: Services) -> list[SuiteListing]:
+def suites(visit: Visit) -> list[SuiteListing]:
     """Every test suite by name, archived ones too."""
-    return _ask(services, lambda uow: uow.suites.list_suites(with_archived=True))
+    visit.require(ResourceKind.SUITE, "read")
+    return _ask(visit, lambda uow: uow.suites.list_suites(with_archived=True))
 
 
-def suite_versions(services: Services, name: str) -> list[SuiteVersion]:
+def suite_versions(visit: Visit, name: str) -> list[SuiteVersion]:
     """The versions of a suite, the newest first."""
-    return _ask(services, lambda uow: uow.suites.versions(name))
+    visit.require(ResourceKind.SUITE, "read")
+    return _ask(visit, lambda uow: uow.suites.versions(name))
 
 
 def suite_cases(
-    services: Services, suite_id: int, category: str | None, search: str, offset: int, limit: int
+    visit: Visit, suite_id: int, category: str | None, search: str, offset: int, limit: int
 ) -> tuple[list[StoredCase], int]:
     """Some cases of a version in their order, and how many there are of that kind."""
+    visit.require(ResourceKind.SUITE, "read")
     return _ask(
-        services,
+        visit,
         lambda uow: uow.suites.page(suite_id, category=category, search=search, offset=offset, limit=limit),
     )
 
 
-def every_case(services: Services, suite_id: int) -> list[TestCase]:
+def every_case(visit: Visit, suite_id: int) -> list[TestCase]:
     """All cases of a version."""
-    return _ask(services, lambda uow: uow.suites.cases(suite_id))
+    visit.require(ResourceKind.SUITE, "read")
+    return _ask(visit, lambda uow: uow.suites.cases(suite_id))

@@ -1,74 +1,140 @@
-"""The few things that a page changes, each one short transaction."""
+"""What people change from a page. Each function asks the policies at the moment it is called, whatever the page showed.
+
+All raise UnauthorizedError for a session that has ended, and ForbiddenError, which is audited, for what is not allowed.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from contracts.access import ResourceKind
 from contracts.experiment_decisions import ConcludeABTestRequest
 from evaluation.rating_items import rating_of
+from stages import curate as curation
+from stages import import_dataset as importing
+from stages import suites
+from stages.audit import record_action
 from stages.jobs import find_job, resume_job, stop_job
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from contracts.datasets import ImportedDataset, ImportRequest
     from contracts.enums import Arm, ReviewVerdict
-    from contracts.generation import SampleReview
+    from contracts.evaluation import TestCase
+    from contracts.generation import CuratedSamples, CurateRequest, SampleReview
     from contracts.ratings import RatingItem, RatingTask
     from contracts.record import JsonObject
-    from stages.services import Services
+    from contracts.suite_versions import ImportedSuite, ImportSuiteRequest
+    from contracts.suites import SuiteVersion
+    from dashboard.visits import Visit
 
 
 def decide_sample(
-    services: Services,
+    visit: Visit,
     sample: SampleReview,
     verdict: ReviewVerdict | None,
     *,
-    reviewer: str,
     edited_messages: list[JsonObject] | None = None,
     note: str | None = None,
 ) -> None:
     """Record what a person says of the sample as it was shown. Raises ConflictError where another was faster."""
-    with services.unit_of_work() as uow:
+    who = visit.require(ResourceKind.GENERATION, "review")
+    with visit.unit_of_work() as uow:
         uow.reviews.decide(
             sample.review_id,
             verdict,
-            reviewer=reviewer,
+            reviewer=who.username,
             seen=sample.reviewed_at,
             edited_messages=edited_messages,
             note=note,
         )
 
 
-def stop(services: Services, job_id: int) -> int | None:
+def curate(visit: Visit, request: CurateRequest) -> CuratedSamples:
+    """Write the samples that people took as a file for the import."""
+    who = visit.require(ResourceKind.GENERATION, "export")
+    curated = curation.curate(request, visit)
+    record_action(
+        visit, who.username, "generation.exported", f"generation/{request.generation_id}", {"rows": curated.rows}
+    )
+    return curated
+
+
+def import_dataset(visit: Visit, request: ImportRequest, tell: Callable[[str, int, int], None]) -> ImportedDataset:
+    """Bring files in."""
+    who = visit.require(ResourceKind.DATASET, "create")
+    imported = importing.import_dataset(request, visit, tell)
+    record_action(
+        visit,
+        who.username,
+        "dataset.imported",
+        f"import/{imported.import_id}",
+        {"dataset": request.dataset_name, "rows": imported.total_rows},
+    )
+    return imported
+
+
+def stop(visit: Visit, job_id: int) -> int | None:
     """Stop the job; the step from which it can go on, None where no checkpoint was saved."""
-    _, step = stop_job(find_job(f"train-{job_id}", services.settings), services.settings)
-    with services.unit_of_work() as uow:
-        uow.audit.append("dashboard", "job.stopped", f"job/{job_id}")
+    who = visit.require(ResourceKind.JOB, "stop", job_id)
+    _, step = stop_job(find_job(f"train-{job_id}", visit.settings), visit.settings)
+    record_action(visit, who.username, "job.stopped", f"job/{job_id}")
     return step
 
 
-def resume(services: Services, job_id: int, checkpoint: str | None) -> None:
+def resume(visit: Visit, job_id: int, checkpoint: str | None) -> None:
     """Let the job go on from the checkpoint, or from its last one."""
-    resume_job(find_job(f"train-{job_id}", services.settings), checkpoint, services.settings)
-    with services.unit_of_work() as uow:
-        uow.audit.append("dashboard", "job.resumed", f"job/{job_id}")
+    who = visit.require(ResourceKind.JOB, "resume", job_id)
+    resume_job(find_job(f"train-{job_id}", visit.settings), checkpoint, visit.settings)
+    record_action(visit, who.username, "job.resumed", f"job/{job_id}")
 
 
-def answer_experiment(services: Services, experiment_id: int, winner: Arm | None, *, actor: str, reason: str) -> None:
+def answer_experiment(visit: Visit, experiment_id: int, winner: Arm | None, *, reason: str) -> None:
     """Answer an A/B test's decision; it is carried out. Raises ConflictError where another was faster and said otherwise."""
+    who = visit.require(ResourceKind.AB_TEST, "conclude", experiment_id)
     # mlflow comes with it, and takes seconds to import
     from stages.conclude_ab_test import conclude_ab_test
 
     conclude_ab_test(
-        ConcludeABTestRequest(experiment_id=experiment_id, winner=winner, actor=actor, reason=reason), services
+        ConcludeABTestRequest(experiment_id=experiment_id, winner=winner, actor=who.username, reason=reason), visit
     )
 
 
-def rate_item(services: Services, task: RatingTask, item: RatingItem, rater: str, value: str, comment: str) -> None:
+def rate_item(visit: Visit, task: RatingTask, item: RatingItem, value: str, comment: str) -> None:
     """Record what an expert says of an item; said again, the newest counts."""
-    with services.unit_of_work() as uow:
-        uow.ratings.rate([rating_of(task, item, rater, value, comment)])
+    who = visit.require(ResourceKind.RATING_TASK, "rate")
+    with visit.unit_of_work() as uow:
+        uow.ratings.rate([rating_of(task, item, who.username, value, comment)])
 
 
-def take_rating_back(services: Services, item: RatingItem, rater: str) -> None:
+def take_rating_back(visit: Visit, item: RatingItem) -> None:
     """Forget what an expert said of an item."""
-    with services.unit_of_work() as uow:
-        uow.ratings.take_back(item.item_key, rater)
+    who = visit.require(ResourceKind.RATING_TASK, "rate")
+    with visit.unit_of_work() as uow:
+        uow.ratings.take_back(item.item_key, who.username)
+
+
+def put_case(visit: Visit, suite_id: int, case: TestCase, seen: datetime | None) -> SuiteVersion:
+    """Store a test case. Raises UnusableCaseError, ConflictError where another was faster."""
+    who = visit.require(ResourceKind.SUITE, "update")
+    return suites.put_case(suite_id, case, visit, actor=who.username, seen=seen)
+
+
+def remove_case(visit: Visit, suite_id: int, case_id: str) -> SuiteVersion:
+    """Take a test case out. Raises ConflictError, NotFoundError."""
+    who = visit.require(ResourceKind.SUITE, "update")
+    return suites.remove_case(suite_id, case_id, visit, actor=who.username)
+
+
+def lock_suite(visit: Visit, suite_id: int) -> SuiteVersion:
+    """Close a version of a suite against changes."""
+    who = visit.require(ResourceKind.SUITE, "lock")
+    return suites.lock_suite(suite_id, visit, actor=who.username)
+
+
+def import_suite(visit: Visit, request: ImportSuiteRequest) -> ImportedSuite:
+    """Bring a file of test cases in, or say what it would bring."""
+    who = visit.require(ResourceKind.SUITE, "create")
+    return suites.import_suite(request, visit, actor=who.username)

@@ -71,9 +71,7 @@ async def readable(
     for start in range(0, len(things), MOST_AT_ONCE):
         asked = things[start : start + MOST_AT_ONCE]
         answers = await decisions.allowed(principal, [(thing, ["read"]) for thing in asked])
-        found |= {
-            int(thing.resource_id) for thing, allowed in zip(asked, answers, strict=True) if "read" in allowed
-        }
+        found |= {int(thing.resource_id) for thing, allowed in zip(asked, answers, strict=True) if "read" in allowed}
     return frozenset(found)
 
 

@@ -1,1 +1,1 @@
-"""One module a page; each has `show(services, words)`."""
+"""One module a page; each has `show(visit, words)`."""

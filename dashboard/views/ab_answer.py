@@ -8,14 +8,14 @@ import streamlit as st
 
 from contracts.enums import Arm, ExperimentStatus
 from contracts.errors import TunewayError
-from contracts.promotions import ACTOR_LENGTH, REASON_LENGTH
+from contracts.promotions import REASON_LENGTH
 from dashboard import parts, writing
 
 if TYPE_CHECKING:
     from contracts.experiment_decisions import ExperimentDecision
     from contracts.experiments import ABExperiment
     from dashboard.texts import Words
-    from stages.services import Services
+    from dashboard.visits import Visit
 
 NOBODY = "none"
 CHOICES = (Arm.B.value, Arm.A.value, NOBODY)
@@ -31,7 +31,7 @@ def is_open(experiment: ABExperiment, decision: ExperimentDecision | None) -> bo
     )
 
 
-def show_answer(experiment: ABExperiment, services: Services, words: Words) -> None:
+def show_answer(experiment: ABExperiment, visit: Visit, words: Words) -> None:
     """Who answers, what, and why; sent once."""
     with st.form(f"answer-{experiment.experiment_id}"):
         chosen = st.radio(
@@ -40,24 +40,19 @@ def show_answer(experiment: ABExperiment, services: Services, words: Words) -> N
             format_func=lambda choice: words(f"ab_answer.{choice}"),
             key=f"answer-winner-{experiment.experiment_id}",
         )
-        actor = st.text_input(
-            words("ab_answer.actor"), key=f"answer-actor-{experiment.experiment_id}", max_chars=ACTOR_LENGTH
-        )
         reason = st.text_input(
             words("ab_answer.reason"), key=f"answer-reason-{experiment.experiment_id}", max_chars=REASON_LENGTH
         )
         st.caption(words("ab_answer.once"))
         if not st.form_submit_button(words("ab_answer.send"), type="primary", icon=":material/gavel:"):
             return
-    if not actor.strip() or not reason.strip():
+    if not reason.strip():
         st.warning(words("ab_answer.missing"), icon=":material/edit:")
         return
     winner = None if chosen == NOBODY else Arm(chosen)
     try:
         with st.spinner(words("ab_answer.sending")):
-            writing.answer_experiment(
-                services, experiment.experiment_id, winner, actor=actor.strip(), reason=reason.strip()
-            )
+            writing.answer_experiment(visit, experiment.experiment_id, winner, reason=reason.strip())
     except TunewayError as error:
         parts.error_parts(error.as_record(), words("error.title"), words)
         return

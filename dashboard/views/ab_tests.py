@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from contracts.access import ResourceKind
 from contracts.enums import Arm, ExperimentStatus
 from contracts.experiment_verdicts import DecisionBasis, ExperimentVerdict
 from dashboard import parts, reading
@@ -17,14 +18,14 @@ from dashboard.views.ab_answer import is_open, show_answer
 if TYPE_CHECKING:
     from dashboard.reading import ExperimentState
     from dashboard.texts import Words
-    from stages.services import Services
+    from dashboard.visits import Visit
 
 BUSY_SECONDS = 3
 
 
-def show(services: Services, words: Words) -> None:
+def show(visit: Visit, words: Words) -> None:
     """Draw the page; a running test counts on by itself."""
-    every = reading.experiments(services)
+    every = reading.experiments(visit)
     running = any(state.experiment.status is ExperimentStatus.RUNNING for state in every)
     if not running:
         parts.empty(words("ab_tests.no_running"), words("ab_tests.no_running_text"))
@@ -44,12 +45,12 @@ def show(services: Services, words: Words) -> None:
     experiment_id = choose("experiment", words("ab_tests.choose"), list(names), describe)
 
     def draw() -> None:
-        states = {state.experiment.experiment_id: state for state in reading.experiments(services)}
+        states = {state.experiment.experiment_id: state for state in reading.experiments(visit)}
         if experiment_id not in states:
             st.warning(f"**{words('unavailable.not_found_title')}**", icon=":material/search_off:")
             st.markdown(words("unavailable.not_found_text"))
             return
-        _story(states[experiment_id], services, words)
+        _story(states[experiment_id], visit, words)
 
     st.fragment(lambda: parts.guarded(draw, words), run_every=BUSY_SECONDS if running else None)()
 
@@ -78,7 +79,7 @@ def _line(state: ExperimentState, words: Words) -> dict[str, str]:
     }
 
 
-def _story(state: ExperimentState, services: Services, words: Words) -> None:
+def _story(state: ExperimentState, visit: Visit, words: Words) -> None:
     experiment = state.experiment
     st.header(experiment.experiment_name)
     tone = "running" if experiment.status is ExperimentStatus.RUNNING else "skipped"
@@ -98,8 +99,10 @@ def _story(state: ExperimentState, services: Services, words: Words) -> None:
         )
     )
     _decision(state, words)
-    if is_open(experiment, state.results.decision):
-        show_answer(experiment, services, words)
+    if is_open(experiment, state.results.decision) and visit.may(
+        ResourceKind.AB_TEST, "conclude", experiment.experiment_id
+    ):
+        show_answer(experiment, visit, words)
     lines = []
     for arm in Arm:
         counts, model = state.counts[arm], state.model(arm)
@@ -119,7 +122,7 @@ def _story(state: ExperimentState, services: Services, words: Words) -> None:
     if not any(counts.samples for counts in state.counts.values()):
         parts.missing(words("ab_tests.no_answers"))
     st.caption(words("ab_tests.rating_note"))
-    parts.html(f"<p>{escape(words('ab_tests.endpoint'))}: <code>{escape(reading.chat_endpoint(services))}</code></p>")
+    parts.html(f"<p>{escape(words('ab_tests.endpoint'))}: <code>{escape(reading.chat_endpoint(visit))}</code></p>")
 
 
 def verdict_sentence(state: ExperimentState, words: Words) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from contracts.access import ResourceKind
 from contracts.enums import Split
 from contracts.words import GROUPS
 from dashboard import charts, parts, reading
@@ -24,17 +25,18 @@ if TYPE_CHECKING:
     from contracts.record import JsonObject
     from dashboard.reading import DatasetStory
     from dashboard.texts import Words
-    from stages.services import Services
+    from dashboard.visits import Visit
 
 
 LISTED_SOURCES = 12
 
 
-def show(services: Services, words: Words) -> None:
+def show(visit: Visit, words: Words) -> None:
     """Draw the page."""
-    versions = reading.datasets(services)
-    with st.expander(words("imports.title"), expanded=not versions, icon=":material/upload_file:"):
-        importing.show(services, words)
+    versions = reading.datasets(visit)
+    if visit.may(ResourceKind.DATASET, "create"):
+        with st.expander(words("imports.title"), expanded=not versions, icon=":material/upload_file:"):
+            importing.show(visit, words)
     if not versions:
         parts.empty(words("datasets.empty"), words("datasets.empty_text"))
         return
@@ -47,7 +49,7 @@ def show(services: Services, words: Words) -> None:
         return f"#{dataset_id}" if version is None else f"{version.name} {version.version}"
 
     dataset_id = choose("dataset", words("datasets.choose"), list(by_id), describe)
-    _story(reading.dataset_story(services, dataset_id), words)
+    _story(reading.dataset_story(visit, dataset_id), words)
 
 
 def _line(version: DatasetVersion, words: Words) -> dict[str, str | int]:

@@ -14,15 +14,15 @@ from contracts.datasets import DATASET_NAME_PATTERN, ColumnMapping, ImportedData
 from contracts.errors import InvalidRequestError, TunewayError
 from dashboard import parts, reading
 from dashboard.formats import NOTHING, number, percent
+from dashboard.writing import import_dataset
 from data_prep.imports.inbox import dataset_name_of
-from stages.import_dataset import import_dataset
 
 if TYPE_CHECKING:
     from contracts.datasets import MappingProposal
     from contracts.record import JsonObject
     from dashboard.reading import ListedFile
     from dashboard.texts import Words
-    from stages.services import Services
+    from dashboard.visits import Visit
 
 FIELDS = ("messages", "question", "answer", "context", "system", "text", "category", "source", "id")
 """Of ColumnMapping, those that name one column."""
@@ -31,10 +31,10 @@ _NAMEABLE = re.compile(r"[^{}\n]{1,100}")
 _DONE = "import-done"
 
 
-def show(services: Services, words: Words) -> None:
+def show(visit: Visit, words: Words) -> None:
     """A file to choose, then its preview and the import."""
-    st.caption(words("imports.where", folder=parts.plain(str(services.settings.data_dir / "inbox"))))
-    files = {file.path: file for file in reading.input_files(services)}
+    st.caption(words("imports.where", folder=parts.plain(str(visit.settings.data_dir / "inbox"))))
+    files = {file.path: file for file in reading.input_files(visit)}
     if not files:
         parts.missing(words("imports.no_files"))
         return
@@ -49,7 +49,7 @@ def show(services: Services, words: Words) -> None:
     if chosen is None:
         return
     try:
-        _file(services, files[chosen], words)
+        _file(visit, files[chosen], words)
     except TunewayError as error:
         parts.error_parts(error.as_record(), words("imports.refused"), words)
 
@@ -59,17 +59,17 @@ def _described(file: ListedFile) -> str:
     return f"{path.parent.name}/{path.name} · {number(file.size_bytes / 1000, 1)} kB"
 
 
-def _file(services: Services, file: ListedFile, words: Words) -> None:
-    proposal = reading.import_proposal(services, file, None)
+def _file(visit: Visit, file: ListedFile, words: Words) -> None:
+    proposal = reading.import_proposal(visit, file, None)
     # rows of a known shape need no mapping; one that is guessed wants a look
     guessed = proposal.shape is None or proposal.mapping != ColumnMapping()
     correcting = st.toggle(words("imports.correct"), value=guessed, key=f"import-correct-{file.path}")
     mapping = proposal.mapping
     if correcting:
         mapping = _mapping(proposal, file, words)
-        proposal = reading.import_proposal(services, file, mapping)
+        proposal = reading.import_proposal(visit, file, mapping)
     _proposal(proposal, words)
-    _start(services, file, mapping, words)
+    _start(visit, file, mapping, words)
 
 
 def _mapping(proposal: MappingProposal, file: ListedFile, words: Words) -> ColumnMapping:
@@ -141,7 +141,7 @@ def _row(row: JsonObject, words: Words) -> str:
     return f'<div class="tw-case">{"<br>".join(spoken)}</div>'
 
 
-def _start(services: Services, file: ListedFile, mapping: ColumnMapping, words: Words) -> None:
+def _start(visit: Visit, file: ListedFile, mapping: ColumnMapping, words: Words) -> None:
     name = st.text_input(
         words("imports.name"),
         value=_name_of(file),
@@ -159,7 +159,7 @@ def _start(services: Services, file: ListedFile, mapping: ColumnMapping, words: 
         def tell(_: str, done: int, total: int) -> None:
             bar.progress(min(1.0, done / total) if total else 0.0, text=words("imports.working"))
 
-        imported = import_dataset(request, services, tell)
+        imported = import_dataset(visit, request, tell)
         bar.empty()
         st.session_state[_DONE] = (request, imported)
     done: tuple[ImportRequest, ImportedDataset] | None = st.session_state.get(_DONE)

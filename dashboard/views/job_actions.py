@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from contracts.access import ResourceKind
 from contracts.enums import JobStatus
 from contracts.errors import TunewayError
 from dashboard import parts, reading, writing
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from contracts.jobs import FinetuningJob
     from contracts.training import CheckpointRecord
     from dashboard.texts import Words
-    from stages.services import Services
+    from dashboard.visits import Visit
 
 RESUMED = "resumed-job"
 """The session remembers the job that goes on until its row says so."""
@@ -28,32 +29,35 @@ def is_resuming(job: FinetuningJob) -> bool:
     return bool(st.session_state.get(RESUMED) == job.job_id)
 
 
-def show_actions(services: Services, job: FinetuningJob, words: Words) -> None:
+def show_actions(visit: Visit, job: FinetuningJob, words: Words) -> None:
     """The buttons that suit the job's state; none for one that has its result, or was never handed to the runner."""
     if is_resuming(job):
         st.info(words("jobs.resuming"), icon=":material/hourglass_top:")
         return
-    if job.status is JobStatus.COMPLETED or not reading.was_handed_over(services, job.job_id):
+    if job.status is JobStatus.COMPLETED or not reading.was_handed_over(visit, job.job_id):
         return
     try:
-        if job.status in {JobStatus.PENDING, JobStatus.RUNNING}:
-            _stop(services, job, words)
+        is_live = job.status in {JobStatus.PENDING, JobStatus.RUNNING}
+        if not visit.may(ResourceKind.JOB, "stop" if is_live else "resume", job.job_id):
+            return
+        if is_live:
+            _stop(visit, job, words)
         else:
-            _resume(services, job, words)
+            _resume(visit, job, words)
     except TunewayError as error:
         parts.error_parts(error.as_record(), words("error.title"), words)
 
 
-def _stop(services: Services, job: FinetuningJob, words: Words) -> None:
+def _stop(visit: Visit, job: FinetuningJob, words: Words) -> None:
     if not st.button(words("jobs.stop"), key=f"stop-{job.job_id}", icon=":material/stop_circle:"):
         return
     with st.spinner(words("jobs.stopping")):
-        step = writing.stop(services, job.job_id)
+        step = writing.stop(visit, job.job_id)
     st.success(words("jobs.stopped_without") if step is None else words("jobs.stopped", step=step))
 
 
-def _resume(services: Services, job: FinetuningJob, words: Words) -> None:
-    saved = reading.checkpoints(services, job.job_id)[::-1]
+def _resume(visit: Visit, job: FinetuningJob, words: Words) -> None:
+    saved = reading.checkpoints(visit, job.job_id)[::-1]
     chosen = None
     if saved:
         names = [checkpoint.name for checkpoint in saved]
@@ -70,7 +74,7 @@ def _resume(services: Services, job: FinetuningJob, words: Words) -> None:
         st.caption(words("jobs.resume_anew"))
     if st.button(words("jobs.resume"), key=f"resume-{job.job_id}", icon=":material/play_circle:"):
         is_last = not saved or chosen == saved[0].name
-        writing.resume(services, job.job_id, None if is_last else chosen)
+        writing.resume(visit, job.job_id, None if is_last else chosen)
         st.session_state[RESUMED] = job.job_id
         st.rerun()
 

@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from contracts.jobs import FinetuningJob
     from dashboard.reading import JobStory
     from dashboard.texts import Words
-    from stages.services import Services
+    from dashboard.visits import Visit
 
 BUSY_SECONDS = 2
 LIVE = {JobStatus.PENDING, JobStatus.RUNNING}
 
 
-def show(services: Services, words: Words) -> None:
+def show(visit: Visit, words: Words) -> None:
     """Draw the page; the detail of a running job draws itself again."""
-    every = reading.jobs(services)
+    every = reading.jobs(visit)
     if not every:
         parts.empty(words("jobs.empty"), words("jobs.empty_text"))
         return
@@ -51,20 +51,20 @@ def show(services: Services, words: Words) -> None:
 
     filtered_out = {job.job_id for job in every} - by_id.keys()
     job_id = choose("job", words("jobs.choose"), list(by_id), describe, filtered_out)
-    _live_story(services, job_id, words)
-    show_sweeps(services, words)
+    _live_story(visit, job_id, words)
+    show_sweeps(visit, words)
 
 
-def _live_story(services: Services, job_id: int, words: Words) -> None:
-    job = reading.job_story(services, job_id).job
+def _live_story(visit: Visit, job_id: int, words: Words) -> None:
+    job = reading.job_story(visit, job_id).job
     started_as = job.status
     is_live = started_as in LIVE or is_resuming(job)
 
     def draw() -> None:
-        story = reading.job_story(services, job_id)
+        story = reading.job_story(visit, job_id)
         if story.job.status is not started_as:
             st.rerun()
-        _story(story, services, words)
+        _story(story, visit, words)
 
     st.fragment(lambda: parts.guarded(draw, words), run_every=BUSY_SECONDS if is_live else None)()
 
@@ -98,7 +98,7 @@ def _took(job: FinetuningJob, words: Words) -> str:
     return duration(job.end_time - job.start_time, words)
 
 
-def _story(story: JobStory, services: Services, words: Words) -> None:
+def _story(story: JobStory, visit: Visit, words: Words) -> None:
     job = story.job
     st.header(job.job_name)
     parts.html(
@@ -110,14 +110,14 @@ def _story(story: JobStory, services: Services, words: Words) -> None:
     if job.status is JobStatus.RUNNING and job.progress is not None:
         parts.progress_bar(job.progress, words)
         parts.html(parts.progress_figures(job.progress, words))
-    show_actions(services, job, words)
+    show_actions(visit, job, words)
     parts.html(parts.figures(_figures(story, words)))
     with st.container(horizontal=True):
         link("datasets", words("runs.open_dataset"), words, dataset=job.dataset_id)
         if job.mlflow_run_id is not None:
             st.link_button(
                 words("runs.in_mlflow"),
-                reading.mlflow_run_page(services, job.mlflow_run_id),
+                reading.mlflow_run_page(visit, job.mlflow_run_id),
                 icon=":material/open_in_new:",
             )
     if job.report is not None and job.report.compression is not None:

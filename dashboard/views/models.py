@@ -18,12 +18,12 @@ from registry.lineage_picture import draw_svg
 if TYPE_CHECKING:
     from dashboard.reading import JudgedModel
     from dashboard.texts import Words
-    from stages.services import Services
+    from dashboard.visits import Visit
 
 
-def show(services: Services, words: Words) -> None:
+def show(visit: Visit, words: Words) -> None:
     """Draw the page."""
-    every = reading.models(services)
+    every = reading.models(visit)
     if not every:
         parts.empty(words("models.empty"), words("models.empty_text"))
         return
@@ -53,12 +53,12 @@ def show(services: Services, words: Words) -> None:
         st.markdown(words("unavailable.not_found_text"))
         return
     _story(chosen, words)
-    _lineage(chosen, services, words)
+    _lineage(chosen, visit, words)
 
 
-def _lineage(item: JudgedModel, services: Services, words: Words) -> None:
+def _lineage(item: JudgedModel, visit: Visit, words: Words) -> None:
     st.subheader(words("models.lineage"))
-    graph = reading.lineage(services, item.model.model_id)
+    graph = reading.lineage(visit, item.model.model_id)
     if graph is None or not graph.edges:
         st.caption(words("models.no_lineage"))
         return

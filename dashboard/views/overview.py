@@ -17,31 +17,31 @@ from dashboard.views.ab_tests import verdict_sentence
 if TYPE_CHECKING:
     from dashboard.reading import Disk, ExperimentState, ModelInService, Overview, RunningWork, ServiceHealth, Slots
     from dashboard.texts import Words
-    from stages.services import Services
+    from dashboard.visits import Visit
 
 BUSY_SECONDS = 2
 IDLE_SECONDS = 20
 
 
-def show(services: Services, words: Words) -> None:
+def show(visit: Visit, words: Words) -> None:
     """Draw the page, again by itself: often while something runs, seldom otherwise."""
     busy_before = bool(st.session_state.get("overview_is_busy", True))
     seconds = BUSY_SECONDS if busy_before else IDLE_SECONDS
 
     def draw() -> None:
-        state = reading.overview(services)
+        state = reading.overview(visit)
         st.session_state["overview_is_busy"] = state.is_busy
         if state.is_busy != busy_before:
             # the new pace begins with a new run of the page
             st.rerun()
-        _draw(state, services, words)
+        _draw(state, visit, words)
         now = moment(utc_now(), words.language, seconds=True)
         st.caption(words("app.refreshed", time=parts.plain(now), seconds=seconds))
 
     st.fragment(lambda: parts.guarded(draw, words), run_every=seconds)()
 
 
-def _draw(state: Overview, services: Services, words: Words) -> None:
+def _draw(state: Overview, visit: Visit, words: Words) -> None:
     silent = [service for service in state.health if not service.answers]
     if silent:
         names = ", ".join(words(f"overview.service_{service.name.value}") for service in silent)
@@ -55,7 +55,7 @@ def _draw(state: Overview, services: Services, words: Words) -> None:
     with right:
         _slots(state.slots, words)
         _disk(state.disk, words)
-        _services(state.health, services, words)
+        _services(state.health, visit, words)
 
 
 def _newest_run(state: Overview, words: Words) -> None:
@@ -109,7 +109,10 @@ def _slots(slots: Slots, words: Words) -> None:
             tone, held = "waiting", f"<small>{escape(words('overview.slot_free'))}</small>"
         else:
             since = words("overview.slot_since", since=moment(slot.since, words.language))
-            tone, held = "running", f"{escape(slot.owner)}<br><small>{escape(since)}</small>"
+            tone, held = (
+                "running",
+                f"{escape(slot.owner or words('overview.slot_taken'))}<br><small>{escape(since)}</small>",
+            )
         boxes.append(f'<div class="tw-slot tw-{tone}"><b>{name}</b><br>{held}</div>')
     said = words(f"overview.slots_{kind}", total=len(slots.slots), used=slots.used)
     parts.html(f'<p>{escape(said)}</p><div class="tw-slots">{"".join(boxes)}</div>')
@@ -189,7 +192,7 @@ def experiment_rows(state: ExperimentState, words: Words) -> str:
     return parts.rows(header, lines, numeric=(1, 2, 3, 4))
 
 
-def _services(health: list[ServiceHealth], services: Services, words: Words) -> None:
+def _services(health: list[ServiceHealth], visit: Visit, words: Words) -> None:
     st.header(words("overview.services"))
     lines = []
     for service in health:
@@ -200,5 +203,5 @@ def _services(health: list[ServiceHealth], services: Services, words: Words) -> 
         )
         label = name if service.page is None else f'<a href="{escape(service.page)}" target="_blank">{name}</a>'
         lines.append([f'<span class="whole">{label}</span>', state])
-    label, address = escape(words("ab_tests.endpoint")), escape(reading.chat_endpoint(services))
+    label, address = escape(words("ab_tests.endpoint")), escape(reading.chat_endpoint(visit))
     parts.html(f"{parts.rows(['', ''], lines)}<p><small>{label}</small><br><code>{address}</code></p>")

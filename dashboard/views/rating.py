@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from contracts.enums import Preference, RatingKind
+from contracts.errors import TunewayError
 from contracts.judging import JUDGE_PREFIX
 from contracts.ratings import SCORES
 from dashboard import parts, reading
@@ -30,42 +31,36 @@ if TYPE_CHECKING:
         RatingTask,
     )
     from dashboard.texts import Words
-    from stages.services import Services
+    from dashboard.visits import Visit
 
 WAITING, RATED, ALL = "waiting", "rated", "all"
 _CURRENT = "rating-current"
 
 
-def show(services: Services, words: Words) -> None:
+def show(visit: Visit, words: Words) -> None:
     """Draw the page."""
-    tasks = reading.rating_tasks(services)
+    tasks = reading.rating_tasks(visit)
     if not tasks:
         parts.empty(words("rating.empty"), words("rating.empty_text"))
         return
     by_name = {task.name: task for task, _ in tasks}
     rated = {task.name: ratings for task, ratings in tasks}
-    left, right = st.columns([3, 1], gap="medium")
-    with left:
-        name = choose(
-            "task",
-            words("rating.choose"),
-            list(by_name),
-            lambda one: _task_label(by_name.get(one), rated, words) or one,
-        )
-    with right:
-        rater = st.text_input(
-            words("rating.rater"), key="rater", help=words("rating.rater_help"), max_chars=100
-        ).strip()
+    name = choose(
+        "task",
+        words("rating.choose"),
+        list(by_name),
+        lambda one: _task_label(by_name.get(one), rated, words) or one,
+    )
     task = by_name.get(name)
     if task is None:
         # the address names one that is not listed: the same words as for every other missing item
-        reading.rating_items(services, name)
+        reading.rating_items(visit, name)
         return
     rate, agreement = st.tabs([words("rating.rate"), words("rating.agreement")])
     with rate:
-        _rate(services, task, rater, words)
+        _rate(visit, task, visit.principal.username, words)
     with agreement:
-        _agreement(services, task, words)
+        _agreement(visit, task, words)
 
 
 def _task_label(task: RatingTask | None, rated: dict[str, int], words: Words) -> str:
@@ -76,12 +71,9 @@ def _task_label(task: RatingTask | None, rated: dict[str, int], words: Words) ->
     return f"{task.name} · {so_far}"
 
 
-def _rate(services: Services, task: RatingTask, rater: str, words: Words) -> None:
-    if not rater or rater.startswith(JUDGE_PREFIX):
-        st.info(words("rating.who"), icon=":material/badge:")
-        return
-    items = reading.rating_items(services, task.name)
-    done = reading.ratings_of(services, task.name, rater)
+def _rate(visit: Visit, task: RatingTask, rater: str, words: Words) -> None:
+    items = reading.rating_items(visit, task.name)
+    done = reading.ratings_of(visit, task.name, rater)
     share = len(done) / len(items)
     st.progress(
         share, text=words("rating.done", done=number(len(done)), total=number(len(items)), share=percent(share, 0))
@@ -104,11 +96,11 @@ def _rate(services: Services, task: RatingTask, rater: str, words: Words) -> Non
         current = keys[0]
     st.session_state[_CURRENT] = current
     item = next(item for item in items if item.item_key == current)
-    _item(services, task, item, rater, done.get(current), keys, words)
+    _item(visit, task, item, rater, done.get(current), keys, words)
 
 
 def _item(
-    services: Services,
+    visit: Visit,
     task: RatingTask,
     item: RatingItem,
     rater: str,
@@ -127,11 +119,19 @@ def _item(
     comment_key = f"rating-comment-{item.item_key[:16]}"
 
     def rate(value: str) -> None:
-        rate_item(services, task, item, rater, value, str(st.session_state.get(comment_key) or "").strip())
+        try:
+            rate_item(visit, task, item, value, str(st.session_state.get(comment_key) or "").strip())
+        except TunewayError as error:
+            parts.refuse(error)
+            return
         _go(keys[min(position + 1, len(keys) - 1)])
 
     def undo() -> None:
-        take_rating_back(services, item, rater)
+        try:
+            take_rating_back(visit, item)
+        except TunewayError as error:
+            parts.refuse(error)
+            return
         _go(item.item_key)
 
     with st.container(horizontal=True, gap="small"):
@@ -194,8 +194,8 @@ def _text(label: str, text: str, role: str) -> str:
     return f'<div class="tw-turn {role}"><b>{escape(label)}</b><div class="tw-text" tabindex="0">{escape(text)}</div></div>'
 
 
-def _agreement(services: Services, task: RatingTask, words: Words) -> None:
-    found = reading.rating_agreement(services, task.name)
+def _agreement(visit: Visit, task: RatingTask, words: Words) -> None:
+    found = reading.rating_agreement(visit, task.name)
     report = found.report
     if not report.counts.by_rater:
         parts.missing(words("rating.no_ratings"))

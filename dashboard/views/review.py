@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from contracts.enums import ReviewVerdict
-from contracts.errors import ConflictError, InvalidRequestError
+from contracts.errors import ConflictError, InvalidRequestError, TunewayError
 from contracts.generation import CurateRequest
 from dashboard import parts, reading
 from dashboard.formats import NOTHING, moment, number, percent
 from dashboard.links import choose
-from dashboard.writing import decide_sample
-from stages.curate import curate
+from dashboard.writing import curate, decide_sample
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,11 +24,9 @@ if TYPE_CHECKING:
     from contracts.record import JsonObject
     from dashboard.reading import GenerationStory
     from dashboard.texts import Words
-    from stages.services import Services
+    from dashboard.visits import Visit
 
 WAITING, ALL = "waiting", "all"
-NOBODY = "dashboard"
-"""Who judged, where no name was given."""
 _TONES = {
     None: "waiting",
     ReviewVerdict.ACCEPT: "succeeded",
@@ -39,36 +36,26 @@ _TONES = {
 _CURRENT, _EDITING, _TROUBLE = "review-current", "review-editing", "review-trouble"
 
 
-def show(services: Services, words: Words) -> None:
+def show(visit: Visit, words: Words) -> None:
     """Draw the page."""
-    stories = reading.generations(services)
+    stories = reading.generations(visit)
     if not stories:
         parts.empty(words("review.empty"), words("review.empty_text"))
         return
     by_id = {story.generation_id: story for story in stories}
-    left, right = st.columns([3, 1], gap="medium")
-    with left:
-        generation_id = choose("generation", words("review.choose"), list(by_id), str)
-    with right:
-        st.text_input(
-            words("review.reviewer"),
-            key="reviewer",
-            placeholder=NOBODY,
-            help=words("review.reviewer_help"),
-            max_chars=100,
-        )
+    generation_id = choose("generation", words("review.choose"), list(by_id), str)
     story = by_id.get(generation_id)
     if story is None:
         # the address names one that is not listed: the same words as for every other missing item
-        reading.review_counts(services, generation_id)
+        reading.review_counts(visit, generation_id)
         return
     if story.counts is None:
         st.warning(words("review.nothing_passed"), icon=":material/report:")
         _report(story, words, expanded=True)
         return
     _progress(story.counts, words)
-    _queue(services, generation_id, words)
-    _export(services, generation_id, words)
+    _queue(visit, generation_id, words)
+    _export(visit, generation_id, words)
     _report(story, words, expanded=False)
 
 
@@ -91,11 +78,11 @@ def _progress(counts: ReviewCounts, words: Words) -> None:
     )
 
 
-def _queue(services: Services, generation_id: str, words: Words) -> None:
+def _queue(visit: Visit, generation_id: str, words: Words) -> None:
     """The chosen samples, one at a time."""
-    template, shown = _filters(services, generation_id, words)
+    template, shown = _filters(visit, generation_id, words)
     verdict = ReviewVerdict(shown) if shown in set(ReviewVerdict) else None
-    ids = reading.samples_to_review(services, generation_id, verdict, shown == WAITING, template)
+    ids = reading.samples_to_review(visit, generation_id, verdict, shown == WAITING, template)
     trouble = st.session_state.pop(_TROUBLE, None)
     if trouble:
         st.warning(words(trouble), icon=":material/group:")
@@ -107,11 +94,11 @@ def _queue(services: Services, generation_id: str, words: Words) -> None:
     if current not in ids:
         current = ids[0]
     st.session_state[_CURRENT] = current
-    sample = reading.sample_to_review(services, current)
-    _sample(services, sample, ids, words)
+    sample = reading.sample_to_review(visit, current)
+    _sample(visit, sample, ids, words)
 
 
-def _filters(services: Services, generation_id: str, words: Words) -> tuple[QuestionTemplate | None, str]:
+def _filters(visit: Visit, generation_id: str, words: Words) -> tuple[QuestionTemplate | None, str]:
     every = [WAITING, *(verdict.value for verdict in ReviewVerdict), ALL]
     labels = {WAITING: words("review.waiting"), ALL: words("review.all")}
     labels |= {verdict.value: words.of(verdict) for verdict in ReviewVerdict}
@@ -119,7 +106,7 @@ def _filters(services: Services, generation_id: str, words: Words) -> tuple[Ques
         shown = st.segmented_control(
             words("review.show"), every, default=WAITING, format_func=labels.__getitem__, key="review-show"
         )
-        there = reading.templates_to_review(services, generation_id)
+        there = reading.templates_to_review(visit, generation_id)
         template = None
         if len(there) > 1:
             template = st.segmented_control(
@@ -128,7 +115,7 @@ def _filters(services: Services, generation_id: str, words: Words) -> tuple[Ques
     return template, shown or WAITING
 
 
-def _sample(services: Services, sample: SampleReview, ids: Sequence[int], words: Words) -> None:
+def _sample(visit: Visit, sample: SampleReview, ids: Sequence[int], words: Words) -> None:
     position = ids.index(sample.review_id)
     verdict = words("review.waiting") if sample.verdict is None else words.of(sample.verdict)
     judged = ""
@@ -142,22 +129,22 @@ def _sample(services: Services, sample: SampleReview, ids: Sequence[int], words:
     )
     is_editing = st.session_state.get(_EDITING) == sample.review_id
     if not is_editing:
-        _buttons(services, sample, ids, words)
+        _buttons(visit, sample, ids, words)
     left, right = st.columns([3, 2], gap="large")
     with left:
         if is_editing:
-            _editor(services, sample, ids, words)
+            _editor(visit, sample, ids, words)
         else:
             _turns(sample, words)
     with right:
         _source(sample, words)
 
 
-def _buttons(services: Services, sample: SampleReview, ids: Sequence[int], words: Words) -> None:
+def _buttons(visit: Visit, sample: SampleReview, ids: Sequence[int], words: Words) -> None:
     position = ids.index(sample.review_id)
 
     def judge(verdict: ReviewVerdict | None) -> None:
-        _decide(services, sample, verdict, ids)
+        _decide(visit, sample, verdict, ids)
 
     with st.container(horizontal=True, gap="small"):
         st.button(
@@ -197,7 +184,7 @@ def _go(review_id: int) -> None:
 
 
 def _decide(
-    services: Services,
+    visit: Visit,
     sample: SampleReview,
     verdict: ReviewVerdict | None,
     ids: Sequence[int],
@@ -207,10 +194,9 @@ def _decide(
     """Record the verdict and go on to the next sample. False, with the trouble on the page, where it is not taken."""
     try:
         decide_sample(
-            services,
+            visit,
             sample,
             verdict,
-            reviewer=str(st.session_state.get("reviewer") or "").strip() or NOBODY,
             edited_messages=edited,
             note=note,
         )
@@ -219,6 +205,9 @@ def _decide(
         return False
     except InvalidRequestError:
         st.session_state[_TROUBLE] = "review.turn_empty"
+        return False
+    except TunewayError as error:
+        parts.refuse(error)
         return False
     position = ids.index(sample.review_id)
     if verdict is not None and position + 1 < len(ids):
@@ -245,7 +234,7 @@ def _turn(message: JsonObject, words: Words) -> str:
     )
 
 
-def _editor(services: Services, sample: SampleReview, ids: Sequence[int], words: Words) -> None:
+def _editor(visit: Visit, sample: SampleReview, ids: Sequence[int], words: Words) -> None:
     """Every turn as a field."""
     present = sample.edited_messages or sample.messages
     contents = []
@@ -270,9 +259,9 @@ def _editor(services: Services, sample: SampleReview, ids: Sequence[int], words:
         {**message, "content": content.strip()} for message, content in zip(present, contents, strict=True)
     ]
     if edited == sample.messages:
-        _decide(services, sample, ReviewVerdict.ACCEPT, ids, note=note)
+        _decide(visit, sample, ReviewVerdict.ACCEPT, ids, note=note)
     else:
-        _decide(services, sample, ReviewVerdict.EDIT, ids, edited, note)
+        _decide(visit, sample, ReviewVerdict.EDIT, ids, edited, note)
     st.rerun()
 
 
@@ -313,13 +302,13 @@ def _marked(passage: str, lineage: JsonObject) -> str:
     return f"{escape(passage[:first])}<mark>{escape(passage[first:last])}</mark>{escape(passage[last:])}"
 
 
-def _export(services: Services, generation_id: str, words: Words) -> None:
+def _export(visit: Visit, generation_id: str, words: Words) -> None:
     with st.expander(words("review.export"), icon=":material/download:"):
         st.markdown(words("review.export_text"))
         include_waiting = st.checkbox(words("review.include_waiting"), key="review-include-waiting")
         if not st.button(words("review.write"), key="review-write"):
             return
-        curated = curate(CurateRequest(generation_id=generation_id, include_waiting=include_waiting), services)
+        curated = curate(visit, CurateRequest(generation_id=generation_id, include_waiting=include_waiting))
         if not curated.rows:
             st.info(words("review.nothing_to_export"))
             return

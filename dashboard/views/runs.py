@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from contracts.pipeline import PipelineRun
     from dashboard.reading import ListedRun, RunStory
     from dashboard.texts import Words
-    from stages.services import Services
+    from dashboard.visits import Visit
 
 BUSY_SECONDS = 3
 CASES_A_PAGE = 8
 
 
-def show(services: Services, words: Words) -> None:
+def show(visit: Visit, words: Words) -> None:
     """Draw the page."""
-    listed = reading.runs(services)
+    listed = reading.runs(visit)
     if not listed:
         parts.empty(words("runs.empty"), words("runs.empty_text"))
         return
@@ -36,19 +36,19 @@ def show(services: Services, words: Words) -> None:
         st.dataframe([_line(item, words) for item in listed], hide_index=True, width="stretch")
     by_id = {item.run.run_id: item.run for item in listed}
     run_id = choose("run", words("runs.choose"), list(by_id), lambda run_id: _name(by_id.get(run_id), run_id, words))
-    _live_story(services, run_id, words)
+    _live_story(visit, run_id, words)
 
 
-def _live_story(services: Services, run_id: str, words: Words) -> None:
+def _live_story(visit: Visit, run_id: str, words: Words) -> None:
     """The story of a run; while it runs it draws itself again."""
-    started_as = reading.run_state(reading.run_story(services, run_id).run)
+    started_as = reading.run_state(reading.run_story(visit, run_id).run)
 
     def draw() -> None:
-        story = reading.run_story(services, run_id)
+        story = reading.run_story(visit, run_id)
         if reading.run_state(story.run) is not started_as:
             # the new pace begins with a new run of the page
             st.rerun()
-        _story(story, services, words)
+        _story(story, visit, words)
 
     every = BUSY_SECONDS if started_as is RunState.RUNNING else None
     st.fragment(lambda: parts.guarded(draw, words), run_every=every)()
@@ -77,7 +77,7 @@ def _line(item: ListedRun, words: Words) -> dict[str, str]:
     }
 
 
-def _story(story: RunStory, services: Services, words: Words) -> None:
+def _story(story: RunStory, visit: Visit, words: Words) -> None:
     parts.run_line(story.run, words)
     parts.pipeline_picture(story.run, words)
     failed = story.summary.failed_stage
@@ -85,12 +85,12 @@ def _story(story: RunStory, services: Services, words: Words) -> None:
         parts.error_parts(story.summary.error, words("runs.failed_at", stage=words.of(failed)), words)
     with st.container(horizontal=True):
         st.link_button(
-            words("runs.in_airflow"), reading.airflow_run_page(services, story.run), icon=":material/open_in_new:"
+            words("runs.in_airflow"), reading.airflow_run_page(visit, story.run), icon=":material/open_in_new:"
         )
         if story.job is not None and story.job.mlflow_run_id is not None:
             st.link_button(
                 words("runs.in_mlflow"),
-                reading.mlflow_run_page(services, story.job.mlflow_run_id),
+                reading.mlflow_run_page(visit, story.job.mlflow_run_id),
                 icon=":material/open_in_new:",
             )
     _dataset(story, words)

@@ -12,12 +12,12 @@ from dashboard.formats import NOTHING, moment, small
 if TYPE_CHECKING:
     from contracts.sweeps import SweepReport, SweepTrial
     from dashboard.texts import Words
-    from stages.services import Services
+    from dashboard.visits import Visit
 
 
-def show_sweeps(services: Services, words: Words) -> None:
+def show_sweeps(visit: Visit, words: Words) -> None:
     """One line a sweep, and the trials of the chosen one; nothing where there is no sweep."""
-    sweeps = reading.sweeps(services)
+    sweeps = reading.sweeps(visit)
     if not sweeps:
         return
     st.header(words("sweeps.title"))

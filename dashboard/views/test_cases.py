@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from contracts.access import ResourceKind
 from contracts.enums import SuiteKind, SuiteStatus
 from contracts.errors import ConflictError, NotFoundError, TunewayError
 from contracts.suite_versions import CaseProblem, ImportSuiteRequest
@@ -15,12 +16,12 @@ from contracts.suites import SUITE_NAME_PATTERN
 from dashboard import parts, reading
 from dashboard.formats import NOTHING, moment, number
 from dashboard.links import choose
+from dashboard.writing import import_suite, lock_suite, put_case, remove_case
 from evaluation.case_columns import CASE_COLUMNS
 from evaluation.case_rows import case_from_cells, row_of_case
 from evaluation.case_tables import export_bytes, scorer_name, template_bytes
 from evaluation.scorers.registry import SCORERS
 from evaluation.scorers.score import UnusableCaseError
-from stages.suites import import_suite, lock_suite, put_case, remove_case
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,10 +30,8 @@ if TYPE_CHECKING:
     from contracts.suite_versions import ImportedSuite, StoredCase, SuiteListing
     from contracts.suites import SuiteVersion
     from dashboard.texts import Words
-    from stages.services import Services
+    from dashboard.visits import Visit
 
-NOBODY = "dashboard"
-"""Who edited, where no name was given."""
 PAGE_CASES = 25
 MOST_SHOWN_PROBLEMS = 20
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -43,38 +42,33 @@ _TROUBLE, _SAID, _CHOSEN, _LOCKING, _ADDING = (
 _TEXT_FIELDS = ("category", "pass_score", "source_document", "note")
 
 
-def show(services: Services, words: Words) -> None:
+def show(visit: Visit, words: Words) -> None:
     """Draw the page."""
-    listings = {listing.name: listing for listing in reading.suites(services)}
+    listings = {listing.name: listing for listing in reading.suites(visit)}
     if not listings:
         parts.empty(words("test_cases.empty"), words("test_cases.empty_text"))
-        _import(services, words)
+        if visit.may(ResourceKind.SUITE, "create"):
+            _import(visit, words)
         return
-    left, middle, right = st.columns([3, 2, 2], gap="medium", vertical_alignment="bottom")
+    left, right = st.columns([3, 2], gap="medium", vertical_alignment="bottom")
     with left:
         name = choose(
             "suite", words("test_cases.choose"), list(listings), lambda name: _described(listings, name, words)
         )
-    versions = reading.suite_versions(services, name)
+    versions = reading.suite_versions(visit, name)
     if not versions:
         raise NotFoundError(words("test_cases.not_there"), value=name)
-    with middle:
-        version = _chosen_version(name, versions, words)
     with right:
-        st.text_input(
-            words("test_cases.editor"),
-            key="editor",
-            placeholder=NOBODY,
-            help=words("test_cases.editor_help"),
-            max_chars=100,
-        )
+        version = _chosen_version(name, versions, words)
     _tell()
     _summary(version, words)
     if version.kind is SuiteKind.CASES:
-        _lock(services, version, words)
-        _cases(services, version, words)
-    _files(services, version, words)
-    _import(services, words, version)
+        if visit.may(ResourceKind.SUITE, "lock"):
+            _lock(visit, version, words)
+        _cases(visit, version, words)
+    _files(visit, version, words)
+    if visit.may(ResourceKind.SUITE, "create"):
+        _import(visit, words, version)
 
 
 def _described(listings: dict[str, SuiteListing], name: str, words: Words) -> str:
@@ -124,11 +118,7 @@ def _summary(version: SuiteVersion, words: Words) -> None:
     )
 
 
-def _actor() -> str:
-    return str(st.session_state.get("editor") or "").strip() or NOBODY
-
-
-def _lock(services: Services, version: SuiteVersion, words: Words) -> None:
+def _lock(visit: Visit, version: SuiteVersion, words: Words) -> None:
     """The lock, asked twice."""
     if version.status is not SuiteStatus.DRAFT:
         if version.status is SuiteStatus.LOCKED:
@@ -148,7 +138,7 @@ def _lock(services: Services, version: SuiteVersion, words: Words) -> None:
     def lock() -> None:
         st.session_state.pop(_LOCKING, None)
         try:
-            locked = lock_suite(version.suite_id, services, actor=_actor())
+            locked = lock_suite(visit, version.suite_id)
         except TunewayError as error:
             st.session_state[_TROUBLE] = error.sentence()
         else:
@@ -161,7 +151,7 @@ def _lock(services: Services, version: SuiteVersion, words: Words) -> None:
         )
 
 
-def _cases(services: Services, version: SuiteVersion, words: Words) -> None:
+def _cases(visit: Visit, version: SuiteVersion, words: Words) -> None:
     """The filtered table, and one case to edit."""
     every = words("test_cases.every_category")
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -181,7 +171,7 @@ def _cases(services: Services, version: SuiteVersion, words: Words) -> None:
         )
     chosen = None if category == every else category
     found, total = reading.suite_cases(
-        services, version.suite_id, chosen, search or "", (page - 1) * PAGE_CASES, PAGE_CASES
+        visit, version.suite_id, chosen, search or "", (page - 1) * PAGE_CASES, PAGE_CASES
     )
     needed = max(1, -(-total // PAGE_CASES))
     if needed != pages:
@@ -190,13 +180,13 @@ def _cases(services: Services, version: SuiteVersion, words: Words) -> None:
     st.caption(words("test_cases.found", n=number(total), total=number(version.case_count)))
     if found:
         parts.html(_table(found, words))
-    if version.status is SuiteStatus.ARCHIVED:
+    if version.status is SuiteStatus.ARCHIVED or not visit.may(ResourceKind.SUITE, "update"):
         return
     if version.status is SuiteStatus.LOCKED:
         st.info(words("test_cases.edit_locked"), icon=":material/edit_note:")
     st.toggle(words("test_cases.add"), key=_ADDING)
     if st.session_state.get(_ADDING):
-        _editor(services, version, None, words)
+        _editor(visit, version, None, words)
     elif found:
         by_id = {stored.case.id: stored for stored in found}
         case_id = st.selectbox(
@@ -205,7 +195,7 @@ def _cases(services: Services, version: SuiteVersion, words: Words) -> None:
             format_func=lambda name: f"{name} · {by_id[name].case.question[:60]}",
             key=f"test-cases-case-{version.suite_id}",
         )
-        _editor(services, version, by_id[case_id], words)
+        _editor(visit, version, by_id[case_id], words)
 
 
 def _table(found: Sequence[StoredCase], words: Words) -> str:
@@ -230,7 +220,7 @@ def _table(found: Sequence[StoredCase], words: Words) -> str:
     return parts.rows([*head, words("test_cases.edited")], lines)
 
 
-def _editor(services: Services, version: SuiteVersion, stored: StoredCase | None, words: Words) -> None:
+def _editor(visit: Visit, version: SuiteVersion, stored: StoredCase | None, words: Words) -> None:
     """Every field of a case; a new one where there is none."""
     language = words.language.value
     headers = {column.key: column.header.of(language) for column in CASE_COLUMNS}
@@ -281,15 +271,13 @@ def _editor(services: Services, version: SuiteVersion, stored: StoredCase | None
             type="primary",
             icon=":material/check:",
             on_click=_save,
-            args=(services, version, stored, keys, words),
+            args=(visit, version, stored, keys, words),
         )
     if stored is not None:
-        _removal(services, version, stored, words)
+        _removal(visit, version, stored, words)
 
 
-def _save(
-    services: Services, version: SuiteVersion, stored: StoredCase | None, keys: dict[str, str], words: Words
-) -> None:
+def _save(visit: Visit, version: SuiteVersion, stored: StoredCase | None, keys: dict[str, str], words: Words) -> None:
     """Store what the fields say, or leave the trouble for the page to tell."""
     cells = {} if stored is None else row_of_case(stored.case)
     scorer = str(st.session_state[keys["scorer"]])
@@ -300,32 +288,35 @@ def _save(
     if isinstance(found, CaseProblem):
         st.session_state[_TROUBLE] = _problem(found, words)
         return
-    _store(services, version, stored, found, words)
+    _store(visit, version, stored, found, words)
 
 
-def _store(services: Services, version: SuiteVersion, stored: StoredCase | None, case: TestCase, words: Words) -> None:
+def _store(visit: Visit, version: SuiteVersion, stored: StoredCase | None, case: TestCase, words: Words) -> None:
     try:
-        kept = put_case(
-            version.suite_id, case, services, actor=_actor(), seen=None if stored is None else stored.edited_at
-        )
+        kept = put_case(visit, version.suite_id, case, None if stored is None else stored.edited_at)
     except UnusableCaseError as error:
         st.session_state[_TROUBLE] = f"{words.of(error.fault)} ({error.value})"
     except ConflictError as error:
         st.session_state[_TROUBLE] = words("test_cases.conflict", who=error.value)
+    except TunewayError as error:
+        parts.refuse(error)
     else:
         _go_to(kept)
         st.session_state[_ADDING] = False
         st.session_state[_SAID] = words("test_cases.saved", case=case.id, title=kept.title)
 
 
-def _removal(services: Services, version: SuiteVersion, stored: StoredCase, words: Words) -> None:
+def _removal(visit: Visit, version: SuiteVersion, stored: StoredCase, words: Words) -> None:
     case_id = stored.case.id
 
     def remove() -> None:
         try:
-            kept = remove_case(version.suite_id, case_id, services, actor=_actor())
+            kept = remove_case(visit, version.suite_id, case_id)
         except (ConflictError, NotFoundError) as error:
             st.session_state[_TROUBLE] = words("test_cases.conflict", who=error.value)
+            return
+        except TunewayError as error:
+            parts.refuse(error)
             return
         _go_to(kept)
         st.session_state[_SAID] = words("test_cases.removed", case=case_id, title=kept.title)
@@ -355,13 +346,13 @@ def _problem(problem: CaseProblem, words: Words) -> str:
     return f"{place}{words.of(problem.fault)}" + (f" ({problem.value})" if problem.value else "")
 
 
-def _files(services: Services, version: SuiteVersion, words: Words) -> None:
+def _files(visit: Visit, version: SuiteVersion, words: Words) -> None:
     """The version as a file, and one to fill in."""
     language = words.language.value
     with st.expander(words("test_cases.files"), icon=":material/download:"), st.container(horizontal=True):
         st.download_button(
             words("test_cases.export"),
-            data=lambda: export_bytes(reading.every_case(services, version.suite_id), ".xlsx", language),
+            data=lambda: export_bytes(reading.every_case(visit, version.suite_id), ".xlsx", language),
             file_name=f"{version.name}-v{version.version}.xlsx",
             mime=XLSX,
             key="test-cases-export",
@@ -379,13 +370,13 @@ def _template(words: Words) -> None:
     )
 
 
-def _import(services: Services, words: Words, version: SuiteVersion | None = None) -> None:
+def _import(visit: Visit, words: Words, version: SuiteVersion | None = None) -> None:
     """A file of cases: what it would bring, every wrong row, then the import."""
     with st.expander(words("test_cases.import"), icon=":material/upload_file:", expanded=version is None):
-        st.caption(words("test_cases.import_where", folder=parts.plain(str(services.settings.data_dir / "inbox"))))
+        st.caption(words("test_cases.import_where", folder=parts.plain(str(visit.settings.data_dir / "inbox"))))
         if version is None:
             _template(words)
-        files = [file.path for file in reading.input_files(services)]
+        files = [file.path for file in reading.input_files(visit)]
         chosen = st.selectbox(
             words("test_cases.file"),
             files,
@@ -408,14 +399,14 @@ def _import(services: Services, words: Words, version: SuiteVersion | None = Non
             return
         request = ImportSuiteRequest(name=name, file=chosen, add=adding, dry_run=True)
         try:
-            preview = import_suite(request, services, actor=_actor())
+            preview = import_suite(visit, request)
         except TunewayError as error:
             parts.error_parts(error.as_record(), words("test_cases.refused"), words)
             return
         _preview(preview, words)
         st.button(
             words("test_cases.bring_in"), key="test-cases-import", type="primary", disabled=bool(preview.problems),
-            on_click=_bring_in, args=(services, request, words),
+            on_click=_bring_in, args=(visit, request, words),
         )  # fmt: skip
 
 
@@ -436,9 +427,9 @@ def _preview(preview: ImportedSuite, words: Words) -> None:
     parts.html(parts.rows([words("test_cases.row"), words("test_cases.problem")], lines, numeric=(0,)))
 
 
-def _bring_in(services: Services, request: ImportSuiteRequest, words: Words) -> None:
+def _bring_in(visit: Visit, request: ImportSuiteRequest, words: Words) -> None:
     try:
-        imported = import_suite(request.model_copy(update={"dry_run": False}), services, actor=_actor())
+        imported = import_suite(visit, request.model_copy(update={"dry_run": False}))
     except TunewayError as error:
         st.session_state[_TROUBLE] = error.sentence()
         return

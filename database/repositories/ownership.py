@@ -63,9 +63,7 @@ class OwnershipRepository:
             .order_by(table.id)
         )
         return [
-            Ownership(
-                kind=kind, resource_id=str(row.id), owner=row.username or "", projects=list(row.projects or [])
-            )
+            Ownership(kind=kind, resource_id=str(row.id), owner=row.username or "", projects=list(row.projects or []))
             for row in rows
         ]
 

@@ -1,11 +1,21 @@
 import re
+from functools import cache
 from html import unescape
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from contracts.identity import AccountKind, Role
+from dashboard.sessions import sessions_of
+from dashboard.visits import Browser, Visit
+from security.identity.passwords import hash_password
+from settings import load_settings
+from stages.logins import log_in, open_tokens
+from stages.services import Services, open_services
 from tests.conftest import REPOSITORY_ROOT
 from tests.dashboard.story import Story, tell
+from tests.serving_api.policy_server import policy_ports
+from tests.serving_api.running import make_secrets
 
 PAGES = ("overview", "runs", "datasets", "review", "rating", "test-cases", "jobs", "models", "ab-tests")
 APP = REPOSITORY_ROOT / "dashboard" / "app.py"
@@ -17,10 +27,48 @@ def story(services) -> Story:
     return tell(services)
 
 
+PASSWORD = "correct horse battery staple"
+
+
 @pytest.fixture
 def quiet_services(monkeypatch):
-    """Ports on which nobody answers, whatever runs on this machine."""
+    """Ports on which nobody answers, whatever runs on this machine; only the policies are decided, by a real Cerbos."""
     monkeypatch.setenv("TUNEWAY_PORT_BASE", "26400")
+    port, grpc_port = policy_ports()
+    monkeypatch.setenv("TUNEWAY_CERBOS_PORT", str(port))
+    monkeypatch.setenv("TUNEWAY_CERBOS_GRPC_PORT", str(grpc_port))
+    monkeypatch.setenv("TUNEWAY_POLICY_TIMEOUT_SECONDS", "20")
+    monkeypatch.setenv("TUNEWAY_LOGINS_PER_MINUTE", "1000")
+
+
+@pytest.fixture
+def visit(services, quiet_services, monkeypatch) -> Visit:
+    """The administrator `kim` is logged in: pages that are opened are theirs."""
+    return come_in(monkeypatch, "kim", Role.ADMIN)
+
+
+def come_in(monkeypatch, name: str, role: Role, projects: tuple[str, ...] = ()) -> Visit:
+    """From here on pages are opened by this person, who really logs in."""
+    services = open_services(load_settings())
+    make_secrets(services.settings.secrets_dir)
+    add_person(services, name, role, projects)
+    pair = log_in(name, PASSWORD, open_tokens(services.settings), services)
+    browser = Browser(sessions_of(services).open(pair), "127.0.0.1")
+    monkeypatch.setattr("dashboard.visits.browser_of", lambda _: browser)
+    return Visit(services.settings, session=browser.session, address=browser.address)
+
+
+def add_person(services: Services, name: str, role: Role, projects: tuple[str, ...] = ()) -> None:
+    """An account with PASSWORD."""
+    with services.unit_of_work() as uow:
+        uow.users.add(
+            name, kind=AccountKind.PERSON, role=role, projects=list(projects), password_hash=_hashed_password()
+        )
+
+
+@cache
+def _hashed_password() -> str:
+    return hash_password(PASSWORD)
 
 
 def open_page(page: str = "overview", language: str | None = None, **query: object) -> AppTest:

@@ -11,9 +11,9 @@ import pytest
 from data_prep.masking.masker import mask
 from storage.stored_files import open_stored
 from tests.dashboard.conftest import open_page, text_of
-from tests.dashboard.test_server import CHROMIUM, CHROMIUM_ARGUMENTS, dashboard
+from tests.dashboard.test_server import CHROMIUM, CHROMIUM_ARGUMENTS, dashboard, log_tab_in
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quiet_services")]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("visit")]
 
 ROWS = [
     (
@@ -131,6 +131,7 @@ def test_a_person_imports_a_file_in_a_browser(services, file, tmp_path, width, l
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS)
         tab = browser.new_page(viewport={"width": width, "height": 1200})
         tab.set_default_timeout(60_000)
+        log_tab_in(tab, port, language=language)
         tab.goto(f"http://127.0.0.1:{port}/datasets?lang={language}")
         chooser = tab.get_by_role("combobox").first
         chooser.click()

@@ -15,7 +15,7 @@ from tests.stages.test_jobs import save
 
 __all__ = ["runner"]
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quiet_services")]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("visit")]
 
 
 @pytest.fixture

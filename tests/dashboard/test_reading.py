@@ -12,13 +12,14 @@ from contracts.enums import JobKind
 from contracts.jobs import FinetuningJob, JobSubmission
 from contracts.training import JobProgress
 from dashboard import reading
+from dashboard.sessions import installation_of
 from settings import load_settings
 from stages.services import Services, open_services
 from storage.files import write_json_atomically
 from storage.job_folder import JobFolder
 from tests.dashboard.story import COMPLETE_RUN, HOST, RUNNING_RUN
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quiet_services")]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("visit")]
 
 
 def job(services: Services, job_id: int) -> FinetuningJob:
@@ -103,7 +104,7 @@ def test_a_log_is_read_from_its_end_and_from_the_newest_attempt(services, story)
     assert newest.stat().st_size > reading.LOG_TAIL_BYTES
 
 
-def test_a_running_evaluation_is_found_through_its_lease(services, story):
+def test_a_running_evaluation_is_found_through_its_lease(services, visit, story):
     folder = JobFolder(services.settings.jobs_dir / "evaluate-7")
     folder.root.mkdir(parents=True)
     submission = JobSubmission(job_key="evaluate-7", kind=JobKind.EVALUATE, request={})
@@ -118,19 +119,19 @@ def test_a_running_evaluation_is_found_through_its_lease(services, story):
     write_json_atomically(folder.progress, progress.model_dump(mode="json"))
     with services.unit_of_work() as uow:
         uow.leases.acquire("evaluate-7#1", 1, HOST, 2)
-    work = {item.key: item for item in reading.overview(services).work}
+    work = {item.key: item for item in reading.overview(visit).work}
     assert work["evaluate-7"].kind is JobKind.EVALUATE
     assert work["evaluate-7"].progress == progress
 
 
-def test_the_job_of_a_run_that_still_trains_is_found_by_its_name(services, story):
-    told = reading.run_story(services, RUNNING_RUN)
+def test_the_job_of_a_run_that_still_trains_is_found_by_its_name(visit, story):
+    told = reading.run_story(visit, RUNNING_RUN)
     assert told.job is not None
     assert told.job.job_id == story.running_job
 
 
-def test_the_cases_of_a_run_fall_into_four_groups(services, story):
-    told = reading.run_story(services, COMPLETE_RUN)
+def test_the_cases_of_a_run_fall_into_four_groups(visit, story):
+    told = reading.run_story(visit, COMPLETE_RUN)
     assert {outcome.value: len(cases) for outcome, cases in told.cases.items()} == {
         "won": 173,
         "lost": 6,
@@ -139,11 +140,11 @@ def test_the_cases_of_a_run_fall_into_four_groups(services, story):
     }
 
 
-def test_two_installations_never_share_an_answer(services, story, monkeypatch, tmp_path):
-    assert len(reading.datasets(services)) == 1
+def test_two_installations_never_share_an_answer(visit, story, monkeypatch, tmp_path):
+    assert len(reading.datasets(visit)) == 1
     monkeypatch.setenv("TUNEWAY_DATA_DIR", str(tmp_path / "other"))
     other = open_services(load_settings())
-    assert reading._installation(other) != reading._installation(services)
+    assert installation_of(other) != installation_of(visit)
 
 
 def test_pages_hold_no_sql_and_no_mlflow():

@@ -9,7 +9,7 @@ from contracts.enums import ReviewVerdict
 from tests.dashboard.conftest import open_page, text_of
 from tests.dashboard.review_story import ANSWER, EMPTY_GENERATION, GENERATION, QUESTION, tell_review
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quiet_services")]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("visit")]
 
 
 @pytest.fixture
@@ -50,13 +50,12 @@ def test_the_evidence_stands_out_and_texts_are_never_markup(ids):
 
 def test_a_verdict_is_stored_with_its_reviewer_and_the_next_sample_comes(services, ids):
     app = opened()
-    app.text_input(key="reviewer").set_value("이검토").run()
     app.button(key="review-accept").click().run()
     assert "요약 1 / 2번째" in text_of(app)
     app.button(key="review-reject").click().run()
     assert verdicts(services) == [ReviewVerdict.ACCEPT, ReviewVerdict.ACCEPT, ReviewVerdict.REJECT, None]
     with services.unit_of_work() as uow:
-        assert uow.reviews.get(ids[1]).reviewer == "이검토"
+        assert uow.reviews.get(ids[1]).reviewer == "kim"
 
 
 def test_every_action_has_a_key(ids):

@@ -11,12 +11,16 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.conftest import REPOSITORY_ROOT, free_port
-from tests.dashboard.conftest import APP, PAGES
+from tests.dashboard.conftest import PAGES, PASSWORD
 from tests.dashboard.story import COMPLETE_RUN
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 pytestmark = pytest.mark.slow
 
@@ -29,14 +33,14 @@ CHROMIUM_ARGUMENTS = [
 
 @contextmanager
 def dashboard(folder: Path) -> Iterator[int]:
-    """A Streamlit server over this process's environment; its port."""
+    """The dashboard's server over this process's environment; its port."""
     port = free_port()
-    log = folder / "streamlit.log"
+    log = folder / "dashboard.log"
     with log.open("wb") as stream:
         process = subprocess.Popen(
-            [str(Path(sys.executable).with_name("streamlit")), "run", str(APP), f"--server.port={port}"],
+            [sys.executable, "-m", "dashboard"],
             cwd=folder,
-            env={**os.environ, "PYTHONPATH": str(REPOSITORY_ROOT), "TUNEWAY_PORT_BASE": "26400"},
+            env={**os.environ, "PYTHONPATH": str(REPOSITORY_ROOT), "TUNEWAY_DASHBOARD_PORT": str(port)},
             stdout=stream,
             stderr=stream,
         )
@@ -59,15 +63,24 @@ def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
             time.sleep(0.2)
 
 
+def log_tab_in(tab: "Page", port: int, name: str = "kim", language: str = "ko") -> None:
+    """Log in as a person does; the tab then shows the first page."""
+    tab.goto(f"http://127.0.0.1:{port}/?lang={language}")
+    tab.locator("#username").fill(name)
+    tab.locator("#password").fill(PASSWORD)
+    tab.locator("form button").click()
+    tab.get_by_text("서울 기준" if language == "ko" else "Seoul time").last.wait_for(timeout=60_000)
+
+
 def other_addresses() -> list[str]:
     """This machine's addresses beside the loopback."""
     found = socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)
     return sorted({str(address[4][0]) for address in found if not str(address[4][0]).startswith("127.")})
 
 
-def test_the_dashboard_answers_on_the_loopback_address_only(services, tmp_path):
+def test_the_dashboard_answers_on_the_loopback_address_only(visit, tmp_path):
     with dashboard(tmp_path) as port:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/login", timeout=10) as answer:
             assert answer.status == 200
             assert b"<title>" in answer.read()
         for address in other_addresses():
@@ -85,7 +98,7 @@ def test_the_dashboard_answers_on_the_loopback_address_only(services, tmp_path):
         (390, "en", "light"),
     ],
 )
-def test_every_page_is_whole_in_a_browser(services, story, tmp_path, width, language, colours):
+def test_every_page_is_whole_in_a_browser(visit, story, tmp_path, width, language, colours):
     """No error, no line wider than the screen, no request to another host; a picture of each page is left."""
     from playwright.sync_api import sync_playwright
 
@@ -96,6 +109,10 @@ def test_every_page_is_whole_in_a_browser(services, story, tmp_path, width, lang
         context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=colours)
         tab = context.new_page()
         tab.on("request", lambda request: None if _is_ours(request.url, port) else outside.add(request.url))
+        tab.goto(f"http://127.0.0.1:{port}/login?lang={language}")
+        assert tab.locator("main").evaluate("main => document.body.scrollWidth - innerWidth") <= 0
+        tab.screenshot(path=pictures / f"login-{width}-{language}-{colours}.png")
+        log_tab_in(tab, port, language=language)
         for page in PAGES:
             query = f"?lang={language}" + (f"&run={COMPLETE_RUN.replace('+', '%2B')}" if page == "runs" else "")
             tab.goto(f"http://127.0.0.1:{port}/{'' if page == 'overview' else page}{query}")

@@ -136,7 +136,7 @@ def runner(services, monkeypatch):
     port = free_port()
     monkeypatch.setenv("TUNEWAY_RUNNER_PORT", str(port))
     settings = load_settings()
-    settings.secrets_dir.mkdir(parents=True)
+    settings.secrets_dir.mkdir(parents=True, exist_ok=True)
     (settings.secrets_dir / SecretName.RUNNER_TOKEN).write_text("token", encoding="utf-8")
     settings.jobs_dir.mkdir(parents=True)
     opened = Runner(settings.jobs_dir, port, create_app(RunnerService(open_services(settings)), "token"))

@@ -21,7 +21,7 @@ def with_policies(
     services: Services, *, requests_per_minute: int = 100_000, logins_per_minute: int = 100_000
 ) -> Services:
     """The same services, whose policies are decided by a real Cerbos that has time on a busy machine."""
-    port, grpc_port = _running_server()
+    port, grpc_port = policy_ports()
     changes = {
         "cerbos_port": port,
         "cerbos_grpc_port": grpc_port,
@@ -34,7 +34,8 @@ def with_policies(
 
 
 @cache
-def _running_server() -> tuple[int, int]:
+def policy_ports() -> tuple[int, int]:
+    """HTTP and gRPC port of the one decision point of this process."""
     ports = free_port(), free_port()
     start_server(Settings(cerbos_port=ports[0], cerbos_grpc_port=ports[1]))
     return ports
