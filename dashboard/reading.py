@@ -443,7 +443,9 @@ def overview(visit: Visit) -> Overview:
     """The first page."""
     health = service_health(visit)
     seen_jobs, seen_models = visit.visible(ResourceKind.JOB), visit.visible(ResourceKind.MODEL)
-    leases = _named_to(visit, _ask(visit, lambda uow: uow.leases.all()))
+    leases = _ask(visit, lambda uow: uow.leases.all())
+    if not seen_jobs.everything:
+        leases = _named_to(visit, leases)
 
     def question(uow: UnitOfWork) -> Overview:
         jobs = [

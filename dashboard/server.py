@@ -77,7 +77,7 @@ class Guard:
 def create_app() -> st.App:
     """The server's application."""
     return st.App(
-        Path(__file__).with_name("app.py"),
+        Path(__file__).with_stem("app"),
         routes=[Route(LOGIN, _login, methods=["GET", "POST"])],
         middleware=[Middleware(Guard)],
     )

@@ -70,9 +70,9 @@ class Visit(Services):
         return policies.ask(readable(self.principal, kind, row_ids, decisions=policies.decisions, services=self))
 
     @contextmanager
-    def unit_of_work(self) -> Iterator[UnitOfWork]:
+    def unit_of_work(self, *, holding: bool = False) -> Iterator[UnitOfWork]:
         """As that of every service; what it audits comes from the browser's address."""
-        with acting_from(self.address), super().unit_of_work() as uow:
+        with acting_from(self.address), super().unit_of_work(holding=holding) as uow:
             yield uow
 
     def leave(self) -> None:

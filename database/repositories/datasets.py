@@ -7,7 +7,7 @@ from sqlalchemy import func, or_, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from contracts.access import Visibility
+from contracts.access import EVERYTHING, Visibility
 from contracts.datasets import DatasetVersion, QualityCheck, SourceFile
 from contracts.enums import DatasetStatus, Split
 from contracts.errors import NotFoundError
@@ -186,9 +186,10 @@ class DatasetRepository:
             )
         return _record(row)
 
-    def newest(self, limit: int = 20) -> list[DatasetVersion]:
-        """Versions, newest first."""
-        query = select(TrainingDataset).order_by(TrainingDataset.id.desc()).limit(limit)
+    def newest(self, limit: int = 20, visible: Visibility = EVERYTHING) -> list[DatasetVersion]:
+        """Versions, newest first, as far as they may be seen."""
+        query = restricted(select(TrainingDataset), TrainingDataset.created_by, visible)
+        query = query.order_by(TrainingDataset.id.desc()).limit(limit)
         return [_record(row) for row in self._session.execute(query).scalars()]
 
     def page(

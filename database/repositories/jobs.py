@@ -7,7 +7,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from contracts.access import Visibility
+from contracts.access import EVERYTHING, Visibility
 from contracts.enums import JobStatus, Method
 from contracts.errors import NotFoundError
 from contracts.job_requests import QueuedTraining
@@ -149,9 +149,12 @@ class JobRepository:
         ).scalar_one_or_none()
         return None if row is None else _record(row)
 
-    def newest(self, status: JobStatus | None = None, limit: int = 20) -> list[FinetuningJob]:
-        """Jobs, newest first."""
-        query = select(FinetuningJobRow).order_by(FinetuningJobRow.id.desc()).limit(limit)
+    def newest(
+        self, status: JobStatus | None = None, limit: int = 20, visible: Visibility = EVERYTHING
+    ) -> list[FinetuningJob]:
+        """Jobs, newest first, as far as they may be seen."""
+        query = restricted(select(FinetuningJobRow), FinetuningJobRow.created_by, visible)
+        query = query.order_by(FinetuningJobRow.id.desc()).limit(limit)
         if status is not None:
             query = query.where(FinetuningJobRow.status == status.value)
         return [_record(row) for row in self._session.execute(query).scalars()]

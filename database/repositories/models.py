@@ -7,7 +7,7 @@ from sqlalchemy import ARRAY, Text, cast, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from contracts.access import Visibility
+from contracts.access import EVERYTHING, Visibility
 from contracts.enums import ModelFormat, ModelStatus
 from contracts.errors import NotFoundError
 from contracts.lists import ListRequest, Page
@@ -190,9 +190,12 @@ class ModelRepository:
         ).scalar_one_or_none()
         return None if row is None else model_version(row)
 
-    def newest(self, status: ModelStatus | None = None, limit: int = 100) -> list[ModelVersion]:
-        """Versions, newest first."""
-        query = select(RegisteredModel).order_by(RegisteredModel.id.desc()).limit(limit)
+    def newest(
+        self, status: ModelStatus | None = None, limit: int = 100, visible: Visibility = EVERYTHING
+    ) -> list[ModelVersion]:
+        """Versions, newest first, as far as they may be seen."""
+        query = restricted(select(RegisteredModel), RegisteredModel.created_by, visible)
+        query = query.order_by(RegisteredModel.id.desc()).limit(limit)
         if status is not None:
             query = query.where(RegisteredModel.status == status.value)
         return [model_version(row) for row in self._session.execute(query).scalars()]
