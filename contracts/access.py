@@ -19,6 +19,7 @@ class ResourceKind(StrEnum):
     USER = "user"
     TOKEN = "token"  # noqa: S105 - a kind of thing
     AUDIT = "audit"
+    GPU = "gpu"
 
 
 class Ownership(Record):

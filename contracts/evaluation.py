@@ -46,6 +46,9 @@ def require_whole_judge(url: str | None, model: str | None) -> None:
         raise ValueError("a judge is named by judge_url and judge_model together")
 
 
+SUITE_REFERENCE_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,99}(@[0-9]{1,6})?$"
+
+
 class EvaluateRequest(Record):
     """Ask base and tuned model the same questions, as they will be served."""
 
@@ -68,6 +71,26 @@ class EvaluateRequest(Record):
     def _names_the_judge_whole(self) -> Self:
         require_whole_judge(self.judge_url, self.judge_model)
         return self
+
+
+class AskEvaluationRequest(Record):
+    """By which questions a registered version is judged again; without any, by its dataset version's test split."""
+
+    test_dataset_id: int | None = Field(default=None, ge=1, lt=2**31)
+    """A dataset version; its test split is asked."""
+    test_suite: str | None = Field(default=None, pattern=SUITE_REFERENCE_PATTERN)
+    """A managed suite: rules, or rules@3."""
+    accuracy_bar: float = Field(default=0.90, gt=0, lt=1)
+
+
+class AskedEvaluation(Record):
+    """An evaluation that has begun in Airflow."""
+
+    model_id: int
+    job_id: int
+    """The job that made the version; its evaluations are the version's."""
+    dag_id: str
+    dag_run_id: str
 
 
 class Interval(Record):

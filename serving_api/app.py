@@ -8,7 +8,7 @@ from fastapi import FastAPI, Response
 from fastapi.responses import PlainTextResponse
 
 from security.access.decisions import PolicyDecisions
-from serving_api.admin import ab_tests, accounts, datasets, jobs, models, pipeline_runs
+from serving_api.admin import ab_tests, accounts, audit, datasets, gpus, jobs, models, pipeline_runs
 from serving_api.audit_keeper import AuditKeeper
 from serving_api.data_path import DataPath, Receive, Scope, Send
 from serving_api.documentation import install_documentation
@@ -96,7 +96,7 @@ def _control(service: Service, services: Services, watch: GuardrailWatch | None)
     app.state.tokens = open_tokens(services.settings)
     install_problem_details(app)
     app.add_middleware(Limits, services=services)
-    for resource in (datasets, jobs, models, ab_tests, pipeline_runs, accounts):
+    for resource in (datasets, jobs, models, ab_tests, pipeline_runs, gpus, audit, accounts):
         app.include_router(resource.router)
     app.include_router(sessions)
     app.include_router(keys)

@@ -18,6 +18,7 @@ from contracts.errors import (
 )
 from contracts.job_requests import CreatedJob, JobPlan, QueuedTraining
 from contracts.training import TrainRequest
+from stages.airflow_runs import start_run
 from stages.jobs import folder_of
 from stages.jobs import stop_job as stop_begun_job
 
@@ -86,11 +87,11 @@ def start_job(job_id: int, services: Services) -> CreatedJob:
     if job.status is not JobStatus.PENDING:
         raise _stopped(job_id)
     try:
-        run = services.airflow.trigger(DAG_ID, run_name, {"job_id": job_id})
-    except (UnavailableError, NotFoundError, InvalidRequestError) as error:
+        started = start_run(DAG_ID, run_name, {"job_id": job_id}, services)
+    except UnavailableError as error:
         return CreatedJob(job=job, is_started=False, waiting_for=error.sentence())
     with services.unit_of_work() as uow:
-        uow.jobs.set_dag_run(job_id, run.run_id)
+        uow.jobs.set_dag_run(job_id, started)
         return CreatedJob(job=uow.jobs.get(job_id), is_started=True)
 
 

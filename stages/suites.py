@@ -22,19 +22,21 @@ from evaluation.case_tables import EXPLANATION_SHEETS, export_bytes
 from evaluation.scorers.registry import check_case
 from evaluation.scorers.score import unusable
 from evaluation.suite_difference import suite_difference
-from evaluation.test_cases import Suite, read_suite
+from evaluation.test_cases import Suite, read_suite, read_test_split
 from storage.files import sha256_of_file, write_bytes_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
+    from contracts.datasets import DatasetVersion
     from contracts.evaluation import TestCase
     from contracts.suite_versions import ImportSuiteRequest
     from contracts.suites import SuiteVersion
     from database.unit_of_work import UnitOfWork
     from stages.services import Services
 
+DATASET_PREFIX = "dataset:"
 MOST_TOLD_PROBLEMS = 20
 MOST_CASES = 20_000
 """Of an import; a table with more is a dataset, given by mistake."""
@@ -42,11 +44,16 @@ _REFERENCE = re.compile(rf"({SUITE_NAME_PATTERN.removeprefix('^').removesuffix('
 
 
 def resolve_suite(given: str, services: Services) -> Suite:
-    """The suite that the text names: a managed one (`name`, `name@3`), or a file of test cases below an input folder.
+    """The suite that the text names: a managed one (`name`, `name@3`), a file of test cases below an input folder, or a
+    dataset version's test split (`dataset:5`).
 
     A name alone means its newest locked version, else its newest draft. What a managed suite holds is also written to
     a file, the suite's `path`, for those who read files.
     """
+    if given.startswith(DATASET_PREFIX):
+        dataset = _dataset(given, services)
+        name = f"{dataset.name} {dataset.version} test"
+        return read_test_split(Path(dataset.file_path) / "test.parquet", name)
     named = _named(given, services)
     if named is None:
         return _from_file(_input_file(given, services), services)
@@ -86,6 +93,9 @@ def suite_path(given: str, services: Services) -> str:
 
 def require_suite(given: str, services: Services) -> None:
     """The managed suite or the file is there; what a file holds is not read. Raises as `resolve_suite`."""
+    if given.startswith(DATASET_PREFIX):
+        _dataset(given, services)
+        return
     named = _named(given, services)
     if named is None:
         _input_file(given, services)
@@ -341,6 +351,16 @@ def _reference(given: str) -> tuple[str, int | None]:
             next_step="see `tuneway suite list`",
         )
     return match[1], int(match[2]) if match[2] else None
+
+
+def _dataset(given: str, services: Services) -> DatasetVersion:
+    number = given.removeprefix(DATASET_PREFIX)
+    if not number.isdecimal() or len(number) > 9:
+        raise InvalidRequestError(
+            "This is no dataset version", value=given, allowed="dataset:5", next_step="see `tuneway dataset list`"
+        )
+    with services.unit_of_work() as uow:
+        return uow.datasets.get(int(number))
 
 
 def _input_file(given: str, services: Services) -> Path:

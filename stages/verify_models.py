@@ -25,14 +25,20 @@ OWN_FILES = {MANIFEST_FILE, KOREAN_CARD, BILL_FILE, SIGNATURE_FILE}
 
 
 def verify_models(
-    services: Services, *, model_name: str | None = None, on_version: Callable[[ModelVersion], None] | None = None
+    services: Services,
+    *,
+    model_name: str | None = None,
+    model_id: int | None = None,
+    on_version: Callable[[ModelVersion], None] | None = None,
 ) -> Verification:
-    """Read every file of every version (of one name), and compare both registries. Nothing is changed."""
+    """Read every file of every version (of one name, or one version), and compare both registries. Changes nothing."""
     with services.unit_of_work() as uow:
-        names = uow.models.names() if model_name is None else [model_name]
-        versions = [
-            version for name in names for version in uow.models.of_name(name) if version.finetuning_job_id is not None
-        ]
+        if model_id is not None:
+            chosen = [uow.models.get(model_id)]
+        else:
+            names = uow.models.names() if model_name is None else [model_name]
+            chosen = [version for name in names for version in uow.models.of_name(name)]
+    versions = [version for version in chosen if version.finetuning_job_id is not None]
     problems: list[FileProblem] = []
     files = read = 0
     for version in versions:

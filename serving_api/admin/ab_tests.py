@@ -8,6 +8,7 @@ from contracts.access import ResourceKind
 from contracts.enums import Arm, ExperimentStatus
 from contracts.errors import InvalidRequestError
 from contracts.experiment_decisions import ConcludeABTestRequest, ExperimentDecision
+from contracts.experiment_plans import SizePlan, SizeRequest
 from contracts.experiment_results import ExperimentResults
 from contracts.experiments import ABExperiment, StartABTestRequest
 from contracts.lists import ListRequest, Page
@@ -17,6 +18,7 @@ from database.repositories.experiments import ExperimentRepository
 from serving_api.admin.lists import listed_by
 from serving_api.admin.routers import admin_router
 from serving_api.authentication import Caller, ServicesParameter
+from serving_api.idempotency import OnceParameter
 from serving_api.permissions import permit
 from serving_api.problems import problem_responses
 from stages.ab_tests import tester_key
@@ -60,7 +62,9 @@ def list_experiments(
 
 
 @router.post("/ab-tests", dependencies=[permit(ResourceKind.AB_TEST, "create")], responses=problem_responses(404, 409))
-def create_experiment(services: ServicesParameter, caller: Caller, request: StartABTestRequest) -> ABExperiment:
+def create_experiment(
+    services: ServicesParameter, caller: Caller, once: OnceParameter, request: StartABTestRequest
+) -> ABExperiment:
     """Start an A/B test. 409 where the target is too small for the effect, unless `accept_underpowered` is true."""
     if request.make_room:
         raise InvalidRequestError(
@@ -69,10 +73,22 @@ def create_experiment(services: ServicesParameter, caller: Caller, request: Star
             allowed="a test on users that are free",
             next_step="stop those tests first, each by its own call: who may create one may not stop every other",
         )
-    started = start_ab_test(request, services)
-    with services.unit_of_work() as uow:
-        uow.ownership.claim(ResourceKind.AB_TEST, started.experiment_id, caller.user_id)
-    return started
+
+    def start() -> ABExperiment:
+        started = start_ab_test(request, services)
+        with services.unit_of_work() as uow:
+            uow.ownership.claim(ResourceKind.AB_TEST, started.experiment_id, caller.user_id)
+        return started
+
+    return once(ABExperiment, start)
+
+
+@router.post("/ab-tests/plan", dependencies=[permit(ResourceKind.AB_TEST, "create")])
+def plan_experiment(request: SizeRequest) -> SizePlan:
+    """How many ratings a test needs for an effect, and what the planned number can show. Starts nothing."""
+    from ab_testing.planner import plan_size
+
+    return plan_size(request)
 
 
 @router.get(

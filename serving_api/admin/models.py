@@ -4,6 +4,7 @@ The stages are imported by the calls: mlflow comes with some of them, which the 
 before it is needed.
 """
 
+from pathlib import Path
 from typing import Annotated
 
 from fastapi import Depends, Query
@@ -13,15 +14,20 @@ from contracts.access import ResourceKind, Visibility
 from contracts.deployments import DeploymentConfig, DeploymentHistory, DeploymentPlan
 from contracts.enums import ModelStatus
 from contracts.errors import NotFoundError
+from contracts.evaluation import AskedEvaluation, AskEvaluationRequest
 from contracts.lists import ListRequest, Page
-from contracts.models import ArmEndpoint, DeployRequest, ModelVersion, UndeployRequest
+from contracts.models import ArmEndpoint, DeployRequest, ModelVersion, RegisterRequest, UndeployRequest
 from contracts.promotions import REASON_LENGTH, PromoteRequest, RollbackOutcome, RollbackRequest
+from contracts.provenance import Provenance
+from contracts.record import JsonObject
+from contracts.registry import Verification
 from database.repositories.models import ModelRepository
 from serving_api.admin.lists import listed_by
 from serving_api.admin.routers import admin_router
 from serving_api.authentication import Caller, ServicesParameter
 from serving_api.deploying import start_deployment
-from serving_api.permissions import ListPermission, permit
+from serving_api.idempotency import OnceParameter
+from serving_api.permissions import ListPermission, ThingsParameter, permit
 from serving_api.problems import problem_responses
 from stages.audit import record_action
 
@@ -31,6 +37,14 @@ class ModelDetails(BaseModel):
 
     model: ModelVersion
     deployment: ArmEndpoint | None
+
+
+class VerifiedModel(BaseModel):
+    """What a version's files say of themselves, and how they compare with what was registered."""
+
+    model_id: int
+    provenance: Provenance
+    files: Verification
 
 
 class DeploymentWish(BaseModel):
@@ -106,23 +120,106 @@ def get_model(services: ServicesParameter, model_id: int) -> ModelDetails:
 
 
 @router.post(
+    "/models/register",
+    status_code=201,
+    dependencies=[permit(ResourceKind.MODEL, "register")],
+    responses=problem_responses(404, 409),
+)
+def register_model(
+    services: ServicesParameter, caller: Caller, things: ThingsParameter, once: OnceParameter, request: RegisterRequest
+) -> ModelVersion:
+    """Take a job's output into the registry, in staging, after a passed evaluation. The same content is the same version."""
+    things.require(ResourceKind.JOB, "read", request.job_id)
+
+    def enter() -> ModelVersion:
+        from stages.register import register
+
+        version = register(request, services)
+        with services.unit_of_work() as uow:
+            uow.ownership.claim(ResourceKind.MODEL, version.model_id, caller.user_id)
+        details: JsonObject = {"job_id": request.job_id, "evaluation_id": request.evaluation_id}
+        record_action(services, caller.username, "model.registered", f"model/{version.model_id}", details)
+        return version
+
+    return once(ModelVersion, enter)
+
+
+@router.post(
+    "/models/{model_id}/evaluate",
+    status_code=202,
+    dependencies=[permit(ResourceKind.MODEL, "evaluate", by="model_id")],
+    responses=problem_responses(404, 409),
+)
+def evaluate_model(
+    services: ServicesParameter,
+    caller: Caller,
+    things: ThingsParameter,
+    once: OnceParameter,
+    model_id: int,
+    request: AskEvaluationRequest | None = None,
+) -> AskedEvaluation:
+    """Judge the version again, by another dataset version's test split or a suite; it goes on after this answer."""
+    asked = request or AskEvaluationRequest()
+    things.require(ResourceKind.MODEL, "read", model_id)
+    if asked.test_dataset_id is not None:
+        things.require(ResourceKind.DATASET, "read", asked.test_dataset_id)
+
+    def start() -> AskedEvaluation:
+        from stages.ask_evaluation import ask_evaluation
+
+        started = ask_evaluation(model_id, asked, services, mark=once.mark)
+        details = asked.model_dump(mode="json", exclude_none=True)
+        record_action(services, caller.username, "model.evaluation_asked", f"model/{model_id}", details)
+        return started
+
+    return once(AskedEvaluation, start)
+
+
+@router.post(
+    "/models/{model_id}/verify",
+    dependencies=[permit(ResourceKind.MODEL, "verify", by="model_id")],
+    responses=problem_responses(404),
+)
+def verify_model(services: ServicesParameter, model_id: int) -> VerifiedModel:
+    """Signed, intact, whose mark it carries, and whether each file and MLflow are as registered. Changes nothing."""
+    from stages.provenance import check_provenance
+    from stages.verify_models import verify_models
+
+    with services.unit_of_work() as uow:
+        folder = Path(uow.models.get(model_id).model_path)
+    return VerifiedModel(
+        model_id=model_id,
+        provenance=check_provenance(folder, services.settings),
+        files=verify_models(services, model_id=model_id),
+    )
+
+
+@router.post(
     "/models/{model_id}/deploy",
     status_code=202,
     dependencies=[permit(ResourceKind.MODEL, "deploy", by="model_id")],
     responses=problem_responses(404, 409),
 )
 def deploy_model(
-    services: ServicesParameter, caller: Caller, model_id: int, wish: DeploymentWish | None = None
+    services: ServicesParameter,
+    caller: Caller,
+    once: OnceParameter,
+    model_id: int,
+    wish: DeploymentWish | None = None,
 ) -> DeploymentStarted:
     """Put the version into service beside the present one. It goes on after this answer; again goes on where it was."""
-    from stages.plan_deployment import plan_deployment
-
     request = DeployRequest(model_id=model_id, config=(wish or DeploymentWish()).deployment_config)
-    plan = plan_deployment(request, services)
-    asked = request.model_dump(mode="json")
-    record_action(services, caller.username, "model.deployment_asked", f"model/{model_id}", asked)
-    start_deployment(request)
-    return DeploymentStarted(model_id=model_id, plan=plan, follow=f"/api/v1/admin/models/{model_id}/deployment")
+
+    def start() -> DeploymentStarted:
+        from stages.plan_deployment import plan_deployment
+
+        plan = plan_deployment(request, services)
+        asked = request.model_dump(mode="json")
+        record_action(services, caller.username, "model.deployment_asked", f"model/{model_id}", asked)
+        start_deployment(request)
+        return DeploymentStarted(model_id=model_id, plan=plan, follow=f"/api/v1/admin/models/{model_id}/deployment")
+
+    return once(DeploymentStarted, start)
 
 
 @router.get(
