@@ -43,7 +43,8 @@ test: lint ## Everything, but for what test-deep repeats
 	@$(BIN)/python -m pytest -m "e2e and not deep" $(PYTEST_ARGS)
 
 test-deep: setup ## What test holds, again by other ways and at length: more kills, more widths, every bar
-	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "deep" $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "deep and not e2e" $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -m "deep and e2e" $(PYTEST_ARGS)
 
 clean: ## Remove caches
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist

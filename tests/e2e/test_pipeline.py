@@ -200,6 +200,7 @@ def test_a_request_with_a_mistake_fails_at_once_with_one_message(installation, d
     assert rows(installation, "SELECT count(*) FROM finetuning_jobs WHERE job_name LIKE '%mistake%'") == [(0,)]
 
 
+@pytest.mark.deep
 def test_real_data_that_no_one_here_wrote_takes_the_same_way(installation, demo, shared_data, tmp_path):
     chatbot = shared_data / "chatbot" / "ChatbotData.csv"
     conf = {
@@ -223,6 +224,7 @@ def test_real_data_that_no_one_here_wrote_takes_the_same_way(installation, demo,
     assert summary["gate"] in {"pass", "fail", "undecided"}
 
 
+@pytest.mark.deep
 def test_real_documents_become_a_dataset_version_by_stage_commands(installation, demo, shared_data, tmp_path):
     def stage(name: str, request: dict[str, Any]) -> dict[str, Any]:
         path = tmp_path / f"{name}.json"
@@ -268,6 +270,7 @@ def test_a_dropped_file_becomes_a_dataset_version(installation, demo):
     assert not list(drop_dir.glob("*.csv"))
 
 
+@pytest.mark.deep
 def test_a_finished_job_is_judged_again_on_a_slice(installation, demo, tmp_path):
     job_id = installation.summary(DEMO_RUN)["job_id"]
     conf = {"job_id": job_id, "test_suite": str(CASES.relative_to(REPOSITORY_ROOT)), "max_cases": 30}
@@ -305,6 +308,7 @@ def test_a_refused_approval_leaves_what_is_served(installation, demo, tmp_path):
     assert stages == [("skipped",)]
 
 
+@pytest.mark.deep
 def test_a_registered_model_is_deployed_again_by_its_own_dag(installation, demo, tmp_path):
     first = installation.summary(DEMO_RUN)
     conf = {"model_id": first["model_id"], "traffic_to_new": 0.2}
