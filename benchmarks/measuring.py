@@ -3,9 +3,11 @@
 import argparse
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,6 +58,32 @@ def base_model(folder: Path) -> Path:
     """The demo's base model where `make demo` has made it, else a small random one, made in `folder`."""
     code = "import sys; from pathlib import Path; from tests.tiny_model import make_tiny_model as make; make(Path(sys.argv[1]))"
     return _demo_base() or _made(code, folder / "tiny-base")
+
+
+@contextmanager
+def own_postgres() -> Iterator[tuple[str, int]]:
+    """A PostgreSQL that is gone afterwards: the URL of a migrated database, and the server's process."""
+    from database.embedded import EmbeddedPostgres
+    from database.migrate import upgrade
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    with tempfile.TemporaryDirectory(prefix="tuneway-postgres-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)  # the server may run as another account
+        server = EmbeddedPostgres(folder / "data", "127.0.0.1", port, uuid.uuid4().hex)
+        server.initialise()
+        with (folder / "log").open("wb") as log:
+            process = subprocess.Popen(server.command(), stdout=log, stderr=log, start_new_session=True)
+        try:
+            server.wait_until_ready()
+            server.create_database("tuneway")
+            upgrade(server.url("tuneway"))
+            yield server.url("tuneway"), process.pid
+        finally:
+            process.send_signal(2)
+            process.wait(timeout=60)
 
 
 def demo_base_model(folder: Path) -> Path:

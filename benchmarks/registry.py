@@ -9,15 +9,10 @@ that has made it once before. The first version's job has 2,000 source documents
 
 import json
 import random
-import subprocess
-import tempfile
 import time
-import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -25,13 +20,11 @@ import psycopg
 from psycopg import sql
 
 import stages.promote
-from benchmarks.measuring import cpu_seconds, own_folder, own_settings, parser, report
+from benchmarks.measuring import cpu_seconds, own_folder, own_postgres, own_settings, parser, report
 from contracts.enums import ModelStatus
 from contracts.promotions import PromoteRequest, RollbackRequest
 from contracts.record import JsonObject
 from contracts.suites import EvaluationConditions
-from database.embedded import EmbeddedPostgres
-from database.migrate import upgrade
 from stages.compare_models import compare_models
 from stages.lineage import trace
 from stages.models import describe_model, list_models
@@ -43,31 +36,6 @@ DOCUMENTS = 2000
 EVALUATED_CASES = 200
 REPEATS = 15
 TINY = {"versions": 8, "suites": 2, "cases": 800}
-
-
-@contextmanager
-def own_postgres() -> Iterator[tuple[str, int]]:
-    """A PostgreSQL that is gone afterwards: the URL of a migrated database, and the server's process."""
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    with tempfile.TemporaryDirectory(prefix="tuneway-registry-") as name:
-        folder = Path(name)
-        folder.chmod(0o755)  # the server may run as another account
-        server = EmbeddedPostgres(folder / "data", "127.0.0.1", port, uuid.uuid4().hex)
-        server.initialise()
-        with (folder / "log").open("wb") as log:
-            process = subprocess.Popen(server.command(), stdout=log, stderr=log, start_new_session=True)
-        try:
-            server.wait_until_ready()
-            server.create_database("tuneway")
-            upgrade(server.url("tuneway"))
-            yield server.url("tuneway"), process.pid
-        finally:
-            process.send_signal(2)
-            process.wait(timeout=60)
 
 
 def fill(url: str, versions: int, suites: int, cases: int) -> None:
