@@ -33,9 +33,9 @@ LOOPBACK = "127.0.0.1"
 class Visit(Services):
     """The services, and whose page uses them. Every decision is made anew by the same policies as the admin API's."""
 
-    session: str
+    session: str = ""
     """The name of the session; empty for nobody."""
-    address: str
+    address: str = ""
     """Where the browser is, for the audit trail."""
 
     @property

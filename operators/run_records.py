@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from contracts.errors import NotFoundError
 from contracts.record import Record
+from stages.services import open_services
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from stages.services import Services
 
 AnyRecord = TypeVar("AnyRecord", bound=Record)
 
@@ -19,6 +22,11 @@ MAIN_DAG = "finetune_pipeline"
 
 VALIDATE_REQUEST = "validate_request"
 """The first task of every DAG; its record is the run's request."""
+
+
+def services_for(context: Mapping[str, Any]) -> Services:
+    """The services of a task, which know who started its run: what the run makes is theirs."""
+    return open_services(started_by=context["dag_run"].triggering_user_name or "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,12 +18,11 @@ from operators.defaults import GPU_POOL
 from operators.failures import airflow_failures
 from operators.links import MlflowLink, mlflow_page
 from operators.requests import queueing
-from operators.run_records import RunRecords
+from operators.run_records import RunRecords, services_for
 from operators.runner_job_trigger import RunnerJobTrigger, job_error, retry_can_help
 from operators.stage_journal import StageJournal
 from operators.stage_operator import tell_assets
 from stages.catalog import STAGES
-from stages.services import open_services
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -73,7 +72,7 @@ class RunnerJobOperator(BaseOperator):
         """Submit, remember, push the submission as the task's XCom, defer where there is something to wait for."""
         from stages.runner_client import RunnerClient
 
-        services = open_services()
+        services = services_for(context)
         run = RunRecords.of(context)
         task_instance = context["ti"]
         with airflow_failures(), self._recorded(StageJournal(services, run.pipeline_run_id, self.stage)):
@@ -240,7 +239,7 @@ class CollectOperator(BaseOperator):
     def execute(self, context: Context) -> JsonObject:
         """The stage's record."""
         with airflow_failures():
-            services = open_services()
+            services = services_for(context)
             run = RunRecords.of(context)
             journal = StageJournal(services, run.pipeline_run_id, self.stage)
             with journal.failures_recorded():

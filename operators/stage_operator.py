@@ -9,10 +9,9 @@ from airflow.sdk import BaseOperator
 from contracts.enums import StageName
 from operators.assets import asset_facts
 from operators.failures import airflow_failures
-from operators.run_records import RunRecords
+from operators.run_records import RunRecords, services_for
 from operators.stage_journal import StageJournal
 from stages.catalog import STAGES
-from stages.services import open_services
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +42,7 @@ class StageOperator(BaseOperator):
     def stage_record(self, context: Context) -> Record:
         """The stage's record, with its row written and its assets told."""
         with airflow_failures():
-            services = open_services()
+            services = services_for(context)
             run = RunRecords.of(context)
             journal = StageJournal(services, run.pipeline_run_id, self.stage)
             with journal.failures_recorded():

@@ -13,7 +13,7 @@ from contracts.enums import StageName, TrialState
 from contracts.errors import UnavailableError
 from contracts.sweeps import SweepRequest
 from operators.failures import airflow_failures
-from operators.run_records import RunRecords
+from operators.run_records import RunRecords, services_for
 from operators.runner_job_operator import RunnerJobOperator
 from operators.runner_job_trigger import RunnerJobTrigger, retry_can_help
 from operators.stage_journal import StageJournal
@@ -47,7 +47,7 @@ class StartSweepOperator(BaseOperator):
         from stages.tune_hyperparameters import start_sweep
 
         with airflow_failures():
-            services = open_services()
+            services = services_for(context)
             run = RunRecords.of(context)
             journal = StageJournal(services, run.pipeline_run_id, self.stage)
             with journal.failures_recorded():
@@ -177,7 +177,7 @@ class FinishSweepOperator(BaseOperator):
         from stages.tune_hyperparameters import finish_sweep
 
         with airflow_failures():
-            services = open_services()
+            services = services_for(context)
             run = RunRecords.of(context)
             journal = StageJournal(services, run.pipeline_run_id, self.stage)
             with journal.failures_recorded():

@@ -13,6 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from contracts.access import ResourceKind
 from contracts.compression import DISTILL_NUMBERS, CompressRequest
 from contracts.enums import CompressionMethod, JobKind, JobState, JobStatus, Method, ServerBackend
 from contracts.errors import (
@@ -32,6 +33,7 @@ from security.model_files import check_model_folder
 from stages.compression_report import require_parents_suite
 from stages.evaluate import gpu_ids, suites_of
 from stages.model_gate import base_model_folder
+from stages.owners import claim_for_starter
 from stages.plan_training import BYTES_PER_GB, capacity_of, retention
 from stages.run_job import error_of, run_job
 from stages.train import tracker_of
@@ -117,6 +119,7 @@ def create_job(request: CompressRequest, services: Services) -> JobSubmission:
                 value=request.job_name,
                 next_step="choose another job_name; the same name continues the same job",
             )
+        claim_for_starter(ResourceKind.JOB, job_id, services, uow, job_id=parent.job_id)
         folder = JobFolder(services.settings.jobs_dir / job_key(job_id))
         uow.jobs.set_folders(
             job_id,

@@ -7,7 +7,9 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from contracts.access import ResourceKind
 from contracts.errors import InvalidDataError, InvalidRequestError
+from stages.owners import claim_for_starter
 from storage.files import folder_written_whole, write_json_atomically
 from storage.stored_files import sha256_of_stored_folder
 
@@ -74,7 +76,7 @@ def make_preferences(request: PreferencesRequest, services: Services) -> Dataset
             shutil.copytree(made, temporary, dirs_exist_ok=True)
             write_json_atomically(temporary / "preferences.json", request.model_dump(mode="json"))
     with services.unit_of_work() as uow:
-        return uow.datasets.add(
+        version = uow.datasets.add(
             name=request.dataset_name,
             content_hash=digest,
             file_path=str(folder),
@@ -88,3 +90,5 @@ def make_preferences(request: PreferencesRequest, services: Services) -> Dataset
             categories={"preference": sum(written.samples.values())},
             metadata={"request": request.model_dump(mode="json"), "kind": "preferences"},
         )
+        claim_for_starter(ResourceKind.DATASET, version.dataset_id, services, uow)
+        return version

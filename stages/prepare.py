@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from contracts.access import ResourceKind
 from contracts.enums import MaskingAction
 from data_prep.abandoned import remove_abandoned_folders
 from data_prep.contamination.test_suites import read_test_suites
@@ -14,6 +15,7 @@ from data_prep.policies import load_policy
 from data_prep.preparation.preparing import Preparation, prepare_version
 from data_prep.versions.manifest import request_key
 from stages.dataset_versions import register_version
+from stages.owners import claim_for_starter
 from stages.progress import LoggedProgress
 from stages.pseudonyms import pseudonym_key
 from stages.suites import suite_path
@@ -44,7 +46,9 @@ def prepare(request: PrepareRequest, services: Services, on_progress: OnProgress
     remove_abandoned_folders(name_dir)
     folder, _ = prepare_version(preparation, name_dir, on_progress or LoggedProgress())
     with services.unit_of_work() as uow:
-        return register_version(folder, uow)
+        version = register_version(folder, uow)
+        claim_for_starter(ResourceKind.DATASET, version.dataset_id, services, uow)
+        return version
 
 
 def _check(request: PrepareRequest, services: Services) -> Preparation:

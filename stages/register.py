@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from contracts.access import ResourceKind
 from contracts.enums import ModelFormat, ModelStatus
 from contracts.errors import ConflictError, NotFoundError, UnavailableError
 from contracts.record import utc_now
@@ -19,6 +20,7 @@ from stages.compression_report import require_parents_suite
 from stages.model_cards import KOREAN_CARD as CARD_FILE
 from stages.model_cards import card_content, write_cards
 from stages.model_catalogue import mirror
+from stages.owners import claim_for_starter
 from stages.provenance import sign_model_folder
 from storage.files import folder_written_whole, sha256_of_file, write_json_atomically, write_text_atomically
 
@@ -107,6 +109,7 @@ def _enter(
                 value=folder.name,
                 next_step="register again: it gets the next number",
             )
+        claim_for_starter(ResourceKind.MODEL, version.model_id, services, uow, job_id=request.job_id)
         for suite in (evaluation.main, *evaluation.extras):
             uow.models.record_benchmark(
                 version.model_id,

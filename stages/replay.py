@@ -7,10 +7,12 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from contracts.access import ResourceKind
 from contracts.enums import JobKind
 from contracts.errors import ConflictError, InvalidDataError
 from contracts.jobs import JobSubmission
 from contracts.training import ReplayReport, StepDifference, TrainingReport, TrainRequest
+from stages.owners import claim_for_starter
 from stages.run_job import run_job
 from stages.train import collect, job_key
 from storage.files import read_json, write_json_atomically
@@ -152,6 +154,7 @@ def _new_job(original: JobFolder, plan: TrainingPlan, services: Services) -> Job
         name = next(name for n in count(1) if uow.jobs.find(name := f"{plan.job_name[:100]}-replay-{n}") is None)
         request = request.model_copy(update={"job_name": name})
         job_id = uow.jobs.create(request, hyperparameters=numbers, base_model_path=plan.base_model_path)
+        claim_for_starter(ResourceKind.JOB, job_id, services, uow, job_id=plan.job_id)
         key = job_key(job_id)
         folder = JobFolder(services.settings.jobs_dir / key)
         uow.jobs.set_folders(

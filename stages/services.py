@@ -25,6 +25,8 @@ class Services:
     """What a stage may use beside its request."""
 
     settings: Settings
+    started_by: str = ""
+    """Who started the run that these services are for: a user of Airflow, whose account here has the same name."""
 
     def __post_init__(self) -> None:
         """From now on this process opens what the installation encrypted."""
@@ -60,6 +62,6 @@ class Services:
         return unit_of_work(self.settings.resolved_database_url, holding=holding)
 
 
-def open_services(settings: Settings | None = None) -> Services:
+def open_services(settings: Settings | None = None, *, started_by: str = "") -> Services:
     """Services for the given settings, or for those of the environment."""
-    return Services(settings or load_settings())
+    return Services(settings or load_settings(), started_by)

@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from contracts.access import ResourceKind
 from contracts.audit import AuditEvent, SubjectCategory
 from contracts.enums import JobKind, JobState, JobStatus, Priority
 from contracts.errors import (
@@ -22,6 +23,7 @@ from security.model_files import check_model_folder
 from stages.cards import this_machine
 from stages.launching import job_cards
 from stages.model_gate import base_model_folder
+from stages.owners import claim_for_starter
 from stages.plan_training import check_memory, expected_seconds, retention
 from stages.run_job import error_of, run_job
 from stages.watermarks import identity_of, mark_of, promise_mark
@@ -180,6 +182,7 @@ def create_job(
                 value=request.job_name,
                 next_step="choose another job_name; the same name continues the same job",
             )
+        claim_for_starter(ResourceKind.JOB, job_id, services, uow)
         key = job_key(job_id)
         folder = JobFolder(settings.jobs_dir / key)
         uow.jobs.set_folders(

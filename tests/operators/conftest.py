@@ -57,7 +57,7 @@ def task_instance():
 def context(task_instance):
     return {
         "ti": task_instance,
-        "dag_run": SimpleNamespace(clear_number=0),
+        "dag_run": SimpleNamespace(clear_number=0, triggering_user_name="engineer"),
         "task_state_store": FakeStore(),
         "outlet_events": {},
         "params": {},
