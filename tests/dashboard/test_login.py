@@ -9,6 +9,7 @@ import streamlit as st
 from sqlalchemy import text
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
+from websockets.typing import Subprotocol
 
 from contracts.access import ResourceKind
 from contracts.enums import JobKind
@@ -59,7 +60,7 @@ def test_nothing_answers_without_a_session_but_the_login_and_the_health(client):
     for path in ("/jobs", "/_stcore/host-config", "/media/x.png", "/static/js/index.js", "/_stcore/upload_file/a/b"):
         assert client.get(path).status_code == 401, path
     address = f"ws://127.0.0.1:{client.base_url.port}/_stcore/stream"
-    with pytest.raises(InvalidStatus) as refused, connect(address, subprotocols=["streamlit"]):
+    with pytest.raises(InvalidStatus) as refused, connect(address, subprotocols=[Subprotocol("streamlit")]):
         pass
     assert refused.value.response.status_code == 403
     assert client.get("/_stcore/health").text == "ok"
