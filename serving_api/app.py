@@ -10,6 +10,7 @@ from fastapi.responses import PlainTextResponse
 from security.access.decisions import PolicyDecisions
 from serving_api.admin import ab_tests, accounts, audit, datasets, gpus, jobs, models, pipeline_runs
 from serving_api.audit_keeper import AuditKeeper
+from serving_api.chat_access import ChatAccess
 from serving_api.data_path import DataPath, Receive, Scope, Send
 from serving_api.documentation import install_documentation
 from serving_api.event_log import EventLog
@@ -40,7 +41,10 @@ class Service:
             services.recorded_text,
         )
         self.data_path = DataPath(
-            self.routing, self.events, read_secret(settings.secrets_dir, SecretName.ASSIGNMENT_KEY)
+            self.routing,
+            self.events,
+            read_secret(settings.secrets_dir, SecretName.ASSIGNMENT_KEY),
+            ChatAccess(services),
         )
         self.control = _control(self, services, watch)
 

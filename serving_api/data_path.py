@@ -16,6 +16,7 @@ import orjson
 from ab_testing.assignment import assign_arm, exposure_of, user_key
 from contracts.enums import Arm, Exposure
 from contracts.models import ArmEndpoint
+from serving_api.chat_access import ChatAccess
 from serving_api.event_log import Event, EventLog
 from serving_api.exchange import Exchange
 from serving_api.metrics import Metrics
@@ -40,8 +41,9 @@ MAX_COMMENT_CHARACTERS = 4000
 class DataPath:
     """What answers under /v1."""
 
-    def __init__(self, routing: Routing, events: EventLog, assignment_key: str) -> None:
+    def __init__(self, routing: Routing, events: EventLog, assignment_key: str, access: ChatAccess) -> None:
         self._routing = routing
+        self._access = access
         self._events = events
         self._assignment_key = assignment_key
         self._id_key = assignment_key.encode()[:64]
@@ -53,11 +55,13 @@ class DataPath:
         self._is_draining = False
 
     async def start(self) -> None:
-        """Start the clock of the connections to the model servers."""
+        """Start the clock of the connections to the model servers, and know the keys."""
         self._servers.start()
+        await self._access.start()
 
     async def stop(self) -> None:
         """Close the connections."""
+        await self._access.stop()
         await self._servers.stop()
         self._write_events()
 
@@ -98,6 +102,7 @@ class DataPath:
             handler = _ROUTES.get((scope["method"], scope["path"]))
             if handler is None:
                 raise _unknown_path(scope)
+            self._access.admit(_authorization(scope), "")
             await handler(self, scope, receive, send)
         except RequestError as error:
             await send({"type": "http.response.start", "status": error.status, "headers": error.headers})
@@ -168,6 +173,7 @@ class DataPath:
         user = reply.header(b"x-tuneway-user") or body.get("user")
         if user is not None and (not isinstance(user, str) or len(user) > MAX_USER_CHARACTERS):
             raise invalid(f"user must be a text of at most {MAX_USER_CHARACTERS} characters", "user")
+        self._access.admit(reply.header(b"authorization"), user or "")
         request_id = new_request_id(self._id_key)
         key = user_key(self._assignment_key, user) if user else ""
         model = body.get("model") or VIRTUAL_MODEL
@@ -263,6 +269,10 @@ class DataPath:
         finally:
             for reply, sent, is_last in unsent:
                 reply.send(sent, is_last=is_last)
+
+
+def _authorization(scope: Scope) -> str:
+    return next((value.decode("latin-1") for name, value in scope["headers"] if name == b"authorization"), "")
 
 
 Handler = Callable[[DataPath, Scope, Receive, Send], Awaitable[None]]

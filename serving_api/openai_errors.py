@@ -9,14 +9,24 @@ RETRY_AFTER_S = 2
 class RequestError(Exception):
     """An answer that is an error."""
 
-    def __init__(self, status: int, message: str, kind: str, code: str, param: str | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        kind: str,
+        code: str,
+        param: str | None = None,
+        *,
+        retry_after_s: int | None = None,
+    ) -> None:
         super().__init__(message)
+        wait_s = RETRY_AFTER_S if retry_after_s is None and status == 503 else retry_after_s
         self.status = status
         self.body = orjson.dumps({"error": {"message": message, "type": kind, "param": param, "code": code}})
         self.headers = [
             (b"content-type", b"application/json"),
             (b"content-length", str(len(self.body)).encode()),
-            *([(b"retry-after", str(RETRY_AFTER_S).encode())] if status == 503 else []),
+            *([] if wait_s is None else [(b"retry-after", str(wait_s).encode())]),
         ]
 
 

@@ -17,7 +17,7 @@ QUESTION_PATHS = ("/v1/chat/completions", "/v1/completions", "/v1/embeddings")
 MAX_BODY_BYTES = 8 * 1024**2
 MAX_BUFFERED_BYTES = 256 * 1024
 """Of an answer that its user does not read; the model server waits from there on."""
-_OWN_HEADERS = b"x-tuneway-"
+_OWN_HEADERS = (b"x-tuneway-", b"authorization")
 _PATHS = {path.encode(): path for path in QUESTION_PATHS}
 
 
@@ -91,7 +91,7 @@ class Reply:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def header(self, name: bytes) -> str:
-        """One of our own headers; empty where it was not sent."""
+        """One of our own headers, or `authorization`; empty where it was not sent."""
         for found, value in reversed(self.headers):
             if found == name:
                 return value.decode("utf-8", errors="replace")

@@ -134,6 +134,12 @@ class Settings(BaseSettings):
     """Calls of the admin API from one address, over all processes; more are answered 429."""
     logins_per_minute: int = Field(default=10, ge=1)
     """The same for logging in and refreshing."""
+    chat_key_required: bool = False
+    """Whoever asks on /v1/* needs a service account's key with the scope chat:ask."""
+    chat_user_per_minute: int = Field(default=0, ge=0)
+    """Questions of one user (X-Tuneway-User, or `user` of the body) on /v1/*, in each serving process; 0 limits nothing."""
+    chat_key_per_minute: int = Field(default=0, ge=0)
+    """The same for one key."""
     trusted_proxies: list[IPvAnyNetwork] = []
     """Networks of proxies whose X-Forwarded-For is believed; from anybody else it is not read."""
     max_body_mb: float = Field(default=1.0, gt=0)

@@ -80,6 +80,15 @@ class ApiKeyRepository:
             query = query.where(User.username == username)
         return read_page(self._session, query, listing, self.SORTED_BY, ApiKeyRow.prefix, _record)
 
+    def good(self, now: datetime) -> list[StoredKey]:
+        """Keys of active accounts that are neither revoked nor expired."""
+        query = (
+            select(ApiKeyRow, User.username)
+            .join(User, User.id == ApiKeyRow.user_id)
+            .where(ApiKeyRow.revoked_at.is_(None), ApiKeyRow.expires_at > now, User.is_active)
+        )
+        return [StoredKey(_record(row, owner), row.key_hash) for row, owner in self._session.execute(query)]
+
     def revoke(self, prefix: str, now: datetime) -> ApiKey:
         """The key is not good any more; a second time changes nothing. Raises NotFoundError."""
         self._session.execute(

@@ -18,10 +18,13 @@ from benchmarks.wire_load import ask_on_the_wire
 from contracts.enums import Arm, ServerBackend
 from contracts.models import ArmEndpoint
 from serving_api import upstream, user_connection
+from serving_api.chat_access import ChatAccess
 from serving_api.data_path import DataPath
 from serving_api.event_log import EventLog
 from serving_api.routing import Routing, RoutingTable
 from serving_api.user_connection import connections_to
+from settings import Settings
+from stages.services import Services
 from tests.serving_api.running import wait_until
 
 pytestmark = pytest.mark.slow
@@ -187,7 +190,9 @@ def running_router(folder, loop: asyncio.AbstractEventLoop, servers: list[Server
     table = RoutingTable({"base-v1": endpoint}, endpoint, (), "version")
     events: list[dict[str, Any]] = []
     journal = EventLog(folder / "events", events.extend)
-    data_path = DataPath(cast(Routing, FixedRouting(table)), journal, "a key of the test")
+    data_path = DataPath(
+        cast(Routing, FixedRouting(table)), journal, "a key of the test", ChatAccess(Services(Settings()))
+    )
 
     async def application(scope, receive, send):
         if scope["type"] == "lifespan":
