@@ -186,21 +186,12 @@ def diff(
 ) -> None:
     """Rows added, removed and changed: `diff NAME@A NAME@B`, or `diff NAME A B`."""
     from cli.dataset_tables import show_difference
-    from data_prep.versions.difference import diff as difference_of
-    from stages.dataset_versions import open_version
+    from stages.dataset_versions import compare_versions
 
     if other is not None:
         before, after = f"{before}@{after}", f"{before}@{other}"
     with told(as_json) as (screen, services):
-        first, second = open_version(before, services), open_version(after, services)
-        if first.name_dir != second.name_dir:
-            raise InvalidRequestError(
-                "Versions of two datasets cannot be compared",
-                value=f"{before}, {after}",
-                allowed="two versions of one dataset",
-                next_step=f"see `tuneway dataset log {first.manifest.name}`",
-            )
-        found = difference_of(first.name_dir, first.manifest, second.manifest, rows)
+        found = compare_versions(before, after, services, rows)
         if as_json:
             _print_record(found)
         else:

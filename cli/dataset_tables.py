@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cli.screen import Screen
+    from contracts.dataset_versions import LoggedCommit, VersionDifference
     from contracts.record import JsonObject
-    from data_prep.versions.difference import VersionDifference
     from data_prep.versions.lineage import RowLineage
     from data_prep.versions.splitting import SplitReport
     from data_prep.versions.verifying import Verification
-    from stages.dataset_versions import DatasetListing, LoggedCommit
+    from stages.dataset_versions import DatasetListing
 
 SHORT = 12
 _SHOWN_CHARACTERS = 160

@@ -2,9 +2,9 @@
 
 from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import AwareDatetime, Field, model_validator
 
-from contracts.enums import QualityCheckType, SplitUnit
+from contracts.enums import DatasetStatus, QualityCheckType, SplitUnit
 from contracts.record import JsonObject, Record
 
 DATASET_NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
@@ -166,6 +166,16 @@ class DatasetVersion(Record):
     quality_score: float
     """Mean quality score of the kept rows, 0 to 1."""
     categories: dict[str, int]
+
+
+class ListedDataset(DatasetVersion):
+    """A dataset version as lists show it."""
+
+    status: DatasetStatus
+    description: str | None
+    owner: str | None
+    """Null: nobody in particular, a pipeline made it."""
+    created_at: AwareDatetime
 
 
 class QualityRequest(Record):

@@ -66,6 +66,12 @@ class KeyUnavailableError(TunewayError):
     code = "key_unavailable"
 
 
+class TooLargeError(InvalidRequestError):
+    """What is sent is more than is taken: bytes, rows, or what it unpacks to."""
+
+    code = "too_large"
+
+
 class NotFoundError(TunewayError):
     """A named thing does not exist."""
 

@@ -6,15 +6,17 @@ from typing import Any
 
 from fastapi import FastAPI, Response
 from fastapi.responses import PlainTextResponse
+from starlette.concurrency import run_in_threadpool
 
 from security.access.decisions import PolicyDecisions
-from serving_api.admin import ab_tests, accounts, audit, datasets, gpus, jobs, models, pipeline_runs
+from serving_api.admin import ab_tests, accounts, audit, datasets, gpus, jobs, models, pipeline_runs, uploads
 from serving_api.audit_keeper import AuditKeeper
 from serving_api.chat_access import ChatAccess
 from serving_api.data_path import DataPath, Receive, Scope, Send
 from serving_api.documentation import install_documentation
 from serving_api.event_log import EventLog
 from serving_api.event_store import event_store
+from serving_api.examples import install_examples
 from serving_api.guardrail_watch import GuardrailWatch
 from serving_api.limits import Limits
 from serving_api.metrics import CONTENT_TYPE
@@ -73,6 +75,7 @@ def _control(service: Service, services: Services, watch: GuardrailWatch | None)
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         service.events.start()
         keeper.start()
+        await run_in_threadpool(uploads.go_on_with_uploads, services)
         await service.routing.start()
         await service.data_path.start()
         try:
@@ -95,12 +98,13 @@ def _control(service: Service, services: Services, watch: GuardrailWatch | None)
         redoc_url=None,
     )
     install_documentation(app)
+    install_examples(app)
     app.state.services = services
     app.state.decisions = decisions
     app.state.tokens = open_tokens(services.settings)
     install_problem_details(app)
     app.add_middleware(Limits, services=services)
-    for resource in (datasets, jobs, models, ab_tests, pipeline_runs, gpus, audit, accounts):
+    for resource in (uploads, datasets, jobs, models, ab_tests, pipeline_runs, gpus, audit, accounts):
         app.include_router(resource.router)
     app.include_router(sessions)
     app.include_router(keys)

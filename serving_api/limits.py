@@ -19,6 +19,7 @@ from stages.services import Services
 PERIOD_SECONDS = 60.0
 DEEPEST_JSON = 32
 LOGIN_PATHS = frozenset({"/api/v1/auth/login", "/api/v1/auth/refresh", "/api/v1/auth/password"})
+UPLOAD_PATH, PARTS_PATH = "/api/v1/admin/training/datasets", "/api/v1/admin/training/uploads/"
 UNCOUNTED = frozenset({"/health", "/ready", "/metrics"})
 """What monitoring asks all the time; they look nothing up."""
 TIDY_EVERY = 1000
@@ -52,6 +53,15 @@ class Limits:
             return
         if wait > 0:
             await problem(_too_many(wait), retry_after_seconds=math.ceil(wait))(scope, receive, send)
+            return
+        if _is_streamed(scope):
+            try:
+                _refuse_nul(scope, b"")
+            except _RefusedBodyError as refused:
+                await problem(refused.error, refused.status)(scope, receive, send)
+                return
+            with acting_from(address):
+                await self._app(scope, receive, send)
             return
         try:
             body = await self._body(headers, receive)
@@ -126,6 +136,13 @@ class Limits:
             )
             raise _RefusedBodyError(error, 422)
         return bytes(body)
+
+
+def _is_streamed(scope: Scope) -> bool:
+    """A file: its endpoint reads it as it comes, and counts its bytes."""
+    return (scope["method"], scope["path"]) == ("POST", UPLOAD_PATH) or (
+        scope["method"] == "PATCH" and scope["path"].startswith(PARTS_PATH)
+    )
 
 
 def _refuse_nul(scope: Scope, body: bytes) -> None:

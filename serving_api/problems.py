@@ -16,6 +16,7 @@ from contracts.errors import (
     InvalidDataError,
     InvalidRequestError,
     NotFoundError,
+    TooLargeError,
     TooManyRequestsError,
     TunewayError,
     UnauthorizedError,
@@ -25,6 +26,7 @@ from contracts.errors import (
 MEDIA_TYPE = "application/problem+json"
 
 STATUS_CODES: dict[type[TunewayError], int] = {
+    TooLargeError: 413,
     InvalidRequestError: 422,
     InvalidDataError: 422,
     NotFoundError: 404,

@@ -144,6 +144,10 @@ class Settings(BaseSettings):
     """Networks of proxies whose X-Forwarded-For is believed; from anybody else it is not read."""
     max_body_mb: float = Field(default=1.0, gt=0)
     """Largest body of an admin call; more is answered 413."""
+    max_upload_mb: float = Field(default=4000.0, gt=0)
+    """Largest file that is uploaded as a dataset, packed as it comes; more is answered 413."""
+    max_upload_rows: int = Field(default=2_000_000, ge=1)
+    """Most rows of an uploaded file; more is answered 413."""
     language: str = Field(default="ko", pattern="^(ko|en)$")
 
     @field_validator("data_dir", "vllm_python", "cerbos_binary")
@@ -202,6 +206,11 @@ class Settings(BaseSettings):
     def datasets_dir(self) -> Path:
         """Imports and dataset versions."""
         return self.data_dir / "datasets"
+
+    @property
+    def uploads_dir(self) -> Path:
+        """Files that arrive by the admin API, encrypted, one folder each."""
+        return self.data_dir / "uploads"
 
     @property
     def drop_dir(self) -> Path:

@@ -11,11 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from contracts.access import ResourceKind
+from contracts.dataset_versions import LoggedCommit
 from contracts.enums import DatasetStatus
-from contracts.errors import InvalidRequestError, NotFoundError, TunewayError
+from contracts.errors import ConflictError, InvalidRequestError, NotFoundError, TunewayError
 from contracts.record import Record
 from data_prep.statistics.report import REPORT_FILE, write_report
 from data_prep.versions import cutting, garbage, merging
+from data_prep.versions.difference import SHOWN_ROWS, diff
 from data_prep.versions.history import walk
 from data_prep.versions.manifest import MAIN, VersionManifest, load_manifest
 from data_prep.versions.names import STATISTICS_FILE
@@ -34,6 +37,7 @@ from stages.tokenizers import counting_tokenizer
 from storage.files import read_json
 
 if TYPE_CHECKING:
+    from contracts.dataset_versions import VersionDifference
     from contracts.datasets import DatasetVersion
     from contracts.enums import SplitUnit
     from contracts.record import JsonObject
@@ -52,26 +56,6 @@ class OpenVersion:
     name_dir: Path
     folder: Path
     manifest: VersionManifest
-
-
-class LoggedCommit(Record):
-    """One line of a dataset's history."""
-
-    commit: str
-    parents: list[str]
-    created_at: str
-    operation: str
-    message: str
-    rows: int
-    samples: dict[str, int]
-    removed: int
-    masked: int
-    quality_score: float
-    branches: list[str]
-    tags: list[str]
-    version: str | None
-    """`v1.2`; None where the database does not know the commit, or does not answer."""
-    dataset_id: int | None
 
 
 class DatasetListing(Record):
@@ -186,6 +170,60 @@ def _tokenizer_of(name_dir: Path, commit: str | None, services: Services) -> Tok
     """The tokenizer that counted the tokens of the commit: what is made of it is counted with the same one."""
     model = None if commit is None else load_commit(name_dir, commit).request.tokenizer
     return counting_tokenizer(model, services.settings)
+
+
+def compare_versions(before: str, after: str, services: Services, shown: int | None = SHOWN_ROWS) -> VersionDifference:
+    """Rows added, removed and changed. Raises InvalidRequestError where they are versions of two datasets."""
+    first, second = open_version(before, services), open_version(after, services)
+    if first.name_dir != second.name_dir:
+        raise InvalidRequestError(
+            "Versions of two datasets cannot be compared",
+            value=f"{before}, {after}",
+            allowed="two versions of one dataset",
+            next_step=f"see `tuneway dataset log {first.manifest.name}`",
+        )
+    return diff(first.name_dir, first.manifest, second.manifest, shown)
+
+
+def split_version(dataset_id: int, ratios: Ratios, services: Services, actor: str) -> DatasetVersion:
+    """Cut the newest version of a branch in other ratios, for its maker. Raises ConflictError where it is not the newest.
+
+    The same ratios again answer the version that is there.
+    """
+    if ratios.train == 0 or abs(ratios.train + ratios.validation + ratios.test - 1) > 1e-6:
+        raise InvalidRequestError(
+            "The ratios do not make a whole",
+            value=f"train_ratio {ratios.train:g}, val_ratio {ratios.validation:g}, test_ratio {ratios.test:g}",
+            allowed="three that sum to 1, the first of them above 0",
+            next_step="for example 0.8, 0.1 and 0.1",
+        )
+    given = open_version(str(dataset_id), services)
+    branch = given.manifest.request.branch
+    newest = head(given.name_dir, branch)
+    if newest != given.manifest.commit:
+        if newest is None or not _is_cut_of(given, load_commit(given.name_dir, newest), ratios):
+            raise ConflictError(
+                "This is not the newest version of its branch",
+                value=f"{given.manifest.name}, dataset_id {dataset_id}",
+                allowed=f"the newest version of {branch}",
+                next_step="split that one: see the dataset's versions",
+            )
+        with services.unit_of_work() as uow:
+            return register_version(commit_folder(given.name_dir, newest), uow)
+    version = split_again(given.manifest.name, branch, ratios, services)
+    with services.unit_of_work() as uow:
+        uow.ownership.claim(ResourceKind.DATASET, version.dataset_id, uow.users.get(actor).user_id)
+        details: JsonObject = {"dataset_id": version.dataset_id, "of": dataset_id}
+        uow.audit.append(actor, "dataset.split", f"dataset/{version.name}", details)
+    return version
+
+
+def _is_cut_of(before: OpenVersion, newest: VersionManifest, ratios: Ratios) -> bool:
+    return (
+        newest.recipe.operation == "split"
+        and newest.parents == [before.manifest.commit]
+        and cutting.ratios_of(newest) == ratios
+    )
 
 
 def collect_garbage(name: str, services: Services, *, dry_run: bool) -> Garbage:

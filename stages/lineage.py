@@ -9,6 +9,8 @@ from contracts.errors import InvalidRequestError, NotFoundError
 from stages.models import find_model
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
     from contracts.lineage import LineageGraph
     from stages.services import Services
 
@@ -32,6 +34,32 @@ def trace(given: str, services: Services, *, up: bool = True, down: bool = True)
             f"There is no such {kind.value}", value=given, allowed=FORMS, next_step="see `tuneway model list`"
         )
     return found
+
+
+def without_hidden(graph: LineageGraph, visible: Mapping[LineageKind, Collection[int]]) -> LineageGraph:
+    """The graph without the things of these kinds that are not among the visible, and without what hangs on them alone."""
+    shown = {
+        node.node_id
+        for node in graph.nodes
+        if node.node_id == graph.root or node.kind not in visible or int(node.key) in visible[node.kind]
+    }
+    # what only a hidden thing leads to says something of that thing
+    neighbours: dict[str, set[str]] = {node: set() for node in shown}
+    for edge in graph.edges:
+        if {edge.source, edge.target} <= shown:
+            neighbours[edge.source].add(edge.target)
+            neighbours[edge.target].add(edge.source)
+    reached, waiting = {graph.root}, [graph.root]
+    while waiting:
+        for node in neighbours[waiting.pop()] - reached:
+            reached.add(node)
+            waiting.append(node)
+    return graph.model_copy(
+        update={
+            "nodes": [node for node in graph.nodes if node.node_id in reached],
+            "edges": [edge for edge in graph.edges if {edge.source, edge.target} <= reached],
+        }
+    )
 
 
 def _parse(given: str, services: Services) -> tuple[LineageKind, str]:

@@ -7,9 +7,10 @@ import shutil
 import tempfile
 import zlib
 from collections.abc import Iterable, Iterator
+from io import BufferedReader, RawIOBase
 from queue import Full, Queue
 from threading import Event, Thread
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from contracts.errors import CapacityError, InvalidDataError
 from data_prep.imports.input_files import InputFile
@@ -40,7 +41,7 @@ class ByteBlocks:
             yield from _read_ahead(self._unpacked())
 
     def _plain(self) -> Iterator[bytes]:
-        with self._file.path.open("rb", buffering=0) as stream:
+        with self._file.opened() as stream:
             while block := stream.read(BLOCK_BYTES):
                 self._position = stream.tell()
                 yield block
@@ -49,10 +50,13 @@ class ByteBlocks:
         import zstandard
 
         try:
-            with self._file.path.open("rb") as stream:
+            with BufferedReader(cast("RawIOBase", self._file.opened())) as stream:
                 blocks = _gzip_blocks(stream) if self._file.compression == "gzip" else _zstd_blocks(stream)
+                unpacked = 0
                 for block in blocks:
                     self._position = stream.tell()
+                    unpacked += len(block)
+                    self._file.require_unpacked(unpacked)
                     yield block
         except (EOFError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError) as error:
             raise InvalidDataError(
@@ -154,7 +158,7 @@ codecs.register_error(_KEEP_BYTES, _keep_bytes)
 def seekable(file: InputFile) -> Iterator[BinaryIO]:
     """The file for a reader that jumps about in it; a compressed one is unpacked to a temporary file first."""
     if file.compression is None:
-        with file.path.open("rb") as stream:
+        with BufferedReader(cast("RawIOBase", file.opened())) as stream:
             yield stream
         return
     with tempfile.TemporaryFile() as unpacked:

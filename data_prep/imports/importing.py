@@ -16,7 +16,7 @@ import pyarrow
 import pyarrow.parquet
 
 from contracts.datasets import ColumnMapping, ImportedDataset, ImportRequest, SourceFile
-from contracts.errors import InvalidDataError, NotFoundError
+from contracts.errors import InvalidDataError, NotFoundError, TooLargeError
 from contracts.record import JsonObject
 from data_prep.abandoned import remove_abandoned_folders
 from data_prep.imports.batches import Batch, BrokenRow
@@ -72,9 +72,24 @@ def import_files(
     Broken rows go to quarantine.jsonl, with file, line, reason and raw text. Raises InvalidRequestError or
     InvalidDataError, naming the file, when nothing of a file can be used; then nothing is written.
     """
+    files = open_input_files(request.input_files, relative_to=relative_to, allowed_roots=allowed_roots)
+    return import_opened(
+        files, request, imports_dir=imports_dir, min_free_disk_gb=min_free_disk_gb, on_progress=on_progress
+    )
+
+
+def import_opened(
+    files: Sequence[InputFile],
+    request: ImportRequest,
+    *,
+    imports_dir: Path,
+    min_free_disk_gb: float,
+    most_rows: int | None = None,
+    on_progress: OnProgress | None = None,
+) -> ImportedDataset:
+    """`import_files` of files that somebody else has opened; raises TooLargeError from `most_rows` on."""
     if request.columns.question_template:
         template_columns(request.columns.question_template)
-    files = open_input_files(request.input_files, relative_to=relative_to, allowed_roots=allowed_roots)
     import_id = f"{request.dataset_name}-{_content_address(files, request.columns, request.max_rows)}"
     target = imports_dir / import_id
     if (found := _load(target)) is not None:
@@ -84,7 +99,7 @@ def import_files(
     with folder_written_whole(target) as folder:
         # the rows are as they came: personal data is masked when they are prepared
         folder.chmod(0o700)
-        sources = _write_rows(files, request, folder, min_free_disk_gb, on_progress)
+        sources = _write_rows(files, request, folder, min_free_disk_gb, most_rows, on_progress)
         record = ImportedDataset(
             import_id=import_id,
             dataset_name=request.dataset_name,
@@ -310,6 +325,7 @@ def _write_rows(
     request: ImportRequest,
     folder: Path,
     min_free_disk_gb: float,
+    most_rows: int | None,
     on_progress: OnProgress | None,
 ) -> list[SourceFile]:
     total_bytes = sum(file.size_bytes for file in files)
@@ -329,7 +345,7 @@ def _write_rows(
                 if on_progress is not None:
                     on_progress(f"importing {file.name}", before + bytes_read, total_bytes)
 
-            counts = _write_file(file, opened, request, writer, quarantine, told)
+            counts = _write_file(file, opened, request, writer, quarantine, most_rows, told)
             if counts.good == 0:
                 raise _no_row(file, counts)
             bytes_before += file.size_bytes
@@ -337,7 +353,7 @@ def _write_rows(
                 on_progress(f"imported {file.name}", bytes_before, total_bytes)
             sources.append(
                 SourceFile(
-                    path=str(file.path),
+                    path=file.origin or str(file.path),
                     sha256=file.sha256,
                     format=file.format,
                     encoding=opened.encoding,
@@ -355,6 +371,7 @@ def _write_file(
     request: ImportRequest,
     writer: _RowWriter,
     quarantine: _Quarantine,
+    most_rows: int | None,
     told: Callable[[int], None],
 ) -> _Counts:
     counts = _Counts()
@@ -371,6 +388,13 @@ def _write_file(
                 quarantine.add(row, file.name, encoding)
                 if len(counts.first_reasons) < 3:
                     counts.first_reasons.append(f"line {row.line}: {printable(row.reason, encoding)}")
+            if most_rows is not None and counts.all > most_rows:
+                raise TooLargeError(
+                    "The file has too many rows",
+                    value=f"{file.name}: more than {most_rows}",
+                    allowed=f"{most_rows} rows",
+                    next_step="cut it into several files, or raise TUNEWAY_MAX_UPLOAD_ROWS",
+                )
             writer.write_full_groups()
             told(opened.bytes_read())
             if counts.good == 0 and counts.broken >= _GIVE_UP_AFTER_ROWS:

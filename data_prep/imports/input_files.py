@@ -6,9 +6,11 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO, cast
 
-from contracts.errors import CapacityError, InvalidDataError, InvalidRequestError
+from contracts.errors import CapacityError, InvalidDataError, InvalidRequestError, TooLargeError
 from storage.files import sha256_of_file
+from storage.segments import SegmentReader
 
 FORMATS = {
     ".json": "json",
@@ -37,6 +39,26 @@ class InputFile:
     sha256: str
     compression: str | None = None
     """gzip, zstd or None."""
+    origin: str | None = None
+    """How a version's sources name it; None: by its path."""
+    most_unpacked_bytes: int | None = None
+    """What a compressed file may become; None: whatever the disk holds."""
+
+    def opened(self) -> BinaryIO:
+        """The file's bytes, also where they arrived in segments; unbuffered."""
+        if self.path.is_dir():
+            return cast("BinaryIO", SegmentReader(self.path))
+        return cast("BinaryIO", self.path.open("rb", buffering=0))
+
+    def require_unpacked(self, size: int) -> None:
+        """Raises TooLargeError where so many unpacked bytes are too many for this file."""
+        if self.most_unpacked_bytes is not None and size > self.most_unpacked_bytes:
+            raise TooLargeError(
+                "The file unpacks to too much",
+                value=f"{self.name}: {self.size_bytes} bytes become {size} or more",
+                allowed=f"{self.most_unpacked_bytes} bytes",
+                next_step="cut it into several files, or send it unpacked",
+            )
 
 
 def resolve_input_file(given: str, *, relative_to: Path, allowed_roots: Sequence[Path]) -> Path:
@@ -98,15 +120,7 @@ def open_input_files(given: Sequence[str], *, relative_to: Path, allowed_roots: 
     names = [path.name for path in paths]
     files = []
     for name, path in zip(given, paths, strict=True):
-        compression = COMPRESSIONS.get(path.suffix.lower())
-        file_format = _format_of(path)
-        if file_format is None:
-            raise InvalidDataError(
-                "The file's format is not known",
-                value=name,
-                allowed=f"{', '.join(FORMATS)}, each also with {' or '.join(COMPRESSIONS)} after it",
-                next_step="convert the file, or correct its ending",
-            )
+        file_format, compression = format_of(name)
         size = path.stat().st_size
         if size == 0:
             raise InvalidDataError(
@@ -115,6 +129,20 @@ def open_input_files(given: Sequence[str], *, relative_to: Path, allowed_roots: 
         shown = path.name if names.count(path.name) == 1 else name
         files.append(InputFile(path, shown, file_format, size, sha256_of_file(path), compression))
     return files
+
+
+def format_of(name: str) -> tuple[str, str | None]:
+    """Format and compression of a file of that name. Raises InvalidDataError."""
+    path = Path(name)
+    file_format = _format_of(path)
+    if file_format is None:
+        raise InvalidDataError(
+            "The file's format is not known",
+            value=name,
+            allowed=f"{', '.join(FORMATS)}, each also with {' or '.join(COMPRESSIONS)} after it",
+            next_step="convert the file, or correct its ending",
+        )
+    return file_format, COMPRESSIONS.get(path.suffix.lower())
 
 
 def require_disk_space(folder: Path, needed_bytes: int, min_free_disk_gb: float) -> None:

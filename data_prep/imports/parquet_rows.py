@@ -40,6 +40,8 @@ def _rows(file: InputFile) -> Any:
             table = _table(stream)
             names = list(table.schema_arrow.names)
             total = table.metadata.num_rows
+            groups = (table.metadata.row_group(number) for number in range(table.metadata.num_row_groups))
+            file.require_unpacked(sum(group.total_byte_size for group in groups))
             if len(set(names)) < len(names):
                 raise _refusal(file, "names a column twice")
             yield names, total

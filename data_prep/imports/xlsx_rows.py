@@ -1,10 +1,10 @@
 """Rows of an Excel workbook, read as a stream: neither the sheet nor its texts are held in memory."""
 
 import mmap
+import os
 import posixpath
 import re
 import struct
-import tempfile
 import zipfile
 import zlib
 from array import array
@@ -71,7 +71,7 @@ class _WorkbookReader:
         ) as error:  # fmt: skip
             if isinstance(error, OSError) and not isinstance(error, zipfile.BadZipFile) and error.errno is not None:
                 raise
-            with self._file.path.open("rb") as stream:
+            with self._file.opened() as stream:
                 encrypted = stream.read(4) == b"\xd0\xcf\x11\xe0"
             raise InvalidDataError(
                 "The file is an Excel file with a password, or of before 2007"
@@ -83,6 +83,7 @@ class _WorkbookReader:
             ) from error
 
     def _sheets(self, archive: zipfile.ZipFile) -> Iterator[Any]:
+        self._file.require_unpacked(sum(part.file_size for part in archive.infolist()))
         workbook = _read_workbook(archive)
         self._total = max(1, sum(archive.getinfo(part).file_size for _, part in workbook.sheets))
         columns: list[str] | None = None
@@ -279,7 +280,7 @@ def _unescaped(text: str) -> str:
 
 
 class _SharedTexts:
-    """The texts that cells refer to by number: in a temporary file, mapped, with their places in an array."""
+    """The texts that cells refer to by number: in a file that is memory only, mapped, with their places in an array."""
 
     def __init__(self, archive: zipfile.ZipFile, part: str | None) -> None:
         self._archive = archive
@@ -290,7 +291,7 @@ class _SharedTexts:
 
     def __enter__(self) -> "_SharedTexts":
         if self._part is not None:
-            self._file = tempfile.TemporaryFile()
+            self._file = os.fdopen(os.memfd_create("shared texts"), "w+b")
             try:
                 self._store(self._part, self._file)
                 self._file.flush()

@@ -12,8 +12,9 @@ from pathlib import Path
 import pyarrow.parquet
 from pydantic import JsonValue
 
+from contracts.dataset_versions import ChangedRow, FieldChange, ShownRow, VersionDifference
 from contracts.enums import Split
-from contracts.record import JsonObject, Record
+from contracts.record import JsonObject
 from data_prep.versions.manifest import VersionManifest
 from data_prep.versions.objects import ObjectStore
 from storage.stored_files import open_stored
@@ -24,56 +25,6 @@ _BATCH_ROWS = 2_000
 
 SharedParts = frozenset[tuple[str, str]]
 """Split and digest."""
-
-
-class FieldChange(Record):
-    """One field of a changed row."""
-
-    field: str
-    """`messages[1].content`, `metadata.category`, `split`, `quality_score`."""
-    before: JsonValue
-    """None where the field was not there."""
-    after: JsonValue
-
-
-class ShownRow(Record):
-    """A row that was added or removed."""
-
-    key: str
-    split: Split
-    question: str
-    answer: str
-
-
-class ChangedRow(Record):
-    """A row that both versions have, with other content."""
-
-    key: str
-    question: str
-    fields: list[FieldChange]
-
-
-class VersionDifference(Record):
-    """From one version to another."""
-
-    name: str
-    before: str
-    after: str
-    rows_before: int
-    rows_after: int
-    added: int
-    removed: int
-    changed: int
-    """Rows with other turns, other metadata, or on another side."""
-    rescored: int
-    """Rows whose scores alone differ."""
-    unchanged: int
-    added_rows: list[ShownRow]
-    removed_rows: list[ShownRow]
-    changed_rows: list[ChangedRow]
-    """The first of each, in the order of the version."""
-    shared_parts: int
-    """Parts that both versions have; stored once."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,17 +3,17 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
-from sqlalchemy import func, or_, select, text
+from sqlalchemy import Select, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from contracts.access import EVERYTHING, Visibility
-from contracts.datasets import DatasetVersion, QualityCheck, SourceFile
+from contracts.datasets import DatasetVersion, ListedDataset, QualityCheck, SourceFile
 from contracts.enums import DatasetStatus, Split
 from contracts.errors import NotFoundError
 from contracts.lists import ListRequest, Page
 from contracts.record import JsonObject
-from database.models import DatasetLineage, DatasetQualityLog, FinetuningJob, TrainingDataset
+from database.models import DatasetLineage, DatasetQualityLog, FinetuningJob, TrainingDataset, User
 from database.repositories.ownership import restricted
 from database.repositories.paging import Column, read_page
 
@@ -33,6 +33,20 @@ def _record(row: TrainingDataset) -> DatasetVersion:
         masked=row.masked,
         quality_score=row.quality_score or 0.0,
         categories=row.categories,
+    )
+
+
+def _listed() -> Select[TrainingDataset, str | None]:
+    return select(TrainingDataset, User.username).outerjoin(User, User.id == TrainingDataset.created_by)
+
+
+def _listed_record(row: TrainingDataset, owner: str | None) -> ListedDataset:
+    return ListedDataset(
+        **_record(row).model_dump(),
+        status=DatasetStatus(row.status),
+        description=row.description,
+        owner=owner,
+        created_at=row.created_at,
     )
 
 
@@ -161,6 +175,14 @@ class DatasetRepository:
             )
         row.status = status.value
 
+    def describe(self, dataset_id: int, description: str | None) -> None:
+        """Say what the version is, where nobody has said it yet."""
+        self._session.execute(
+            update(TrainingDataset)
+            .where(TrainingDataset.id == dataset_id, TrainingDataset.description.is_(None))
+            .values(description=description)
+        )
+
     def parents(self, dataset_id: int) -> list[int]:
         """The versions that a version was made from."""
         query = select(DatasetLineage.parent_dataset_id).where(
@@ -194,14 +216,21 @@ class DatasetRepository:
 
     def page(
         self, listing: ListRequest, visible: Visibility, *, status: DatasetStatus | None = None, name: str | None = None
-    ) -> Page[DatasetVersion]:
+    ) -> Page[ListedDataset]:
         """The versions of that status and name, as far as they may be seen."""
-        query = restricted(select(TrainingDataset), TrainingDataset.created_by, visible)
+        query = restricted(_listed(), TrainingDataset.created_by, visible)
         if status is not None:
             query = query.where(TrainingDataset.status == status.value)
         if name is not None:
             query = query.where(TrainingDataset.name == name)
-        return read_page(self._session, query, listing, self.SORTED_BY, TrainingDataset.id, _record)
+        return read_page(self._session, query, listing, self.SORTED_BY, TrainingDataset.id, _listed_record)
+
+    def listed(self, dataset_id: int) -> ListedDataset:
+        """The version as lists show it. Raises NotFoundError."""
+        found = self._session.execute(_listed().where(TrainingDataset.id == dataset_id)).one_or_none()
+        if found is None:
+            raise NotFoundError("There is no such dataset version", value=dataset_id)
+        return _listed_record(*found)
 
     def statistics(self, dataset_id: int) -> JsonObject:
         """The version's stored statistics."""

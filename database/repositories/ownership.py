@@ -1,6 +1,6 @@
 """Whose things are, and the part of a list that somebody may see."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy import ARRAY, Select, Text, cast, false, or_, select, update
@@ -10,7 +10,7 @@ from contracts.access import Ownership, ResourceKind, Visibility
 from contracts.errors import NotFoundError
 from database.models import ABExperimentRow, FinetuningJob, RegisteredModel, TrainingDataset, User
 
-Q = TypeVar("Q", bound=Select[Any])
+Q = TypeVar("Q", bound=Select[*tuple[Any, ...]])
 
 _TABLES: dict[ResourceKind, Any] = {
     ResourceKind.DATASET: TrainingDataset,
@@ -66,6 +66,12 @@ class OwnershipRepository:
             Ownership(kind=kind, resource_id=str(row.id), owner=row.username or "", projects=list(row.projects or []))
             for row in rows
         ]
+
+    def visible_among(self, kind: ResourceKind, row_ids: Collection[int], visible: Visibility) -> set[int]:
+        """Those of the things that may be seen: one query, whatever their number."""
+        table = _TABLES[kind]
+        query = restricted(select(table.id).where(table.id.in_(row_ids)), table.created_by, visible)
+        return set(self._session.execute(query).scalars())
 
     def claim(self, kind: ResourceKind, row_id: int, user_id: int) -> None:
         """Say who made a thing, where nobody is named yet."""

@@ -39,7 +39,21 @@ ADMIN = {"admin"}
 
 TABLE = {
     ("GET", "/training/datasets"): ALL,
+    ("POST", "/training/datasets"): ENGINEERS,
     ("GET", "/training/datasets/{dataset_id}"): READERS,
+    ("GET", "/training/datasets/{dataset_id}/stats"): READERS,
+    ("GET", "/training/datasets/{dataset_id}/versions"): READERS,
+    ("GET", "/training/datasets/{dataset_id}/history"): READERS,
+    ("GET", "/training/datasets/{dataset_id}/diff/{other_id}"): READERS,
+    ("GET", "/training/datasets/{dataset_id}/lineage"): READERS,
+    ("POST", "/training/datasets/{dataset_id}/validate"): AT_HAND,
+    ("POST", "/training/datasets/{dataset_id}/split"): AT_HAND,
+    ("POST", "/training/uploads"): ENGINEERS,
+    ("PATCH", "/training/uploads/{upload_id}"): ENGINEERS,
+    ("GET", "/training/uploads/{upload_id}"): ENGINEERS,
+    ("HEAD", "/training/uploads/{upload_id}"): ENGINEERS,
+    ("DELETE", "/training/uploads/{upload_id}"): ENGINEERS,
+    ("POST", "/training/uploads/{upload_id}/complete"): ENGINEERS,
     ("GET", "/finetuning/jobs"): ALL,
     ("GET", "/finetuning/jobs/{job_id}"): READERS,
     ("POST", "/finetuning/jobs"): ENGINEERS,
@@ -115,7 +129,7 @@ def things(services):
         uow.ownership.claim(ResourceKind.MODEL, b.model_id, ids["trainer"])
         uow.ownership.claim(ResourceKind.AB_TEST, experiment.experiment_id, ids["engineer"])
     return {
-        "dataset_id": datasets[0], "nobodys": datasets[1], "job_id": job_id, "model_id": a.model_id,
+        "dataset_id": datasets[0], "other_id": datasets[1], "upload_id": "0" * 32, "nobodys": datasets[1], "job_id": job_id, "model_id": a.model_id,
         "experiment_id": experiment.experiment_id, "user": "u", "run_id:path": "r", "username": "ghost", "prefix": "0" * 12,
     }  # fmt: skip
 
