@@ -43,12 +43,20 @@ a { color: var(--key); }
 """
 
 
-def login_page(words: Words, following: str, problem: str = "", username: str = "") -> str:
+def login_page(
+    words: Words, following: str, problem: str = "", username: str = "", *, has_provider: bool = False
+) -> str:
     """The page as markup. `following`: where to go after the login. `problem`: why the last attempt did not succeed."""
     here = f"/login?{urlencode({'next': following, 'lang': words.language.value})}"
     other = words.language.other
     there = f"/login?{urlencode({'next': following, 'lang': other.value})}"
     told = f'<p class="problem" role="alert">{escape(problem)}</p>' if problem else ""
+    by_provider = f"/login/oidc?{urlencode({'next': following, 'lang': words.language.value})}"
+    provider = (
+        f'<a class="key second" href="{escape(by_provider)}">{escape(words("login.by_provider"))}</a>'
+        if has_provider
+        else ""
+    )
     at = "password" if username else "username"
     focus = {name: " autofocus" if name == at else "" for name in ("username", "password")}
     return f"""<!doctype html>
@@ -67,6 +75,7 @@ def login_page(words: Words, following: str, problem: str = "", username: str = 
 <input id="password" name="password" type="password" autocomplete="current-password" maxlength="256" required{focus["password"]}>
 <button>{escape(words("login.send"))}</button>
 </form>
+{provider}
 <small>{escape(words("login.help"))}</small>
 </main></body></html>
 """

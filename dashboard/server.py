@@ -25,6 +25,7 @@ from dashboard.sessions import cookie_name, sessions_of
 from dashboard.texts import Language, Words
 from security.limits.addresses import bucket_of, client_address
 from stages.logins import log_in, open_tokens
+from stages.oidc_logins import LOGIN_COOKIE, begin_login, finish_login
 from stages.services import open_services
 
 if TYPE_CHECKING:
@@ -35,7 +36,9 @@ if TYPE_CHECKING:
 
 HEALTH = "/_stcore/health"
 LOGIN = "/login"
-OPEN = frozenset({LOGIN, HEALTH})
+OIDC = "/login/oidc"
+OIDC_CALLBACK = "/login/oidc/callback"
+OPEN = frozenset({LOGIN, OIDC, OIDC_CALLBACK, HEALTH})
 """What answers without a session."""
 LOGIN_BODY_BYTES = 10_000
 LOGIN_PERIOD_SECONDS = 60.0
@@ -78,7 +81,11 @@ def create_app() -> st.App:
     """The server's application."""
     return st.App(
         Path(__file__).with_stem("app"),
-        routes=[Route(LOGIN, _login, methods=["GET", "POST"])],
+        routes=[
+            Route(LOGIN, _login, methods=["GET", "POST"]),
+            Route(OIDC, _oidc_login, methods=["GET"]),
+            Route(OIDC_CALLBACK, _oidc_callback, methods=["GET"]),
+        ],
         middleware=[Middleware(Guard)],
     )
 
@@ -138,13 +145,80 @@ async def _login(request: Request) -> Response:
 
 def _tokens(username: str, password: str, address: str, services: Services) -> TokenPair:
     """The API's tokens, counted and audited as its own logins are."""
-    settings = services.settings
+    _count_login(address, services)
+    with acting_from(address):
+        return log_in(username, password, open_tokens(services.settings), services, source=address)
+
+
+def _count_login(address: str, services: Services) -> None:
+    """Together with the API's. Raises TooManyRequestsError with the seconds to wait."""
     with services.unit_of_work() as uow:
-        wait = uow.limits.hit(f"login:{bucket_of(address)}", settings.logins_per_minute, LOGIN_PERIOD_SECONDS)
+        bucket = f"login:{bucket_of(address)}"
+        wait = uow.limits.hit(bucket, services.settings.logins_per_minute, LOGIN_PERIOD_SECONDS)
     if wait > 0:
         raise TooManyRequestsError("This address logs in too often", value=round(wait) + 1)
+
+
+async def _oidc_login(request: Request) -> Response:
+    """To the site's provider."""
+    words, following = Words(_language(request)), local_address(request.query_params.get("next", "/"))
+    try:
+        services = await run_in_threadpool(_services)
+        settings = services.settings
+        redirect_uri = f"{settings.oidc_dashboard_url or settings.resolved_dashboard_url}{OIDC_CALLBACK}"
+        await run_in_threadpool(_count_login, address_of(request, services), services)
+        url, kept = await run_in_threadpool(begin_login, redirect_uri, open_tokens(settings), services, following)
+    except TunewayError as error:
+        return _oidc_problem(error, words, following)
+    response = RedirectResponse(url, 303, {"Cache-Control": "no-store"})
+    response.set_cookie(
+        LOGIN_COOKIE,
+        kept,
+        max_age=600,
+        path=OIDC,
+        httponly=True,
+        samesite="lax",
+        secure=_is_encrypted(request, services),
+    )
+    return response
+
+
+async def _oidc_callback(request: Request) -> Response:
+    """Back from the provider, with a code or with an error."""
+    words = Words(_language(request))
+    try:
+        services = await run_in_threadpool(_services)
+        address = address_of(request, services)
+        await run_in_threadpool(_count_login, address, services)
+        pair, following = await run_in_threadpool(
+            _oidc_tokens,
+            request.query_params.get("code", "")[:2000],
+            request.query_params.get("state", "")[:200],
+            request.cookies.get(LOGIN_COOKIE, ""),
+            address,
+            services,
+        )
+    except TunewayError as error:
+        return _oidc_problem(error, words, "/")
+    response = log_person_in(request, pair, services, local_address(following))
+    response.delete_cookie(LOGIN_COOKIE, path=OIDC)
+    return response
+
+
+def _oidc_tokens(code: str, state: str, cookie: str, address: str, services: Services) -> tuple[TokenPair, str]:
     with acting_from(address):
-        return log_in(username, password, open_tokens(settings), services, source=address)
+        return finish_login(code, state, cookie, open_tokens(services.settings), services, source=address)
+
+
+def _oidc_problem(error: TunewayError, words: Words, following: str) -> Response:
+    _log.warning("login at the provider: %s", error.sentence())
+    told, status = {
+        "forbidden": ("login.no_role", 403),
+        "conflict": ("login.name_taken", 409),
+        "unauthorized": ("login.oidc_refused", 401),
+        "too_many_requests": ("login.too_many", 429),
+    }.get(error.code, ("login.oidc_unavailable", 503))
+    return _page(words, following, problem=words(told), status=status)
 
 
 def _page(
@@ -157,7 +231,7 @@ def _page(
     retry: TooManyRequestsError | None = None,
 ) -> Response:
     headers = LOGIN_HEADERS | ({} if retry is None else {"Retry-After": str(retry.value)})
-    return HTMLResponse(login_page(words, following, problem, username), status, headers)
+    return HTMLResponse(login_page(words, following, problem, username, has_provider=_has_provider()), status, headers)
 
 
 def _refused(request: Request) -> Response:
@@ -193,6 +267,13 @@ def _language(request: Request) -> Language:
         return Language(_services().settings.language)
     except TunewayError:
         return Language.KOREAN
+
+
+def _has_provider() -> bool:
+    try:
+        return _services().settings.oidc_issuer is not None
+    except TunewayError:
+        return False
 
 
 def _is_same_origin(request: Request) -> bool:

@@ -56,6 +56,8 @@ class User(Base):
     is_active: Mapped[bool] = mapped_column(server_default=text("true"))
     failed_logins: Mapped[int] = mapped_column(server_default=text("0"))
     locked_until: Mapped[datetime | None]
+    external_id: Mapped[str | None] = mapped_column(String(600), unique=True)
+    """Issuer and subject at the site's OIDC provider."""
 
 
 class RefreshTokenRow(Base):

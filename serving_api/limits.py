@@ -18,7 +18,15 @@ from stages.services import Services
 
 PERIOD_SECONDS = 60.0
 DEEPEST_JSON = 32
-LOGIN_PATHS = frozenset({"/api/v1/auth/login", "/api/v1/auth/refresh", "/api/v1/auth/password"})
+LOGIN_PATHS = frozenset(
+    {
+        "/api/v1/auth/login",
+        "/api/v1/auth/refresh",
+        "/api/v1/auth/password",
+        "/api/v1/auth/oidc/login",
+        "/api/v1/auth/oidc/callback",
+    }
+)
 UPLOAD_PATH, PARTS_PATH = "/api/v1/admin/training/datasets", "/api/v1/admin/training/uploads/"
 UNCOUNTED = frozenset({"/health", "/ready", "/metrics"})
 """What monitoring asks all the time; they look nothing up."""

@@ -28,6 +28,8 @@ PUBLIC = frozenset(
         "/.well-known/jwks.json",
         "/api/v1/auth/login",
         "/api/v1/auth/refresh",
+        "/api/v1/auth/oidc/login",
+        "/api/v1/auth/oidc/callback",
     }
 )
 """Paths that answer without knowing who asks."""

@@ -1,6 +1,9 @@
 """Logging in and out, and the public keys of the access tokens."""
 
-from fastapi import APIRouter, Depends
+from typing import Annotated
+
+from fastapi import APIRouter, Cookie, Depends, Query, Request
+from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from contracts.errors import InvalidRequestError
@@ -9,6 +12,7 @@ from serving_api.authentication import Caller, ServicesParameter, Source, Tokens
 from serving_api.problems import problem_responses
 from stages.accounts import set_password
 from stages.logins import confirm_password, log_in, log_out, refresh, revoke_access
+from stages.oidc_logins import LOGIN_COOKIE, begin_login, finish_login
 
 
 class Login(BaseModel):
@@ -78,6 +82,39 @@ def refresh_session(
 ) -> TokenPair:
     """New tokens for a refresh token, which is used up: shown a second time, it ends the session."""
     return refresh(request.refresh_token, tokens, services, source=source)
+
+
+@router.get("/oidc/login", status_code=303, responses=problem_responses(422))
+def oidc_login(request: Request, tokens: TokensParameter, services: ServicesParameter) -> RedirectResponse:
+    """To the site's OIDC provider, whose callback answers the tokens. The browser keeps a cookie meanwhile."""
+    settings = services.settings
+    redirect_uri = f"{settings.oidc_api_url or settings.resolved_serving_url}/api/v1/auth/oidc/callback"
+    url, kept = begin_login(redirect_uri, tokens, services)
+    response = RedirectResponse(url, 303, {"Cache-Control": "no-store"})
+    response.set_cookie(
+        LOGIN_COOKIE,
+        kept,
+        max_age=600,
+        path="/api/v1/auth/oidc",
+        httponly=True,
+        samesite="lax",
+        secure=redirect_uri.startswith("https:"),
+    )
+    return response
+
+
+@router.get("/oidc/callback", responses=problem_responses(403, 409))
+def oidc_callback(
+    tokens: TokensParameter,
+    services: ServicesParameter,
+    source: Source,
+    code: Annotated[str, Query(max_length=2000)] = "",
+    state: Annotated[str, Query(max_length=200)] = "",
+    tuneway_oidc: Annotated[str, Cookie(max_length=4000)] = "",
+) -> TokenPair:
+    """The tokens of whoever the provider says it is; account, role and projects follow the provider's."""
+    pair, _ = finish_login(code, state, tuneway_oidc, tokens, services, source=source)
+    return pair
 
 
 @router.post("/logout", status_code=204)

@@ -134,6 +134,25 @@ class Settings(BaseSettings):
     """Calls of the admin API from one address, over all processes; more are answered 429."""
     logins_per_minute: int = Field(default=10, ge=1)
     """The same for logging in and refreshing."""
+    oidc_issuer: str | None = None
+    """The site's OpenID Connect provider, by its issuer; None: people log in with passwords only."""
+    oidc_client_id: str = "tuneway"
+    oidc_client_secret_file: Path | None = None
+    """File with the client's secret; None for a client without one."""
+    oidc_ca_file: Path | None = None
+    """Certificate authority of the provider's address; None takes the system's."""
+    oidc_scopes: str = "openid profile email groups"
+    oidc_username_claim: str = "preferred_username"
+    oidc_roles_claim: str = "groups"
+    """Claim of the ID token with a person's groups; `realm_access.roles` looks into objects."""
+    oidc_roles: dict[str, str] = {}
+    """Role of each group, as a JSON object: {"ai-team": "ml_engineer"}. Who has none of the groups is not let in."""
+    oidc_projects_claim: str | None = None
+    """Claim with a person's projects; None leaves them to `tuneway user grant`."""
+    oidc_dashboard_url: str | None = None
+    """The dashboard's address as browsers see it, for the provider to send them back; None is resolved_dashboard_url."""
+    oidc_api_url: str | None = None
+    """The same of the API."""
     chat_key_required: bool = False
     """Whoever asks on /v1/* needs a service account's key with the scope chat:ask."""
     chat_user_per_minute: int = Field(default=0, ge=0)
@@ -149,6 +168,14 @@ class Settings(BaseSettings):
     max_upload_rows: int = Field(default=2_000_000, ge=1)
     """Most rows of an uploaded file; more is answered 413."""
     language: str = Field(default="ko", pattern="^(ko|en)$")
+
+    @field_validator("oidc_roles")
+    @classmethod
+    def _known_roles(cls, roles: dict[str, str]) -> dict[str, str]:
+        known = {"admin", "ml_engineer", "analyst", "viewer"}
+        if wrong := sorted(set(roles.values()) - known):
+            raise ValueError(f"{wrong[0]} is no role; roles are {', '.join(sorted(known))}")
+        return roles
 
     @field_validator("data_dir", "vllm_python", "cerbos_binary")
     @classmethod

@@ -33,16 +33,21 @@ def log_in(username: str, password: str, tokens: AccessTokens, services: Service
 
     `source`: the address that the attempt came from, for the audit trail.
     """
-    now = utc_now()
     stored = confirm_password(username, password, services, source=source)
     renewed = hash_password(password) if needs_rehash(stored) else None
     with services.unit_of_work() as uow:
         if not uow.users.accept_login(username, stored, renewed):
             raise wrong_login()
-        uow.tokens.forget_expired(now)
-        session_id = secrets.token_hex(16)
-        pair = _issue(uow, username, session_id, now + SESSION_LIFETIME, tokens, now)
-        uow.audit.append(username, "login.accepted", f"session/{session_id}", {"source": source})
+        return open_session(uow, username, tokens, source=source, by="password")
+
+
+def open_session(uow: UnitOfWork, username: str, tokens: AccessTokens, *, source: str, by: str) -> TokenPair:
+    """A new session of somebody who has proved who they are; `by`: how, for the audit trail."""
+    now = utc_now()
+    uow.tokens.forget_expired(now)
+    session_id = secrets.token_hex(16)
+    pair = _issue(uow, username, session_id, now + SESSION_LIFETIME, tokens, now)
+    uow.audit.append(username, "login.accepted", f"session/{session_id}", {"source": source, "by": by})
     return pair
 
 

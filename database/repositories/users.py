@@ -74,6 +74,14 @@ class UserRepository:
         ).scalar_one_or_none()
         return None if row is None else Credentials(_record(row), row.password_hash)
 
+    def of_external(self, external_id: str) -> str | None:
+        """The name of the account that belongs to a person of the site's provider."""
+        return self._session.execute(select(User.username).where(User.external_id == external_id)).scalar_one_or_none()
+
+    def link(self, username: str, external_id: str) -> None:
+        """The account belongs to this person of the site's provider from now on."""
+        self._session.execute(update(User).where(User.username == username).values(external_id=external_id))
+
     def all(self) -> list[Account]:
         """Every account, by name."""
         return [_record(row) for row in self._session.execute(select(User).order_by(User.username)).scalars()]

@@ -22,6 +22,8 @@ ISSUER = "tuneway"
 AUDIENCE = "tuneway-api"
 LIFETIME = timedelta(minutes=15)
 LEEWAY = timedelta(seconds=5)
+SEALED_TYPE = "tuneway-login+jwt"
+SEALED_FOR = timedelta(minutes=10)
 REQUIRED = ["iss", "aud", "sub", "exp", "iat", "nbf", "jti", "sid", "role"]
 SEED_BYTES = 32
 
@@ -97,6 +99,25 @@ class AccessTokens:
             "projects": projects,
         }
         return jwt.encode(claims, key.private, algorithm=ALGORITHM, headers={"typ": TYPE, "kid": key.jwk["kid"]})
+
+    def seal(self, kept: dict[str, str]) -> str:
+        """Signed texts for a browser to keep while it logs in elsewhere; no access token, and none can be made of them."""
+        key = self._keys[0]
+        claims = {"kept": kept, "exp": datetime.now(UTC) + SEALED_FOR}
+        return jwt.encode(claims, key.private, algorithm=ALGORITHM, headers={"typ": SEALED_TYPE, "kid": key.jwk["kid"]})
+
+    def unseal(self, sealed: str) -> dict[str, str]:
+        """What was sealed; empty where it was not, or too long ago."""
+        try:
+            header = jwt.get_unverified_header(sealed)
+            key = next((key for key in self._keys if key.jwk["kid"] == header.get("kid")), None)
+            if key is None or header.get("typ") != SEALED_TYPE:
+                return {}
+            claims = jwt.decode(sealed, key.public, algorithms=[ALGORITHM], options={"require": ["exp", "kept"]})
+        except (jwt.PyJWTError, ValueError):
+            return {}
+        kept: dict[str, str] = claims["kept"]
+        return kept
 
     def verify(self, token: str) -> AccessClaims:
         """What the token says. Raises UnauthorizedError when it is not ours, not complete, or not good any more."""
