@@ -15,6 +15,9 @@ from contracts.experiment_plans import PlanOutlook, SizePlan, SizeRequest
 from contracts.experiment_verdicts import DecisionPlan
 
 _SMALLEST_PLAN = 60
+LARGEST_SIZE = 1e12
+LARGEST_LOGARITHM = 700.0
+"""The exponential of more leaves the range of floats."""
 
 
 def plan_size(request: SizeRequest) -> SizePlan:
@@ -82,7 +85,16 @@ def _classical_size(request: SizeRequest) -> float:
             allowed=f"below {highest:.4g}",
             next_step="ask for a smaller effect",
         )
-    return (_wanted_drift(request) / _shift(request.effect, request)) ** 2 * _variance_of_one(request.effect, request)
+    drift = _wanted_drift(request) / _shift(request.effect, request)
+    # by logarithms: squares of what a small effect needs leave the range of floats
+    if 2 * math.log10(drift) + math.log10(_variance_of_one(request.effect, request)) > math.log10(LARGEST_SIZE):
+        raise InvalidRequestError(
+            "The A/B test would need more ratings than anyone has",
+            value=f"an effect of {request.effect:g}",
+            allowed=f"at most {LARGEST_SIZE:,.0f} ratings",
+            next_step="look for a larger effect, or give b more of the traffic",
+        )
+    return drift**2 * _variance_of_one(request.effect, request)
 
 
 def _per_arm(values: float, request: SizeRequest) -> tuple[int, int]:
@@ -106,7 +118,10 @@ def _highest_effect(request: SizeRequest) -> float:
 def _detectable_effect(samples: int, request: SizeRequest) -> float | None:
     """At the spread that the wanted effect would have."""
     shift = _wanted_drift(request) * math.sqrt(_variance_of_one(request.effect, request) / samples)
-    found = math.expm1(shift) if request.metric == RESPONSE_TIME.name else shift
+    if request.metric != RESPONSE_TIME.name:
+        found = shift
+    else:
+        found = math.expm1(shift) if shift < LARGEST_LOGARITHM else math.inf
     return found if found < _highest_effect(request) else None
 
 

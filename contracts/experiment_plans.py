@@ -8,31 +8,34 @@ from contracts.enums import ExperimentPolicy, GuardrailName
 from contracts.experiment_verdicts import DecisionPlan
 from contracts.record import Record
 
+SMALLEST_EFFECT, LARGEST_EFFECT = 1e-6, 1e4
+MOST_VALUES_PER_USER = 1e4
+
 
 class SizeRequest(Record):
     """What an experiment wants to find, and what it can get."""
 
     metric: str = "user_rating"
-    effect: float = Field(gt=0)
+    effect: float = Field(ge=SMALLEST_EFFECT, le=LARGEST_EFFECT)
     """Smallest difference worth finding, in the metric's unit (response_time_ms: a share, 0.1 for ten per cent)."""
-    share_b: float = Field(default=0.5, gt=0, lt=1)
+    share_b: float = Field(default=0.5, ge=0.001, le=0.999)
     """B's share of the traffic."""
-    power: float = Field(default=0.8, gt=0.5, lt=1)
+    power: float = Field(default=0.8, gt=0.5, le=0.999)
     """Chance to find the effect if it is there."""
-    alpha: float = Field(default=0.05, gt=0, lt=0.5)
-    values_per_user: float = Field(default=1, ge=1)
+    alpha: float = Field(default=0.05, ge=1e-5, lt=0.5)
+    values_per_user: float = Field(default=1, ge=1, le=MOST_VALUES_PER_USER)
     """Ratings that one user gives, on average."""
     icc: float = Field(default=0.3, ge=0, le=1)
     """How alike the values of one user are: 0 not at all, 1 always the same. Without meaning for one value a user."""
     count_variation: float = Field(default=0, ge=0, le=10)
     """Standard deviation of the number of values a user, by its mean."""
-    spread: float | None = Field(default=None, gt=0)
+    spread: float | None = Field(default=None, ge=1e-6, le=1e4)
     """Standard deviation of a value (response_time_ms: of its logarithm); None: that of ordinary ratings."""
-    base_rate: float | None = Field(default=None, gt=0, lt=1)
+    base_rate: float | None = Field(default=None, ge=1e-6, le=1 - 1e-6)
     """success_rate: what A reaches."""
-    samples: int | None = Field(default=None, ge=4)
+    samples: int | None = Field(default=None, ge=4, le=10**9)
     """Values of both arms together that the experiment would get, to see what they can show."""
-    values_per_day: float | None = Field(default=None, gt=0)
+    values_per_day: float | None = Field(default=None, ge=1e-3, le=1e9)
     """Values that come in on one day, both arms together."""
 
     @model_validator(mode="after")

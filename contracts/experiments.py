@@ -6,7 +6,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from contracts.enums import Arm, ExperimentPolicy, ExperimentStatus, GuardrailName
-from contracts.experiment_plans import ExperimentPlan
+from contracts.experiment_plans import LARGEST_EFFECT, MOST_VALUES_PER_USER, SMALLEST_EFFECT, ExperimentPlan
 from contracts.layers import LAYER_BUCKETS, WHOLE_LAYER, BucketRange, share_of
 from contracts.record import Record
 from contracts.traffic import TrafficPlan
@@ -33,14 +33,14 @@ class StartABTestRequest(Record):
     model_a_id: int = Field(ge=1)
     model_b_id: int = Field(ge=1)
     traffic_split: TrafficSplit = TrafficSplit()
-    target_samples: int | None = Field(default=200, ge=1)
+    target_samples: int | None = Field(default=200, ge=1, le=10**9)
     """Ratings of both arms together (response_time_ms: answers); None: as many as the effect needs."""
     success_metric: str = Field(default="user_rating", pattern=r"^[a-z_]{1,100}$")
-    effect: float = Field(default=0.3, gt=0)
+    effect: float = Field(default=0.3, ge=SMALLEST_EFFECT, le=LARGEST_EFFECT)
     """Smallest difference worth finding, in the metric's unit (response_time_ms: a share)."""
     margin: float | None = Field(default=None, gt=0)
     """Differences smaller than this do not matter; None: the effect."""
-    values_per_user: float = Field(default=1, ge=1)
+    values_per_user: float = Field(default=1, ge=1, le=MOST_VALUES_PER_USER)
     """Ratings that one user gives, on average."""
     icc: float = Field(default=0.3, ge=0, le=1)
     """How alike the ratings of one user are."""

@@ -22,7 +22,18 @@ MOST_STREAMS = 200
 """In one process: each looks at its file ten times a second, in a thread that it gives back at once."""
 EVENTS: dict[int | str, dict[str, Any]] = {
     200: {
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        "content": {
+            "text/event-stream": {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "id": {"type": "string", "description": "For Last-Event-ID", "examples": ["1-4096"]},
+                        "event": {"type": "string", "enum": ["log", "metrics", "reset", "refused", "end"]},
+                        "data": {"type": "string"},
+                    },
+                }
+            }
+        },
         "description": "Events until the job is over",
     },
     204: {"description": "The job is over, and everything was received"},

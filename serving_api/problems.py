@@ -85,8 +85,22 @@ def problem(error: TunewayError, status: int | None = None, retry_after_seconds:
     return JSONResponse(content, status_code=status, media_type=MEDIA_TYPE, headers=headers)
 
 
+def _with_media_type(document: dict[str, Any]) -> dict[str, Any]:
+    """The OpenAPI with the media type that problems are sent under."""
+    for path in document["paths"].values():
+        for operation in path.values():
+            for response in operation["responses"].values():
+                content = response.get("content", {})
+                for media_type, described in list(content.items()):
+                    if described.get("schema", {}).get("$ref", "").endswith(f"/{Problem.__name__}"):
+                        content[MEDIA_TYPE] = content.pop(media_type)
+    return document
+
+
 def install_problem_details(app: FastAPI) -> None:
-    """Every error of the application leaves as problem details."""
+    """Every error of the application leaves as problem details, and its OpenAPI says so."""
+    described = app.openapi
+    app.openapi = lambda: _with_media_type(described())  # type: ignore[method-assign]
 
     @app.exception_handler(TunewayError)
     async def _ours(_: Request, error: TunewayError) -> JSONResponse:
