@@ -114,12 +114,14 @@ def demo_questions() -> list[str]:
 
 def cpu_seconds(pid: int) -> float:
     """CPU time that the process tree has used so far."""
-    ticks = 0
-    for member in process_tree(pid):
-        # the name stands in parentheses and may hold spaces
-        fields = Path(f"/proc/{member}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks / CLOCK_TICKS
+    return sum(map(own_cpu_seconds, process_tree(pid)))
+
+
+def own_cpu_seconds(pid: int) -> float:
+    """The same of the process alone."""
+    # the name stands in parentheses and may hold spaces
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
 
 
 def pss_mib(pid: int) -> float:

@@ -10,6 +10,7 @@ resident size of the service and of the process that reads the rows.
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -23,7 +24,7 @@ from typing import Any
 import httpx
 
 from benchmarks.imports import write_files
-from benchmarks.measuring import own_folder, own_settings, parser, report
+from benchmarks.measuring import own_cpu_seconds, own_folder, own_settings, parser, report
 from benchmarks.router import running_postgres
 from storage.processes import process_tree, resident_bytes
 
@@ -112,6 +113,7 @@ def measured(
 ) -> dict[str, Any]:
     """One line of the result."""
     before = resident_bytes([process.pid]) or 0
+    cpu_before = {one: own_cpu_seconds(one) for one in process_tree(process.pid)}
     peaks, stopped = Peaks(), threading.Event()
     watch = threading.Thread(target=_watch, args=(process.pid, peaks, stopped))
     watch.start()
@@ -120,6 +122,7 @@ def measured(
     while (upload := api.get(f"training/uploads/{upload_id}").json())["state"] == "importing":
         time.sleep(LOOKED_EVERY_SECONDS)
     imported = time.perf_counter() - began
+    cpu = sum(own_cpu_seconds(one) - cpu_before.get(one, 0) for one in process_tree(process.pid))
     stopped.set()
     watch.join()
     assert upload["state"] in {"preparing", "ready"}, upload
@@ -129,12 +132,16 @@ def measured(
         upload = api.get(f"training/uploads/{upload_id}").json()
         assert upload["state"] in {"preparing", "ready"}, upload
         prepared = round(time.perf_counter() - began, 1)
+    # what is still being prepared would be measured with what comes next
+    for child in process_tree(process.pid)[1:]:
+        os.kill(child, signal.SIGKILL)
     return {
         "sent": name,
         "mb": path.stat().st_size / 1e6,
         "rows": upload["rows"],
         "received_seconds": round(received - began, 2),
         "read_and_checked_seconds": round(imported, 2),
+        "cpu_seconds": round(cpu, 1),
         "prepared_seconds": prepared,
         "service_before_mib": before >> 20,
         "service_peak_mib": peaks.service >> 20,

@@ -24,7 +24,7 @@ A = TypeVar("A", bound=BaseModel)
 AT_ONCE = 4
 """Calls that wait for such a process; more are answered 503."""
 _NICENESS = 5
-"""Answers to users come first."""
+"""Of the minutes in which all cores prepare rows: answers to users come first."""
 
 _free = threading.BoundedSemaphore(AT_ONCE)
 
@@ -78,7 +78,7 @@ def _answer(work: str, told: bytes) -> JsonObject:
 def _finish_upload(request: JsonObject, services: Services) -> BaseModel:
     from stages.uploads import finish_upload
 
-    return finish_upload(str(request["upload_id"]), services)
+    return finish_upload(str(request["upload_id"]), services, lambda: os.nice(_NICENESS))
 
 
 def _validate(request: Any, services: Services) -> BaseModel:
@@ -117,7 +117,6 @@ WORKS: dict[str, Callable[[Any, Services], BaseModel]] = {
 def main(work: str) -> None:
     """Do the work that standard input asks for."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
-    os.nice(_NICENESS)
     request = json.loads(sys.stdin.buffer.read())
     told: JsonObject
     try:

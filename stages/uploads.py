@@ -47,7 +47,7 @@ from storage.segments import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from contracts.datasets import ImportedDataset
     from settings import Settings
@@ -243,7 +243,9 @@ def sweep_uploads(services: Services, *, at_start: bool = False) -> list[str]:
     return waiting
 
 
-def finish_upload(upload_id: str, services: Services) -> DatasetUpload:
+def finish_upload(
+    upload_id: str, services: Services, before_preparing: Callable[[], object] = lambda: None
+) -> DatasetUpload:
     """Read, check and prepare a whole file, register the version and give it to whoever sent it.
 
     Killed and called again it goes on. What fails is told by the upload's `error`, and leaves nothing else behind.
@@ -254,7 +256,7 @@ def finish_upload(upload_id: str, services: Services) -> DatasetUpload:
         with _locked(folder), _turn(settings):
             session = _found(folder, None)
             if session.state in _WORKING:
-                session = _finished(session, folder, services)
+                session = _finished(session, folder, services, before_preparing)
             return _told(session, folder)
     except InProgressError:
         return read_upload(upload_id, services)
@@ -275,7 +277,7 @@ def too_large(size: object, most: int) -> TooLargeError:
     )
 
 
-def _finished(session: _Session, folder: Path, services: Services) -> _Session:
+def _finished(session: _Session, folder: Path, services: Services, before_preparing: Callable[[], object]) -> _Session:
     made: Path | None = None
     try:
         if session.state is UploadState.IMPORTING:
@@ -296,6 +298,7 @@ def _finished(session: _Session, folder: Path, services: Services) -> _Session:
             )
             _save(session, folder)
             remove_segments(folder)
+        before_preparing()
         # what reads rows is loaded by the process that does, not by the service
         from stages.prepare import prepare
 
