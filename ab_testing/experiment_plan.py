@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from ab_testing.metrics import RESPONSE_TIME, USER_RATING, Metric
-from ab_testing.planner import plan_size
+from ab_testing.planner import LARGEST_PLAN, plan_size
 from contracts.errors import InvalidRequestError
 from contracts.experiment_plans import ExperimentPlan, SizePlan, SizeRequest
 from contracts.experiment_verdicts import DecisionPlan
@@ -13,7 +13,7 @@ from contracts.experiments import StartABTestRequest
 
 DECIDED_METRICS: dict[str, Metric] = {metric.name: metric for metric in (USER_RATING, RESPONSE_TIME)}
 """Those of which PostgreSQL has sums by user."""
-SMALLEST_PLAN, LARGEST_PLAN = 60, 10_000_000
+SMALLEST_PLAN = 60
 RESPONSE_TIME_SPREAD = 0.8
 """Standard deviation of the logarithm of a response time; answers differ in length by more than models in speed."""
 

@@ -15,7 +15,10 @@ from contracts.experiment_plans import PlanOutlook, SizePlan, SizeRequest
 from contracts.experiment_verdicts import DecisionPlan
 
 _SMALLEST_PLAN = 60
-LARGEST_SIZE = 1e12
+LARGEST_PLAN = 10_000_000
+"""Users."""
+_LARGEST_CLASSICAL_PLAN = LARGEST_PLAN / 2
+"""Users; looks at any time cost some more."""
 LARGEST_LOGARITHM = 700.0
 """The exponential of more leaves the range of floats."""
 
@@ -87,11 +90,12 @@ def _classical_size(request: SizeRequest) -> float:
         )
     drift = _wanted_drift(request) / _shift(request.effect, request)
     # by logarithms: squares of what a small effect needs leave the range of floats
-    if 2 * math.log10(drift) + math.log10(_variance_of_one(request.effect, request)) > math.log10(LARGEST_SIZE):
+    most = _LARGEST_CLASSICAL_PLAN * request.values_per_user
+    if 2 * math.log10(drift) + math.log10(_variance_of_one(request.effect, request)) > math.log10(most):
         raise InvalidRequestError(
-            "The A/B test would need more ratings than anyone has",
+            "The A/B test would need more users than anyone has",
             value=f"an effect of {request.effect:g}",
-            allowed=f"at most {LARGEST_SIZE:,.0f} ratings",
+            allowed=f"at most {_LARGEST_CLASSICAL_PLAN:,.0f} users",
             next_step="look for a larger effect, or give b more of the traffic",
         )
     return drift**2 * _variance_of_one(request.effect, request)
@@ -140,7 +144,7 @@ def _plan(users: int, request: SizeRequest) -> DecisionPlan:
 
 def _outlook(samples: int, drift_of_one: float, request: SizeRequest) -> PlanOutlook | None:
     users = round(samples / request.values_per_user)
-    if users < _SMALLEST_PLAN:
+    if not _SMALLEST_PLAN <= users <= LARGEST_PLAN:
         return None
     plan = _plan(users, request)
     found = plan_characteristics(plan, drift_of_one * math.sqrt(samples))

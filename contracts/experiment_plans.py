@@ -81,7 +81,7 @@ class SizePlan(Record):
     is_enough: bool | None
     """`samples` suffice for the wanted effect and power. Where they do not, starting takes a confirmation."""
     outlook: PlanOutlook | None
-    """At `samples`, else at the size with looks; None below 60 users, where no look counts."""
+    """At `samples`, else at the size with looks; None below 60 users, where no look counts, and above ten million."""
 
     @property
     def samples_needed(self) -> int:
