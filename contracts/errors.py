@@ -129,6 +129,12 @@ class UnavailableError(TunewayError):
     retryable = True
 
 
+class SchemaMissingError(UnavailableError):
+    """PostgreSQL answers, but the tables of this version are not there."""
+
+    code = "schema_missing"
+
+
 class JobFailedError(TunewayError):
     """A runner job ended without its result."""
 

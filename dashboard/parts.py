@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from contracts.enums import PIPELINE_STAGES, GateDecision, JobStatus, ModelStatus, StageName, StageStatus
-from contracts.errors import ForbiddenError, NotFoundError, TunewayError, UnauthorizedError
+from contracts.errors import ForbiddenError, NotFoundError, SchemaMissingError, TunewayError, UnauthorizedError
 from dashboard.formats import NOTHING, duration, loss, moment, number, percent
-from dashboard.reading import RunState, SchemaMissingError, run_state
+from dashboard.reading import RunState, run_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 import httpx
 import streamlit as st
 from pydantic import ValidationError
-from sqlalchemy.exc import ProgrammingError
 
 from contracts.access import ResourceKind
 from contracts.datasets import ColumnMapping, DatasetVersion, ImportedDataset, MappingProposal, QualityReport
@@ -35,7 +34,7 @@ from contracts.enums import (
     StageName,
     StageStatus,
 )
-from contracts.errors import InvalidDataError, NotFoundError, UnavailableError
+from contracts.errors import InvalidDataError, NotFoundError
 from contracts.experiments import ABExperiment, ArmCounts
 from contracts.generation import GenerationReport, ReviewCounts, SampleReview
 from contracts.jobs import FinetuningJob, JobView
@@ -98,12 +97,6 @@ TRAIN_LOSS_KEYS = ("loss", "train_loss")
 EVAL_LOSS_KEY = "eval_loss"
 
 
-class SchemaMissingError(UnavailableError):
-    """PostgreSQL answers, but the tables are not there."""
-
-    code = "schema_missing"
-
-
 def kept(seconds: float) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Keep a function's answers for so long, separately for each installation and reader. Errors are never kept."""
 
@@ -132,16 +125,9 @@ def _reader(visit: Visit) -> str:
 
 
 def _ask(services: Services, question: Callable[[UnitOfWork], R]) -> R:
-    """The answer of one short transaction. Missing tables become an error with a next step."""
-    try:
-        with services.unit_of_work() as uow:
-            return question(uow)
-    except ProgrammingError as error:
-        raise SchemaMissingError(
-            "The database has no tables of this version",
-            value=str(error.orig).strip().splitlines()[0],
-            next_step="run `tuneway up`, which brings the tables up to date",
-        ) from error
+    """The answer of one short transaction."""
+    with services.unit_of_work() as uow:
+        return question(uow)
 
 
 # Services and machine

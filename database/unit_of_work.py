@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property, lru_cache
 
+from psycopg.errors import UndefinedColumn, UndefinedTable
 from sqlalchemy import Engine, create_engine
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlalchemy.orm import Session
 
-from contracts.errors import UnavailableError
+from contracts.errors import SchemaMissingError, UnavailableError
 from database.repositories.api_keys import ApiKeyRepository
 from database.repositories.audit import AuditRepository
 from database.repositories.certificates import CertificateRepository
@@ -204,7 +205,8 @@ def unit_of_work(url: str, *, holding: bool = False) -> Iterator[UnitOfWork]:
 
     `holding`: other transactions begin and end within the block.
 
-    Raises UnavailableError when PostgreSQL does not answer; nothing of the block is then stored.
+    Raises UnavailableError when PostgreSQL does not answer, SchemaMissingError when it lacks tables of this version;
+    nothing of the block is then stored.
     """
     engine = holding_engine_for(url) if holding else engine_for(url)
     try:
@@ -215,4 +217,12 @@ def unit_of_work(url: str, *, holding: bool = False) -> Iterator[UnitOfWork]:
             "PostgreSQL does not answer",
             value=str(error.orig).strip().splitlines()[0] if error.orig else None,
             next_step="look at it with `tuneway status`; the work can be repeated once it is back",
+        ) from error
+    except ProgrammingError as error:
+        if not isinstance(error.orig, UndefinedTable | UndefinedColumn):
+            raise
+        raise SchemaMissingError(
+            "The database has no tables of this version",
+            value=str(error.orig).strip().splitlines()[0],
+            next_step="run `tuneway up`, which brings the tables up to date",
         ) from error

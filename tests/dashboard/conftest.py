@@ -5,7 +5,8 @@ from html import unescape
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from contracts.identity import AccountKind, Role
+from contracts.identity import AccountKind, Role, TokenPair
+from contracts.record import utc_now
 from dashboard.sessions import sessions_of
 from dashboard.visits import Browser, Visit
 from security.identity.passwords import hash_password
@@ -56,6 +57,16 @@ def come_in(monkeypatch, name: str, role: Role, projects: tuple[str, ...] = ()) 
     browser = Browser(sessions_of(services).open(pair), "127.0.0.1")
     monkeypatch.setattr("dashboard.visits.browser_of", lambda _: browser)
     return Visit(services.settings, session=browser.session, address=browser.address)
+
+
+def come_in_earlier(monkeypatch) -> None:
+    """From here on pages are opened by somebody who logged in while the database was there."""
+    services = open_services(load_settings())
+    make_secrets(services.settings.secrets_dir)
+    access_token = open_tokens(services.settings).issue("kim", Role.ADMIN.value, [], "earlier", utc_now())
+    pair = TokenPair(access_token=access_token, expires_in=900, refresh_token="earlier", refresh_expires_in=3600)
+    browser = Browser(sessions_of(services).open(pair), "127.0.0.1")
+    monkeypatch.setattr("dashboard.visits.browser_of", lambda _: browser)
 
 
 def add_person(services: Services, name: str, role: Role, projects: tuple[str, ...] = ()) -> None:

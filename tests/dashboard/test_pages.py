@@ -10,7 +10,7 @@ from contracts.record import utc_now
 from contracts.training import TrainRequest
 from dashboard import reading
 from tests.conftest import free_port
-from tests.dashboard.conftest import PAGES, open_page, text_of
+from tests.dashboard.conftest import PAGES, come_in_earlier, open_page, text_of
 from tests.dashboard.story import COMPLETE_RUN, FAILED_JOB, FINISHED_JOB, REFUSED_RUN, RUNNING_JOB, Story
 from tests.stages.compression import compression_report
 from tests.stages.finished_job import finished_job
@@ -241,6 +241,7 @@ def test_an_empty_installation_says_what_would_fill_the_page(services, page, lan
 def test_a_database_that_is_away_is_said_with_what_to_do(monkeypatch, tmp_path, page, language, title, step):
     monkeypatch.setenv("TUNEWAY_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("TUNEWAY_DATABASE_URL", f"postgresql+psycopg://tuneway:x@127.0.0.1:{free_port()}/tuneway")
+    come_in_earlier(monkeypatch)
     text = text_of(open_page(page, language))
     assert title in text
     assert step in text
@@ -249,6 +250,7 @@ def test_a_database_that_is_away_is_said_with_what_to_do(monkeypatch, tmp_path, 
 def test_a_database_without_tables_is_said_with_what_to_do(monkeypatch, tmp_path, postgres_server):
     monkeypatch.setenv("TUNEWAY_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("TUNEWAY_DATABASE_URL", postgres_server.url("postgres"))
+    come_in_earlier(monkeypatch)
     text = text_of(open_page("runs", "ko"))
     assert "데이터베이스에 테이블이 아직 없습니다" in text
 

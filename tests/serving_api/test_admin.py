@@ -158,7 +158,9 @@ def test_a_job_is_stopped_and_what_cannot_go_on_says_why(admin, services):
         request = TrainRequest(job_name="tiny", dataset_id=dataset.dataset_id, base_model="demo-base")
         job_id = uow.jobs.create(request, hyperparameters={}, base_model_path="/m")
     assert admin.post(f"finetuning/jobs/{job_id + 1}/stop").status_code == 404
-    assert admin.post(f"finetuning/jobs/{job_id}/stop").status_code == 404  # never handed over
+    never_begun = admin.post(f"finetuning/jobs/{job_id}/stop").json()
+    assert never_begun == {"job": None, "checkpoint_step": None}
+    assert admin.get(f"finetuning/jobs/{job_id}").json()["status"] == "stopped"
     save(make_job(services.settings, job_id, "tiny", "failed"), 25)
     stopped = admin.post(f"finetuning/jobs/{job_id}/stop").json()
     assert (stopped["job"]["state"], stopped["checkpoint_step"]) == ("failed", 25)
