@@ -37,6 +37,7 @@ def test_every_answer_that_went_through_the_router_is_counted_and_stored():
     assert row.count("|") == 9
 
 
+@pytest.mark.deep
 @pytest.mark.slow
 def test_a_soak_counts_every_row_and_what_the_router_holds():
     result, row = run_tiny("router_soak")
@@ -127,6 +128,7 @@ def test_what_watching_costs_is_counted_in_every_thread_that_watches():
     assert result["step_cpu_ms"] > result["tracking_cpu_ms_per_step"] > 0
 
 
+@pytest.mark.deep
 @pytest.mark.slow
 def test_the_registry_is_filled_and_every_question_is_answered():
     result, row = run_tiny("registry")

@@ -117,6 +117,7 @@ def test_another_content_under_a_known_name_is_refused(settings, tiny_models):
         ensure_server(spec, settings)
 
 
+@pytest.mark.deep
 def test_a_server_that_cannot_start_is_forgotten_and_its_log_is_shown(settings, tiny_models, tmp_path):
     model = tmp_path / "llama"
     model.mkdir()

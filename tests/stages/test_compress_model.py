@@ -49,6 +49,7 @@ def request_for(job_id, compression="neurons", **changes):
     )
 
 
+@pytest.mark.deep
 def test_a_compressed_adapter_is_judged_against_its_merged_parent_and_registered_with_the_cost(
     alone, tiny_model, tiny_adapter
 ):

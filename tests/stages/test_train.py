@@ -218,6 +218,7 @@ def test_a_training_is_recorded_alike_in_its_folder_the_database_and_mlflow(
     assert not folder.attempt(2).root.exists()
 
 
+@pytest.mark.deep
 @pytest.mark.slow
 def test_a_training_ends_well_while_mlflow_is_away_and_is_sent_when_it_is_back(
     services, base_model, mlflow_server, monkeypatch

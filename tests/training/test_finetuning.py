@@ -95,6 +95,7 @@ def test_a_run_killed_twice_ends_with_the_very_weights_of_one_never_killed(plann
     assert resumed.eval_loss == report.eval_loss
 
 
+@pytest.mark.deep
 def test_a_stopped_run_saves_its_step_and_resumes_to_the_same_weights(planned, quiet):
     stopped = planned("stopped", lora_dropout=0.1)
     process = start(stopped)
