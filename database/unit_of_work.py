@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property, lru_cache
 
-from psycopg.errors import UndefinedColumn, UndefinedTable
+from psycopg.errors import NumericValueOutOfRange, UndefinedColumn, UndefinedTable
 from sqlalchemy import Engine, create_engine
-from sqlalchemy.exc import OperationalError, ProgrammingError
+from sqlalchemy.exc import DataError, OperationalError, ProgrammingError
 from sqlalchemy.orm import Session
 
-from contracts.errors import SchemaMissingError, UnavailableError
+from contracts.errors import InvalidRequestError, SchemaMissingError, UnavailableError
 from database.repositories.api_keys import ApiKeyRepository
 from database.repositories.audit import AuditRepository
 from database.repositories.certificates import CertificateRepository
@@ -205,8 +205,8 @@ def unit_of_work(url: str, *, holding: bool = False) -> Iterator[UnitOfWork]:
 
     `holding`: other transactions begin and end within the block.
 
-    Raises UnavailableError when PostgreSQL does not answer, SchemaMissingError when it lacks tables of this version;
-    nothing of the block is then stored.
+    Raises UnavailableError when PostgreSQL does not answer, SchemaMissingError when it lacks tables of this version,
+    InvalidRequestError for a number that no row can have; nothing of the block is then stored.
     """
     engine = holding_engine_for(url) if holding else engine_for(url)
     try:
@@ -225,4 +225,13 @@ def unit_of_work(url: str, *, holding: bool = False) -> Iterator[UnitOfWork]:
             "The database has no tables of this version",
             value=str(error.orig).strip().splitlines()[0],
             next_step="run `tuneway up`, which brings the tables up to date",
+        ) from error
+    except DataError as error:
+        if not isinstance(error.orig, NumericValueOutOfRange):
+            raise
+        raise InvalidRequestError(
+            "A number is larger than any that the platform keeps",
+            value=str(error.orig).strip().splitlines()[0],
+            allowed="numbers of rows as the lists give them",
+            next_step="correct the number",
         ) from error
