@@ -95,7 +95,7 @@ def test_the_dashboard_answers_on_the_loopback_address_only(visit, tmp_path):
         (1440, "ko", "light"),
         pytest.param(390, "ko", "dark", marks=pytest.mark.deep),
         pytest.param(1440, "en", "dark", marks=pytest.mark.deep),
-        (390, "en", "light"),
+        pytest.param(390, "en", "light", marks=pytest.mark.deep),
     ],
 )
 def test_every_page_is_whole_in_a_browser(visit, story, tmp_path, width, language, colours):

@@ -170,6 +170,7 @@ def test_kills_and_a_restart_of_the_platform_change_nothing_but_the_time(install
     assert rows(installation, "SELECT count(*) FROM gpu_leases") == [(0,)]
 
 
+@pytest.mark.deep
 def test_below_the_bar_the_run_ends_green_and_says_why(installation, demo, tmp_path):
     first = installation.summary(DEMO_RUN)
     conf = {

@@ -109,6 +109,7 @@ def test_a_stopped_run_saves_its_step_and_resumes_to_the_same_weights(planned, q
     assert resumed.weights_sha256 == quiet[0].weights_sha256
 
 
+@pytest.mark.deep
 def test_a_packed_run_learns_what_the_same_samples_teach_one_by_one(planned):
     """Every step takes all samples, so that their order plays no part."""
     runs = []
