@@ -68,6 +68,7 @@ def first_losses(folder):
     return [float(str(line["loss"])) for line in read_metrics(folder.metrics) if "loss" in line]
 
 
+@pytest.mark.deep
 def test_memory_that_runs_out_starts_the_job_again_with_half_the_micro_batch_and_the_same_samples(launched):
     roomy, tight = launched("roomy", 16), launched("tight", 8)
     view = job_view(tight)
