@@ -40,6 +40,11 @@ STOP_LIMIT_SECONDS = 120.0
 """A trainer that was told to end may be writing a checkpoint."""
 
 
+JOB_RETRIES = 4
+"""A killed trainer, a restart of the platform and a task that Airflow could not start in time take one each; a job loses
+the steps since its last checkpoint by it, no more."""
+
+
 class RunnerJobOperator(BaseOperator):
     """Hands a job to the runner and defers; the trigger ends the task.
 
@@ -62,7 +67,9 @@ class RunnerJobOperator(BaseOperator):
     def __init__(
         self, *, stage: StageName, request: Callable[[RunRecords], Record], num_gpus: int, **kwargs: Any
     ) -> None:
-        super().__init__(**{"pool": GPU_POOL, "pool_slots": num_gpus, **kwargs})
+        # what a DAG says for all its tasks is too little for one that outlives kills and restarts
+        retries = max(JOB_RETRIES, kwargs.pop("retries", 0))
+        super().__init__(**{"pool": GPU_POOL, "pool_slots": num_gpus, **kwargs}, retries=retries)
         self.stage = stage
         self.request = request
         self.num_gpus = num_gpus

@@ -114,6 +114,14 @@ def test_every_task_is_tried_again_soon_and_late_stages_come_first(dag):
         assert task.weight_rule == WeightRule.UPSTREAM, task.task_id
 
 
+def test_a_job_outlasts_a_kill_a_restart_and_a_task_that_did_not_start(dag):
+    from operators.runner_job_operator import RunnerJobOperator
+
+    for task in dag.tasks:
+        if isinstance(task, RunnerJobOperator):
+            assert task.retries == 4, task.task_id
+
+
 def test_a_task_after_a_branch_waits_for_the_way_that_was_taken(dag):
     from airflow.sdk import TriggerRule
 
