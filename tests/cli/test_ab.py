@@ -39,7 +39,7 @@ def test_a_plan_is_a_record_for_programs():
         (("--effect", "0.3", "--split", "80"), "The split cannot be read"),
         (("--effect", "0.3", "--split", "80:0"), "The split cannot be read"),
         (("--effect", "3"), "cannot differ by that much"),
-        (("--effect", "-1"), "greater than 0"),
+        (("--effect", "-1"), "greater than or equal to 0.000001"),
         (("--effect", "0.1", "--metric", "clicks"), "no such metric"),
         (("--effect", "0.1", "--metric", "response_time_ms"), "needs spread"),
     ],
