@@ -44,14 +44,13 @@ from data_prep.subjects.searching import (
     find_in_table,
     find_in_version,
 )
-from data_prep.versions.garbage import collect_garbage
 from data_prep.versions.manifest import SHORT, load_manifest
 from data_prep.versions.names import STATISTICS_FILE
 from data_prep.versions.references import commits
 from security.audit.heads import key_id_of
 from security.audit.keys import read_public_key, read_signing_key
 from stages.audit import record_action, signing_key_file
-from stages.dataset_versions import versions_dir
+from stages.dataset_versions import collect_garbage, versions_dir
 from stages.pseudonyms import pseudonym_key
 from storage.files import read_json, write_json_atomically
 
@@ -72,6 +71,15 @@ PLAN_FILE, CERTIFICATE_FILE = "plan.json", "certificate.json"
 _DOMAIN = b"tuneway.deletion.v1\0"
 
 
+class PlannedVersion(Record):
+    """What an erasure takes out of a version; the version itself does not show it any more once that has begun."""
+
+    keys: dict[str, int]
+    """Certainty by the key of a row."""
+    told: dict[str, int]
+    """Certainty by the row (`<file name>:<line>`) of the import that the version tells of."""
+
+
 class ErasurePlan(Record):
     """What an erasure began with: a killed one goes on, and its certificate tells all of it. No value of the person."""
 
@@ -86,6 +94,8 @@ class ErasurePlan(Record):
     source_files: list[str]
     imported: dict[str, dict[str, int]]
     """Certainty by row, by import: rows of versions are known by them after the imports have lost them."""
+    versions: dict[str, PlannedVersion]
+    """By `<dataset>/<commit>`."""
 
 
 @dataclass(slots=True)
@@ -123,7 +133,7 @@ def find_subject(
         category=SubjectCategory.TRAINING_DATA,
         purpose=_reason(reason),
     )
-    found = _find(Subject(identifiers), services, {}, on_progress or _silent)
+    found = _find(Subject(identifiers), services, None, on_progress or _silent)
     return _report(tags, found, services)
 
 
@@ -154,7 +164,7 @@ def erase_subject(
     key = read_signing_key(signing_key_file(services.settings))
     subject, tags = Subject(identifiers), _tags(identifiers, services)
     plan = _begun(tags, with_shared, services)
-    found = _find(subject, services, {} if plan is None else plan.imported, tell)
+    found = _find(subject, services, plan, tell)
     plan = _planned(plan, found, tags, actor, _reason(reason), with_shared, services)
     record_action(
         services,
@@ -202,9 +212,10 @@ def is_genuine(certificate: DeletionCertificate, services: Services, public_key:
     return True
 
 
-def _find(subject: Subject, services: Services, before: Mapping[str, Mapping[str, int]], tell: OnProgress) -> _Found:
+def _find(subject: Subject, services: Services, before: ErasurePlan | None, tell: OnProgress) -> _Found:
+    """Every row that is there, and those that an attempt which was killed was to erase."""
     settings = services.settings
-    found = _Found(imported={name: dict(rows) for name, rows in before.items()})
+    found = _Found(imported={} if before is None else {name: dict(rows) for name, rows in before.imported.items()})
     imports_dir = settings.datasets_dir / "imports"
     names = sorted(path.parent.name for path in imports_dir.glob("*/manifest.json"))
     for number, import_id in enumerate(names):
@@ -218,6 +229,10 @@ def _find(subject: Subject, services: Services, before: Mapping[str, Mapping[str
             if lines := find_in_lines(Path(imported.quarantine_path), subject):
                 found.quarantined[import_id] = lines
     _find_in_versions(subject, services, found, tell)
+    for name, planned in ({} if before is None else before.versions).items():
+        if (held := found.versions.get(versions_dir(services) / name)) is not None:
+            held.keys |= planned.keys
+            held.told |= planned.told
     generated = sorted(settings.generations_dir.rglob("*.jsonl"))
     for number, path in enumerate(generated):
         tell("reading generated samples", number, len(generated))
@@ -335,19 +350,16 @@ def _erase_from_versions(found: _Found, least: int, plan: ErasurePlan, services:
             plan.erasure_id,
         )
         with services.unit_of_work() as uow:
-            for row in uow.datasets.of_name(manifest.name):
-                if Path(row.file_path).resolve() == folder.resolve():
-                    uow.datasets.shrink(
-                        row.dataset_id,
-                        {split: manifest.samples[split.value] for split in Split},
-                        manifest.categories,
-                        read_json(folder / STATISTICS_FILE) or {},
-                    )
-        names.add(folder.parent)
-    for name_dir in sorted(names):
-        with services.unit_of_work() as uow:
-            needed = [Path(folder) for folder in uow.datasets.needed_folders(name_dir.name)]
-        collect_garbage(name_dir, needed_folders=needed)
+            for row in _rows_at(folder, uow.datasets.of_name(manifest.name)):
+                uow.datasets.shrink(
+                    row.dataset_id,
+                    {split: manifest.samples[split.value] for split in Split},
+                    manifest.categories,
+                    read_json(folder / STATISTICS_FILE) or {},
+                )
+        names.add(manifest.name)
+    for name in sorted(names):
+        collect_garbage(name, services, dry_run=False)
 
 
 def _end_preparations(found: _Found, services: Services) -> None:
@@ -462,7 +474,7 @@ def _planned(
     if before is not None:
         for place in before.places:
             key = (place.kind, place.name)
-            if key not in places or places[key].certain + places[key].shared < place.certain + place.shared:
+            if key not in places or places[key].certain + places[key].shared <= place.certain + place.shared:
                 places[key] = place
         models = {**models, **{model.model_id: model for model in before.models}}
         files |= set(before.source_files)
@@ -477,6 +489,11 @@ def _planned(
         models=[models[model_id] for model_id in sorted(models)],
         source_files=sorted(files),
         imported=found.imported,
+        versions={
+            f"{folder.parent.name}/{folder.name}": PlannedVersion(keys=held.keys, told=held.told)
+            for folder, held in found.versions.items()
+            if held.keys or held.told
+        },
     )
     folder = services.settings.privacy_dir / plan.erasure_id
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)

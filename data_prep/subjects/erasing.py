@@ -1,8 +1,8 @@
 """Rows of a person taken out of what is stored, for good.
 
 A dataset version keeps its name: models were trained on it, and say so by that name. Its manifest tells how many rows were
-taken out of it since, and its files are those without them. Each file is replaced whole and the manifest last; an erasure
-that was killed is done again and ends the same.
+taken out of it since, and its files are those without them. Each file is replaced whole, the manifest behind all that it
+names; an erasure that was killed, done again with the same rows, ends the same.
 """
 
 from __future__ import annotations
@@ -69,7 +69,8 @@ def erase_imported_rows(imports_dir: Path, import_id: str, rows: Collection[str]
 
 def erase_lines(path: Path, lines: Collection[int]) -> None:
     """The file of JSON lines without those of these numbers, from 0."""
-    _rewrite_lines(path, lambda number, _: number not in lines)
+    if lines:
+        _rewrite_lines(path, lambda number, _: number not in lines)
 
 
 def erase_table_rows(path: Path, keep: Sequence[bool]) -> None:
@@ -120,10 +121,9 @@ def erase_version_rows(
                 "erasures": _with_erasure(manifest, manifest.total_samples - sum(samples.values()), erasure_id),
             }
         )
-        if (folder / REPORT_FILE).is_file():
-            write_json_atomically(folder / MANIFEST_FILE, left.model_dump(mode="json"))
-            write_report(folder)
         write_json_atomically(folder / MANIFEST_FILE, left.model_dump(mode="json"))
+        if (folder / REPORT_FILE).is_file():
+            write_report(folder)
     return left
 
 

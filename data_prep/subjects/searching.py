@@ -145,9 +145,9 @@ def find_in_version(
         found.keys[key] = found.told[row] = certainty_of_row
         found.sides[key] = split
     for name in (REMOVED_FILE, MASKED_FILE):
-        for row, text in _told_rows(folder / name, origins):
-            certainty_of_row = max(origins.get(row, _NOTHING), subject.certainty_of(text) if text else _NOTHING)
-            if certainty_of_row:
+        rows, texts = _told_rows(folder / name)
+        for row, of_text in zip(rows, subject.certainty([texts]).tolist(), strict=True):
+            if certainty_of_row := max(origins.get(row, _NOTHING), of_text):
                 found.told[row] = max(certainty_of_row, found.told.get(row, _NOTHING))
     return found
 
@@ -163,15 +163,16 @@ def _rows_of(folder: Path, origins: Mapping[str, int], keys: Collection[str]) ->
         yield item["key"], item["row"], Split(item["split"])
 
 
-def _told_rows(path: Path, origins: Mapping[str, int]) -> Iterator[tuple[str, str]]:
-    """Rows named by the lines of the file, with the text that the line shows of a removed row."""
-    if not path.is_file():
-        return
-    with open_stored_text(path) as stream:
-        for line in stream:
-            item = json.loads(line)
-            if "question" in item or item["row"] in origins:
-                yield item["row"], item.get("question", "")
+def _told_rows(path: Path) -> tuple[list[str], pyarrow.Array]:
+    """Rows named by the lines of the file, and the text that each line shows of a removed row."""
+    rows, texts = [], []
+    if path.is_file():
+        with open_stored_text(path) as stream:
+            for line in stream:
+                item = json.loads(line)
+                rows.append(item["row"])
+                texts.append(item.get("question", ""))
+    return rows, pyarrow.array(texts, pyarrow.large_string())
 
 
 def _certainty(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import data_prep.subjects.erasing
 import stages.privacy
 from cli.secret_files import ensure_secrets
 from contracts.audit import AuditFilter
@@ -202,6 +203,27 @@ def test_an_erasure_that_was_killed_goes_on_and_its_certificate_tells_all_of_it(
     }
     assert find(services).certain == 0
     assert len(certificates(services)) == 1
+
+
+def test_a_kill_within_a_version_leaves_nothing_that_the_next_call_does_not_finish(services, monkeypatch):
+    _, version = brought_in(services)
+
+    def dies(folder):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        # parts, index and lists are replaced by then, the manifest is not
+        patched.setattr(data_prep.subjects.erasing, "_without_examples", dies)
+        with pytest.raises(KeyboardInterrupt):
+            erase(services)
+    certificate = erase(services)
+    folder = Path(version.file_path)
+    assert not verify(folder.parent).damaged
+    manifest = open_version("demo", services).manifest
+    assert [(done.erasure_id, done.rows) for done in manifest.erasures] == [(certificate.certificate_id, 2)]
+    assert manifest.total_samples == len(questions(folder))
+    (of_version,) = [place for place in certificate.erased if place.kind is StoredKind.VERSION]
+    assert (of_version.certain, of_version.training) == (2, 3)
 
 
 def test_a_certificate_is_genuine_until_somebody_edits_it(services):
