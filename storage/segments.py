@@ -4,19 +4,15 @@ A segment is `<first byte>-<bytes>.segment`. Whoever is killed while writing los
 those before.
 """
 
-import os
 import re
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from io import RawIOBase
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
+from storage.seekable_reader import SeekableReader
 from storage.stored_files import create_stored, open_stored
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
 
 SEGMENT_BYTES = 16 << 20
 _NAME = re.compile(r"^(\d{15})-(\d{15})\.segment$")
@@ -119,55 +115,24 @@ class SegmentWriter:
         return self._stream
 
 
-class SegmentReader(RawIOBase):
+class SegmentReader(SeekableReader):
     """The segments as one readable, seekable stream; one of them is open at a time."""
 
     def __init__(self, folder: Path) -> None:
         self._segments = segments(folder)
         self.size = sum(segment.size for segment in self._segments)
-        self._place = 0
         self._open: Segment | None = None
         self._stream: BinaryIO | None = None
 
-    def readable(self) -> bool:
-        """Always."""
-        return True
-
-    def seekable(self) -> bool:
-        """Always."""
-        return True
-
-    def tell(self) -> int:
-        """Where the next byte comes from."""
-        return self._place
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go to a place; behind the end nothing is read."""
-        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self.size}[whence]
-        if start + offset < 0:
-            raise ValueError(f"there is no place {start + offset}")
-        self._place = start + offset
-        return self._place
-
-    def readinto(self, target: "WriteableBuffer") -> int:
-        """Fill the target, up to the file's end."""
-        if self.closed:
-            raise ValueError("read of a closed file")
-        with memoryview(target).cast("B") as view:
-            wanted = min(len(view), max(self.size - self._place, 0))
-            filled = 0
-            while filled < wanted:
-                segment = self._segment()
-                stream = self._opened(segment)
-                offset = self._place - segment.first
-                stream.seek(offset)
-                piece = stream.read(min(wanted - filled, segment.size - offset))
-                if not piece:
-                    raise OSError(f"{segment.path} is shorter than it says")
-                view[filled : filled + len(piece)] = piece
-                filled += len(piece)
-                self._place += len(piece)
-        return filled
+    def _piece(self, most: int) -> bytes:
+        segment = self._segment()
+        stream = self._opened(segment)
+        offset = self._place - segment.first
+        stream.seek(offset)
+        piece = stream.read(min(most, segment.size - offset))
+        if not piece:
+            raise OSError(f"{segment.path} is shorter than it says")
+        return piece
 
     def close(self) -> None:
         """Close what is open."""

@@ -30,9 +30,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from contracts.errors import DamagedFileError
 from storage.files import fsync_path
+from storage.seekable_reader import SeekableReader
 
 if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer, WriteableBuffer
+    from _typeshed import ReadableBuffer
 
 MAGIC = b"\x89TWENC\r\n"
 FORMAT = 1
@@ -247,7 +248,7 @@ class EncryptedWriter(RawIOBase):
             written += self._stream.write(content[written:]) or 0
 
 
-class EncryptedReader(RawIOBase):
+class EncryptedReader(SeekableReader):
     """An encrypted file as a readable, seekable one. In memory is the chunk read last.
 
     The last chunk is authenticated when the file is opened, so that a cut end is seen before anything was read; each
@@ -261,7 +262,6 @@ class EncryptedReader(RawIOBase):
             self.header, key = self._opened(keys)
             self._fixed = self.header.fixed
             self._cipher = AESGCM(key)
-            self._place = 0
             self._number = -1
             self._chunk = b""
             body = os.fstat(self._descriptor).st_size - HEADER_BYTES
@@ -278,42 +278,11 @@ class EncryptedReader(RawIOBase):
             super().close()
             raise
 
-    def readable(self) -> bool:
-        """Always."""
-        return True
-
-    def seekable(self) -> bool:
-        """Always."""
-        return True
-
-    def tell(self) -> int:
-        """Where the next byte comes from."""
-        return self._place
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go to a place; behind the end nothing is read."""
-        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self.size}[whence]
-        if start + offset < 0:
-            raise ValueError(f"there is no place {start + offset}")
-        self._place = start + offset
-        return self._place
-
-    def readinto(self, target: "WriteableBuffer") -> int:
-        """Fill the target, up to the file's end."""
-        if self.closed:
-            raise ValueError("read of a closed file")
-        with memoryview(target).cast("B") as view:
-            wanted = min(len(view), max(self.size - self._place, 0))
-            filled = 0
-            while filled < wanted:
-                number, offset = divmod(self._place, self.header.chunk_bytes)
-                if number != self._number:
-                    self._load(number)
-                piece = self._chunk[offset : offset + wanted - filled]
-                view[filled : filled + len(piece)] = piece
-                filled += len(piece)
-                self._place += len(piece)
-        return filled
+    def _piece(self, most: int) -> bytes:
+        number, offset = divmod(self._place, self.header.chunk_bytes)
+        if number != self._number:
+            self._load(number)
+        return self._chunk[offset : offset + most]
 
     def close(self) -> None:
         """Close the file and forget what is in memory."""
