@@ -96,21 +96,12 @@ def plan(
     """Memory, disk and time that a run will need, and whether they are there."""
     from cli.train_plan import read_request, show_plan
     from stages.dataset_versions import version_row
-    from stages.plan_training import plan_training
+    from stages.plan_training import plan_request, plan_training
     from training.recipe import load_recipe
 
     with told(as_json) as (screen, services):
         if recipe.endswith(".json"):
-            request = read_request(Path(recipe))
-            found = plan_training(
-                request.recipe,
-                services,
-                base_model=request.base_model,
-                method=request.method,
-                hyperparameters=request.hyperparameters,
-                num_gpus=request.num_gpus,
-                dataset_id=request.dataset_id,
-            )
+            found = plan_request(read_request(Path(recipe)), services)
         elif base_model is None:
             raise InvalidRequestError(
                 "A plan wants a base model", value="no --base-model", next_step="add --base-model NAME"

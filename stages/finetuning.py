@@ -6,7 +6,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from contracts.access import ResourceKind
-from contracts.audit import AuditEvent, SubjectCategory
 from contracts.enums import DatasetStatus, JobStatus
 from contracts.errors import (
     CapacityError,
@@ -19,6 +18,7 @@ from contracts.errors import (
 from contracts.job_requests import CreatedJob, JobPlan, QueuedTraining
 from contracts.training import TrainRequest
 from stages.airflow_runs import start_run
+from stages.job_events import created_event
 from stages.jobs import folder_of
 from stages.jobs import stop_job as stop_begun_job
 
@@ -71,7 +71,7 @@ def create_job(request: FinetuneJobRequest, services: Services, caller: Principa
                 value=request.job_name,
                 next_step="choose another job_name; the same name and request is the same job",
             )
-        uow.audit.append_events([_created(job_id, training, caller)])
+        uow.audit.append_events([created_event(job_id, training, caller.username)])
     return start_job(job_id, services)
 
 
@@ -97,7 +97,7 @@ def start_job(job_id: int, services: Services) -> CreatedJob:
 
 def plan_job(request: FinetuneJobRequest, services: Services) -> JobPlan:
     """The job as it would be started, every check done, and what it would need. Writes nothing. Loads transformers."""
-    from stages.plan_training import plan_training
+    from stages.plan_training import plan_request
     from stages.train import check_request
 
     training = train_request(request, services.settings)
@@ -106,15 +106,7 @@ def plan_job(request: FinetuneJobRequest, services: Services) -> JobPlan:
     # the plan says what does not fit, and what would
     with suppress(CapacityError):
         check_request(training, services)
-    fit = plan_training(
-        training.recipe,
-        services,
-        base_model=training.base_model,
-        method=training.method,
-        hyperparameters=training.hyperparameters,
-        num_gpus=training.num_gpus,
-        dataset_id=training.dataset_id,
-    )
+    fit = plan_request(training, services)
     hours = None if fit.time is None else training.num_gpus * fit.time.seconds / SECONDS_PER_HOUR
     high = None if fit.time is None else training.num_gpus * fit.time.high_seconds / SECONDS_PER_HOUR
     return JobPlan(training=training, fit=fit, card_hours=hours, card_hours_high=high)
@@ -252,20 +244,4 @@ def _stopped(job_id: int) -> ConflictError:
         "The job was stopped before it began",
         value=f"job {job_id}",
         next_step="create it again under another job_name",
-    )
-
-
-def _created(job_id: int, training: TrainRequest, caller: Principal) -> AuditEvent:
-    return AuditEvent(
-        # the same request again is the same job and the same event
-        event_id=f"job.created/{job_id}",
-        actor=caller.username,
-        action="job.created",
-        subject=f"job/{job_id}",
-        category=SubjectCategory.TRAINING_DATA,
-        details={
-            "name": training.job_name,
-            "dataset_id": training.dataset_id,
-            "base_model": training.base_model,
-        },
     )

@@ -17,6 +17,7 @@ from stages.model_gate import base_model_folder
 
 if TYPE_CHECKING:
     from contracts.fitting import TimeEstimate
+    from contracts.training import TrainRequest
     from settings import Settings
     from stages.services import Services
     from training.fitting.disk import Retention
@@ -46,6 +47,19 @@ class DatasetTokens:
     rows: int
     tokens: int
     longest: int
+
+
+def plan_request(request: TrainRequest, services: Services) -> FitPlan:
+    """`plan_training` for a whole request."""
+    return plan_training(
+        request.recipe,
+        services,
+        base_model=request.base_model,
+        method=request.method,
+        hyperparameters=request.hyperparameters,
+        num_gpus=request.num_gpus,
+        dataset_id=request.dataset_id,
+    )
 
 
 def plan_training(

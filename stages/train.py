@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from contracts.access import ResourceKind
-from contracts.audit import AuditEvent, SubjectCategory
 from contracts.enums import JobKind, JobState, JobStatus, Priority
 from contracts.errors import (
     ConflictError,
@@ -21,6 +20,7 @@ from contracts.record import JsonObject
 from contracts.training import Hyperparameters, TrainingReport, TrainRequest
 from security.model_files import check_model_folder
 from stages.cards import this_machine
+from stages.job_events import created_event
 from stages.launching import job_cards
 from stages.model_gate import base_model_folder
 from stages.owners import claim_for_starter
@@ -191,23 +191,7 @@ def create_job(
             checkpoint_dir=str(folder.checkpoints),
             logs_path=str(folder.root),
         )
-        uow.audit.append_events(
-            [
-                # the same request again is the same job and the same event
-                AuditEvent(
-                    event_id=f"job.created/{job_id}",
-                    actor="train",
-                    action="job.created",
-                    subject=f"job/{job_id}",
-                    category=SubjectCategory.TRAINING_DATA,
-                    details={
-                        "name": request.job_name,
-                        "dataset_id": request.dataset_id,
-                        "base_model": request.base_model,
-                    },
-                )
-            ]
-        )
+        uow.audit.append_events([created_event(job_id, request, "train")])
     run = None if followed is None else followed(folder)
     present_plan = read_json(folder.plan)
     if present_plan is not None and present_plan.get("followed") != (
