@@ -8,22 +8,6 @@ from tests.dags.toll_rows import write_toll_rows
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def metadata_database():
-    """Airflow's own database, in the tests' AIRFLOW_HOME."""
-    from airflow.utils.db import initdb
-
-    initdb()
-
-
-@pytest.fixture
-def run_dag(metadata_database, dag_bag, services):
-    def run(dag_id, conf):
-        return dag_bag.dags[dag_id].test(run_conf=conf)
-
-    return run
-
-
 @pytest.fixture
 def toll_rows(services):
     return write_toll_rows(services.settings.data_dir / "inbox")

@@ -32,12 +32,10 @@ def runner(services, tmp_path, monkeypatch):
             kill_attempt(attempt_mark(folder, int(attempt.name.removeprefix("attempt-"))))
 
 
-def test_a_sweep_goes_from_its_form_to_a_recipe(dag_bag, runner, services):
-    from airflow.utils.db import initdb
-
-    initdb()
-    run = dag_bag.dags["tune_hyperparameters"].test(
-        run_conf={
+def test_a_sweep_goes_from_its_form_to_a_recipe(run_dag, runner, services):
+    run = run_dag(
+        "tune_hyperparameters",
+        {
             "sweep_name": "rates",
             "dataset_id": 1,
             "base_model": "tiny",
@@ -48,7 +46,7 @@ def test_a_sweep_goes_from_its_form_to_a_recipe(dag_bag, runner, services):
             },
             "trials": 2,
             "evaluations_per_trial": 2,
-        }
+        },
     )
     states = {(task.task_id, task.map_index): task.state for task in run.get_task_instances()}
     assert run.state == "success", states
