@@ -25,7 +25,7 @@ BUSY_SECONDS = 3
 
 def show(visit: Visit, words: Words) -> None:
     """Draw the page; a running test counts on by itself."""
-    every = reading.experiments(visit)
+    every = reading.list_experiments(visit)
     running = any(state.experiment.status is ExperimentStatus.RUNNING for state in every)
     if not running:
         parts.empty(words("ab_tests.no_running"), words("ab_tests.no_running_text"))
@@ -45,7 +45,7 @@ def show(visit: Visit, words: Words) -> None:
     experiment_id = choose("experiment", words("ab_tests.choose"), list(names), describe)
 
     def draw() -> None:
-        states = {state.experiment.experiment_id: state for state in reading.experiments(visit)}
+        states = {state.experiment.experiment_id: state for state in reading.list_experiments(visit)}
         if experiment_id not in states:
             st.warning(f"**{words('unavailable.not_found_title')}**", icon=":material/search_off:")
             st.markdown(words("unavailable.not_found_text"))

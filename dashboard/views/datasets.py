@@ -33,7 +33,7 @@ LISTED_SOURCES = 12
 
 def show(visit: Visit, words: Words) -> None:
     """Draw the page."""
-    versions = reading.datasets(visit)
+    versions = reading.list_datasets(visit)
     if visit.may(ResourceKind.DATASET, "create"):
         with st.expander(words("imports.title"), expanded=not versions, icon=":material/upload_file:"):
             importing.show(visit, words)

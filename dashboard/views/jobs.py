@@ -27,7 +27,7 @@ LIVE = {JobStatus.PENDING, JobStatus.RUNNING}
 
 def show(visit: Visit, words: Words) -> None:
     """Draw the page; the detail of a running job draws itself again."""
-    every = reading.jobs(visit)
+    every = reading.list_jobs(visit)
     if not every:
         parts.empty(words("jobs.empty"), words("jobs.empty_text"))
         return

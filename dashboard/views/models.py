@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def show(visit: Visit, words: Words) -> None:
     """Draw the page."""
-    every = reading.models(visit)
+    every = reading.list_models(visit)
     if not every:
         parts.empty(words("models.empty"), words("models.empty_text"))
         return

@@ -29,7 +29,7 @@ def show(visit: Visit, words: Words) -> None:
     seconds = BUSY_SECONDS if busy_before else IDLE_SECONDS
 
     def draw() -> None:
-        state = reading.overview(visit)
+        state = reading.read_overview(visit)
         st.session_state["overview_is_busy"] = state.is_busy
         if state.is_busy != busy_before:
             # the new pace begins with a new run of the page

@@ -38,7 +38,7 @@ _CURRENT, _EDITING, _TROUBLE = "review-current", "review-editing", "review-troub
 
 def show(visit: Visit, words: Words) -> None:
     """Draw the page."""
-    stories = reading.generations(visit)
+    stories = reading.list_generations(visit)
     if not stories:
         parts.empty(words("review.empty"), words("review.empty_text"))
         return

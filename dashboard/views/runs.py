@@ -28,7 +28,7 @@ CASES_A_PAGE = 8
 
 def show(visit: Visit, words: Words) -> None:
     """Draw the page."""
-    listed = reading.runs(visit)
+    listed = reading.list_runs(visit)
     if not listed:
         parts.empty(words("runs.empty"), words("runs.empty_text"))
         return

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def show_sweeps(visit: Visit, words: Words) -> None:
     """One line a sweep, and the trials of the chosen one; nothing where there is no sweep."""
-    sweeps = reading.sweeps(visit)
+    sweeps = reading.list_sweeps(visit)
     if not sweeps:
         return
     st.header(words("sweeps.title"))

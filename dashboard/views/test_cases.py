@@ -44,7 +44,7 @@ _TEXT_FIELDS = ("category", "pass_score", "source_document", "note")
 
 def show(visit: Visit, words: Words) -> None:
     """Draw the page."""
-    listings = {listing.name: listing for listing in reading.suites(visit)}
+    listings = {listing.name: listing for listing in reading.list_suites(visit)}
     if not listings:
         parts.empty(words("test_cases.empty"), words("test_cases.empty_text"))
         if visit.may(ResourceKind.SUITE, "create"):

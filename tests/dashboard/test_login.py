@@ -125,7 +125,7 @@ def test_the_tokens_are_refreshed_by_themselves_and_end_with_the_session(visit):
     with pytest.raises(UnauthorizedError):
         visit.require(ResourceKind.JOB, "read")
     with pytest.raises(UnauthorizedError):
-        reading.jobs(visit)
+        reading.list_jobs(visit)
 
 
 def test_a_disabled_account_is_out_at_once(visit):
@@ -178,10 +178,10 @@ def owned(services) -> Story:
 def test_a_viewer_sees_what_the_api_would_show_and_no_button_that_would_be_refused(owned, monkeypatch, project, sees):
     viewer = come_in(monkeypatch, "seo", Role.VIEWER, (project,))
     st.cache_data.clear()
-    assert bool(reading.jobs(viewer)) is sees
-    assert bool(reading.datasets(viewer)) is sees
-    assert bool(reading.models(viewer)) is sees
-    overview = reading.overview(viewer)
+    assert bool(reading.list_jobs(viewer)) is sees
+    assert bool(reading.list_datasets(viewer)) is sees
+    assert bool(reading.list_models(viewer)) is sees
+    overview = reading.read_overview(viewer)
     assert bool(overview.models) is sees
     assert any(slot.owner for slot in overview.slots.slots) is sees
     app = open_page("jobs", "ko", job=owned.running_job)

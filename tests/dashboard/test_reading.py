@@ -8,10 +8,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+import dashboard
 from contracts.enums import JobKind
 from contracts.jobs import FinetuningJob, JobSubmission
 from contracts.training import JobProgress
 from dashboard import reading
+from dashboard.reading import training_traces
 from dashboard.sessions import installation_of
 from settings import load_settings
 from stages.services import Services, open_services
@@ -85,8 +87,8 @@ def test_without_its_folder_a_curve_comes_from_mlflow(services, story, monkeypat
 
 def test_a_long_curve_is_thinned_and_keeps_its_ends():
     points = [(step, 1.0) for step in range(1, 10_001)]
-    thinned = reading._thinned(points)
-    assert len(thinned) <= reading.CURVE_POINTS + 1
+    thinned = training_traces._thinned(points)
+    assert len(thinned) <= training_traces.CURVE_POINTS + 1
     assert thinned[0] == (1, 1.0)
     assert thinned[-1] == (10_000, 1.0)
 
@@ -119,7 +121,7 @@ def test_a_running_evaluation_is_found_through_its_lease(services, visit, story)
     write_json_atomically(folder.progress, progress.model_dump(mode="json"))
     with services.unit_of_work() as uow:
         uow.leases.acquire("evaluate-7#1", 1, HOST, 2)
-    work = {item.key: item for item in reading.overview(visit).work}
+    work = {item.key: item for item in reading.read_overview(visit).work}
     assert work["evaluate-7"].kind is JobKind.EVALUATE
     assert work["evaluate-7"].progress == progress
 
@@ -141,14 +143,14 @@ def test_the_cases_of_a_run_fall_into_four_groups(visit, story):
 
 
 def test_two_installations_never_share_an_answer(visit, story, monkeypatch, tmp_path):
-    assert len(reading.datasets(visit)) == 1
+    assert len(reading.list_datasets(visit)) == 1
     monkeypatch.setenv("TUNEWAY_DATA_DIR", str(tmp_path / "other"))
     other = open_services(load_settings())
     assert installation_of(other) != installation_of(visit)
 
 
 def test_pages_hold_no_sql_and_no_mlflow():
-    folder = Path(reading.__file__).parent
+    folder = Path(dashboard.__file__).parent
     sources = {path: path.read_text(encoding="utf-8") for path in folder.rglob("*.py")}
     assert len(sources) >= 14
     views = [text for path, text in sources.items() if path.parent.name == "views"]

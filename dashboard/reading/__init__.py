@@ -1,0 +1,94 @@
+"""What the pages show, fetched from PostgreSQL, the job folders, MLflow and the services' health pages: to each reader
+what the policies let them read.
+
+Every function raises a TunewayError that the page can show; none returns half an answer.
+"""
+
+from dashboard.reading.addresses import airflow_run_page, chat_endpoint, mlflow_run_page
+from dashboard.reading.datasets import DatasetStory, dataset_story, list_datasets
+from dashboard.reading.experiments import ExperimentState, list_experiments
+from dashboard.reading.generations import (
+    GenerationStory,
+    list_generations,
+    review_counts,
+    sample_to_review,
+    samples_to_review,
+    templates_to_review,
+)
+from dashboard.reading.importing import ListedFile, broken_rows, import_proposal, input_files
+from dashboard.reading.jobs import JobStory, checkpoints, job_story, list_jobs, list_sweeps, was_handed_over
+from dashboard.reading.machine import Disk, ServiceHealth, ServiceName, Slots
+from dashboard.reading.models import JudgedModel, lineage, list_models
+from dashboard.reading.overview import ModelInService, Overview, RunningWork, read_overview
+from dashboard.reading.ratings import rating_agreement, rating_items, rating_tasks, ratings_of
+from dashboard.reading.runs import CaseOutcome, ListedRun, RunState, RunStory, list_runs, run_state, run_story
+from dashboard.reading.suites import every_case, list_suites, suite_cases, suite_versions
+from dashboard.reading.training_traces import (
+    CURVE_POINTS,
+    LOG_TAIL_BYTES,
+    LOG_TAIL_LINES,
+    CurveSource,
+    LossCurve,
+    log_tail,
+    loss_curve,
+)
+
+__all__ = [
+    "CURVE_POINTS",
+    "LOG_TAIL_BYTES",
+    "LOG_TAIL_LINES",
+    "CaseOutcome",
+    "CurveSource",
+    "DatasetStory",
+    "Disk",
+    "ExperimentState",
+    "GenerationStory",
+    "JobStory",
+    "JudgedModel",
+    "ListedFile",
+    "ListedRun",
+    "LossCurve",
+    "ModelInService",
+    "Overview",
+    "RunState",
+    "RunStory",
+    "RunningWork",
+    "ServiceHealth",
+    "ServiceName",
+    "Slots",
+    "airflow_run_page",
+    "broken_rows",
+    "chat_endpoint",
+    "checkpoints",
+    "dataset_story",
+    "every_case",
+    "import_proposal",
+    "input_files",
+    "job_story",
+    "lineage",
+    "list_datasets",
+    "list_experiments",
+    "list_generations",
+    "list_jobs",
+    "list_models",
+    "list_runs",
+    "list_suites",
+    "list_sweeps",
+    "log_tail",
+    "loss_curve",
+    "mlflow_run_page",
+    "rating_agreement",
+    "rating_items",
+    "rating_tasks",
+    "ratings_of",
+    "read_overview",
+    "review_counts",
+    "run_state",
+    "run_story",
+    "sample_to_review",
+    "samples_to_review",
+    "suite_cases",
+    "suite_versions",
+    "templates_to_review",
+    "was_handed_over",
+]

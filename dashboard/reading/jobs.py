@@ -1,0 +1,73 @@
+"""Fine-tuning jobs, and the story of one; sweeps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from contracts.access import ResourceKind
+from contracts.datasets import DatasetVersion
+from contracts.enums import JobStatus
+from contracts.jobs import FinetuningJob
+from dashboard.reading.keeping import FRESH_SECONDS, HEALTH_SECONDS, LISTED, ask, kept
+from dashboard.reading.training_traces import LossCurve, log_tail, loss_curve
+from dashboard.visits import Visit
+from stages.services import Services
+from storage.job_folder import JobFolder
+from training.checkpoints import checkpoint_records
+
+if TYPE_CHECKING:
+    from contracts.sweeps import SweepReport
+    from contracts.training import CheckpointRecord
+    from database.unit_of_work import UnitOfWork
+
+
+@kept(FRESH_SECONDS)
+def list_jobs(visit: Visit, status: JobStatus | None = None) -> list[FinetuningJob]:
+    """Fine-tuning jobs, newest first."""
+    seen = visit.visible(ResourceKind.JOB)
+    return ask(visit, lambda uow: uow.jobs.newest(status, limit=LISTED, visible=seen))
+
+
+@dataclass(frozen=True, slots=True)
+class JobStory:
+    """One fine-tuning job."""
+
+    job: FinetuningJob
+    dataset: DatasetVersion
+    curve: LossCurve | None
+    log: list[str]
+
+
+@kept(FRESH_SECONDS)
+def job_story(visit: Visit, job_id: int) -> JobStory:
+    """One fine-tuning job. Raises NotFoundError, ForbiddenError."""
+    visit.require(ResourceKind.JOB, "read", job_id)
+
+    def question(uow: UnitOfWork) -> tuple[FinetuningJob, DatasetVersion]:
+        job = uow.jobs.get(job_id)
+        return job, uow.datasets.get(job.dataset_id)
+
+    job, dataset = ask(visit, question)
+    return JobStory(job, dataset, loss_curve(visit, job), log_tail(job))
+
+
+def checkpoints(services: Services, job_id: int) -> list[CheckpointRecord]:
+    """The checkpoints that the job can go on from, by step."""
+    return checkpoint_records(JobFolder(services.settings.jobs_dir / f"train-{job_id}").checkpoints)
+
+
+def was_handed_over(services: Services, job_id: int) -> bool:
+    """The runner has the job: it can be stopped, or go on."""
+    return JobFolder(services.settings.jobs_dir / f"train-{job_id}").submission.exists()
+
+
+@kept(HEALTH_SECONDS)
+def list_sweeps(visit: Visit) -> list[SweepReport]:
+    """Every sweep of whose jobs the reader may read each, newest first."""
+    from stages.tune_hyperparameters import list_sweeps
+
+    found = list_sweeps(visit)
+    jobs = {sweep.sweep_name: {trial.job_id for trial in sweep.trials if trial.job_id} for sweep in found}
+    readable = visit.readable(ResourceKind.JOB, {job for of_sweep in jobs.values() for job in of_sweep})
+    return [sweep for sweep in found if jobs[sweep.sweep_name] <= readable]

@@ -1,0 +1,140 @@
+"""What the machine has left, and whether the services on it answer."""
+
+from __future__ import annotations
+
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import httpx
+
+from dashboard.reading.keeping import HEALTH_SECONDS, kept
+from stages.services import Services
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from contracts.leases import Lease
+    from contracts.record import JsonObject
+
+HEALTH_TIMEOUT_SECONDS = 0.8
+"""A service on this host answers within milliseconds; a page must not wait for one that is gone."""
+
+
+class ServiceName(StrEnum):
+    """The services whose pages and health the overview shows."""
+
+    AIRFLOW = "airflow"
+    MLFLOW = "mlflow"
+    SERVING = "serving"
+    RUNNER = "runner"
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceHealth:
+    """One service, asked a moment ago."""
+
+    name: ServiceName
+    page: str | None
+    """Where people open it; None for a service without pages."""
+    answers: bool
+    said: JsonObject = field(default_factory=dict)
+    """What its health page said."""
+
+
+@kept(HEALTH_SECONDS)
+def service_health(services: Services) -> list[ServiceHealth]:
+    """Every service, asked at the same time."""
+    settings = services.settings
+    asked: list[tuple[ServiceName, str | None, str]] = [
+        (ServiceName.AIRFLOW, settings.resolved_airflow_url, f"{settings.resolved_airflow_url}/api/v2/monitor/health"),
+        (ServiceName.MLFLOW, settings.resolved_mlflow_tracking_url, f"{settings.resolved_mlflow_tracking_url}/health"),
+        (ServiceName.SERVING, f"{settings.resolved_serving_url}/docs", f"{settings.resolved_serving_url}/health"),
+        (ServiceName.RUNNER, None, f"{settings.resolved_runner_url}/health"),
+    ]
+    with ThreadPoolExecutor(max_workers=len(asked)) as pool:
+        answers = list(pool.map(_health, [url for _, _, url in asked]))
+    return [
+        ServiceHealth(name, page, answers=said is not None, said=said or {})
+        for (name, page, _), said in zip(asked, answers, strict=True)
+    ]
+
+
+def _health(url: str) -> JsonObject | None:
+    """What the page says; None where nobody answers well."""
+    try:
+        response = httpx.get(url, timeout=HEALTH_TIMEOUT_SECONDS, trust_env=False)
+    except httpx.HTTPError:
+        return None
+    if response.is_error:
+        return None
+    try:
+        said = response.json()
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One card, or one CPU worker standing for it."""
+
+    index: int
+    owner: str | None
+    """The job; empty for one that the reader may not read."""
+    since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """Every slot of this host."""
+
+    slots: list[Slot]
+    are_gpus: bool
+    runner_answers: bool
+
+    @property
+    def used(self) -> int:
+        """Slots that somebody holds."""
+        return sum(slot.owner is not None for slot in self.slots)
+
+
+def slots_of(services: Services, leases: list[Lease], health: list[ServiceHealth]) -> Slots:
+    """Places for work: cards where the runner has some, else processors."""
+    runner = next(service for service in health if service.name is ServiceName.RUNNER)
+    host = runner.said.get("host")
+    held = {lease.gpu_index: lease for lease in leases if host is None or lease.host == host}
+    total = int(str(runner.said.get("slots", services.settings.gpu_slots)))
+    return Slots(
+        slots=[
+            Slot(index, held[index].owner, held[index].acquired_at) if index in held else Slot(index, None, None)
+            for index in range(max(total, max(held, default=-1) + 1))
+        ],
+        are_gpus=bool(runner.said.get("gpus")),
+        runner_answers=runner.answers,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """The file system that holds the data folder, in bytes."""
+
+    total: int
+    free: int
+    reserve: int
+
+    @property
+    def is_short(self) -> bool:
+        """New jobs are refused."""
+        return self.free < self.reserve
+
+
+def disk_of(services: Services) -> Disk:
+    """Of the disk that holds the data folder."""
+    folder = services.settings.data_dir
+    while not folder.exists():
+        folder = folder.parent
+    usage = shutil.disk_usage(folder)
+    return Disk(usage.total, usage.free, round(services.settings.min_free_disk_gb * 1_000_000_000))
