@@ -23,6 +23,7 @@ from contracts.errors import CapacityError, ConflictError, NotFoundError, Tunewa
 from settings import Settings, refuse_weak_secrets
 from settings.encryption import require_kept_apart
 from settings.secrets import AIRFLOW_PASSWORDS_FILE
+from stages.backups.mark import require_restored
 from stages.runner_client import interrupt_jobs
 from stages.services import open_services
 from storage.files import write_text_atomically
@@ -77,6 +78,7 @@ def up(
     """
     watch = Stopwatch()
     os.umask(0o077)
+    require_restored(settings.data_dir)
     client = SupervisorClient(settings)
     if not client.is_running():
         screen.busy("up.checking")

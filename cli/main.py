@@ -244,6 +244,24 @@ def privacy(context: typer.Context) -> None:
     _part("cli.privacy").app(context.args, prog_name="tuneway privacy")
 
 
+@app.command(context_settings=Forwarded, help=_help("backup"))
+def backup(context: typer.Context) -> None:
+    """Save the running installation."""
+    _forward("cli.backup", "backup", context.args)
+
+
+@app.command("verify-backup", context_settings=Forwarded, help=_help("verify_backup"))
+def verify_backup(context: typer.Context) -> None:
+    """Read a backup through."""
+    _forward("cli.backup", "verify_backup", context.args)
+
+
+@app.command(context_settings=Forwarded, help=_help("restore"))
+def restore(context: typer.Context) -> None:
+    """Bring an installation back from its backup."""
+    _forward("cli.backup", "restore", context.args)
+
+
 @app.command(context_settings=Forwarded, help=_help("demo"))
 def demo(context: typer.Context) -> None:
     """Run the whole pipeline on the demo input, from documents to a served model."""
@@ -314,7 +332,7 @@ def _forward(module: str, function: str, arguments: list[str]) -> None:
     """Call a function of another module as a command with its own arguments."""
     command = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     command.command()(getattr(_part(module), function))
-    command(arguments, prog_name=f"tuneway {function}")
+    command(arguments, prog_name=f"tuneway {function.replace('_', '-')}")
 
 
 def _screen() -> Any:

@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import signal
 import socket
 import subprocess
 import time
@@ -174,3 +175,23 @@ class EmbeddedPostgres:
             found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone()
             if found is None:
                 connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+
+    def drop_database(self, name: str) -> None:
+        """Remove a database with all that is in it, whoever is connected; nothing where there is none."""
+        with psycopg.connect(self.connection_string("postgres"), autocommit=True) as connection:
+            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+    def stop(self, timeout_seconds: float = 60) -> None:
+        """End the server that owns the data folder, whoever started it; return when it is gone."""
+        pid_file = self.folder / "postmaster.pid"
+        deadline = time.monotonic() + timeout_seconds
+        try:
+            os.kill(int(pid_file.read_text(encoding="ascii").split("\n", 1)[0]), signal.SIGINT)
+        except (FileNotFoundError, ProcessLookupError):
+            return
+        while pid_file.exists():
+            if time.monotonic() > deadline:
+                raise UnavailableError(
+                    "PostgreSQL did not end", value=self.folder, next_step="look at it with `ps`, and end it by hand"
+                )
+            time.sleep(0.1)

@@ -5,6 +5,7 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from database.unit_of_work import engine_for
 
@@ -38,3 +39,9 @@ def current(url: str) -> str | None:
     """The database's revision; None before the first migration."""
     with engine_for(url).connect() as connection:
         return MigrationContext.configure(connection).get_current_revision()
+
+
+def is_known(revision: str) -> bool:
+    """Whether the migration is among ours: a database of that revision can be brought up to date."""
+    known = ScriptDirectory.from_config(configuration("")).walk_revisions()
+    return any(script.revision == revision for script in known)

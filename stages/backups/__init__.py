@@ -1,0 +1,1 @@
+"""Backups: content-addressed, encrypted repositories outside the data folder, and what goes into and out of them."""
