@@ -93,7 +93,7 @@ class Load:
     """Writes rows and files all the time, and knows which were acknowledged."""
 
     def __init__(self, services) -> None:
-        self.acknowledged = []
+        self.acknowledged: list[str] = []
         self._services = services
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._write)
