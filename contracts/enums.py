@@ -591,6 +591,22 @@ class ExperimentPolicy(StrEnum):
     """People are told, and conclude the test themselves."""
 
 
+class PairedOutcome(StrEnum):
+    """What became of a test case that two models answered, seen from the second."""
+
+    WON = "won"
+    LOST = "lost"
+    BOTH_RIGHT = "both_right"
+    BOTH_WRONG = "both_wrong"
+
+    @classmethod
+    def of(cls, reference_correct: bool, other_correct: bool) -> "PairedOutcome":
+        """By who was right."""
+        if reference_correct == other_correct:
+            return cls.BOTH_RIGHT if reference_correct else cls.BOTH_WRONG
+        return cls.WON if other_correct else cls.LOST
+
+
 class GuardrailName(StrEnum):
     """In what the new model may do no harm."""
 

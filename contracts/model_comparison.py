@@ -2,6 +2,7 @@
 
 from pydantic import JsonValue
 
+from contracts.enums import PairedOutcome
 from contracts.model_listings import ModelListing
 from contracts.record import Record
 from contracts.suites import ScoreEstimate
@@ -54,6 +55,38 @@ class CaseChange(Record):
     other_answer: str
 
 
+class PairedCase(Record):
+    """A case that both answered."""
+
+    case_id: str
+    category: str
+    question: str | None
+    """None where the suite's cases are not kept."""
+    expected: list[str]
+    """Accepted answers; empty where they are not kept, or where a rubric or a pattern judges."""
+    reference_answer: str
+    other_answer: str
+    outcome: PairedOutcome
+
+
+class CategoryCounts(Record):
+    """The cases of one category that both answered."""
+
+    category: str
+    counts: dict[PairedOutcome, int]
+    """Outcomes that do not occur are left out."""
+
+
+class ComparedCases(Record):
+    """Some of the cases of a comparison."""
+
+    categories: list[CategoryCounts]
+    """Of all cases."""
+    total: int
+    """Cases of the outcome and category that were asked for."""
+    cases: list[PairedCase]
+
+
 class SuiteComparison(Record):
     """Both models on one suite. Scores are given only where the conditions were the same."""
 
@@ -69,6 +102,11 @@ class SuiteComparison(Record):
     won: list[CaseChange] = []
     lost: list[CaseChange] = []
     """The first of each."""
+    suite_version: int | None = None
+    """None for one that is not a managed suite."""
+    reference_id: int | None = None
+    other_id: int | None = None
+    """Of the two results, or of the two evaluations; None where no cases are kept."""
 
     @property
     def is_comparable(self) -> bool:

@@ -9,7 +9,7 @@ from contracts.models import ModelVersion
 from contracts.parity import ParityCertificate
 from contracts.promotions import Promotion
 from contracts.record import Record
-from contracts.suites import SuiteResult
+from contracts.suites import ScoreEstimate, SuiteResult
 
 
 class ModelListing(Record):
@@ -28,6 +28,20 @@ class ModelListing(Record):
     """Where it answers."""
     is_previous: bool
     """A rollback brings it back."""
+
+
+class ScorePoint(Record):
+    """What a version scored on a suite, at one time."""
+
+    suite: str
+    """`rules v3`; the name alone of one that is not a managed suite."""
+    source: str
+    """`suite` for a result on a suite, `evaluation` for a suite of the job's evaluation."""
+    number: int
+    """Of the result or the evaluation."""
+    at: datetime
+    score: ScoreEstimate
+    engine: str
 
 
 class ModelDetail(Record):

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
 
-from dashboard.formats import interval, loss, number, percent
-from dashboard.theme import BASE_COLOUR, EVAL_COLOUR, GREEN, ORANGE, TRAIN_COLOUR, TUNED_COLOUR
+from dashboard.formats import SEOUL, interval, loss, moment, number, percent, score
+from dashboard.theme import BASE_COLOUR, EVAL_COLOUR, GREEN, ORANGE, SERIES, TRAIN_COLOUR, TUNED_COLOUR
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from contracts.evaluation import Accuracy, GateVerdict, SuiteReport
+    from contracts.model_listings import ScorePoint
     from contracts.record import JsonObject
     from dashboard.reading import LossCurve
     from dashboard.texts import Words
@@ -151,6 +153,37 @@ def _add_dots(
         customdata=[f"{percent(accuracy.accuracy)} ({interval(accuracy.interval)})" for accuracy in accuracies],
         hovertemplate=f"%{{customdata}}<extra>{name}</extra>",
     )
+
+
+def score_history_chart(points: Sequence[ScorePoint], words: Words) -> go.Figure:
+    """Each suite's score over time, with 95 % intervals: a line for each engine, since only these compare."""
+    figure = go.Figure()
+    series = dict.fromkeys((point.suite, point.engine) for point in points)
+    for (suite, engine), (colour, symbol) in zip(series, cycle(SERIES), strict=False):
+        own = [point for point in points if (point.suite, point.engine) == (suite, engine)]
+        bounds = [(point.score.value, point.score.interval) for point in own]
+        figure.add_scatter(
+            x=[point.at.astimezone(SEOUL) for point in own],
+            y=[point.score.value * 100 for point in own],
+            name=f"{suite} · {engine}",
+            mode="lines+markers" if len(own) > 1 else "markers",
+            line={"color": colour, "width": 1.5},
+            marker={"color": colour, "size": 10, "symbol": symbol},
+            error_y={
+                "type": "data",
+                "symmetric": False,
+                "array": [0 if known is None else (known.upper - value) * 100 for value, known in bounds],
+                "arrayminus": [0 if known is None else (value - known.lower) * 100 for value, known in bounds],
+                "color": colour,
+                "thickness": 1.5,
+                "width": 4,
+            },
+            customdata=[f"{moment(point.at, words.language)} · {score(point.score)}" for point in own],
+            hovertemplate="%{customdata}<extra>%{fullData.name}</extra>",
+        )
+    figure.update_xaxes(title=words("chart.evaluated_at"), tickformat="%Y-%m-%d<br>%H:%M", nticks=6)
+    figure.update_yaxes(title=words("chart.score"), range=[-2, 102], dtick=20, zeroline=False)
+    return _laid_out(figure, height=340, legend=True)
 
 
 def category_chart(suite: SuiteReport, names: dict[str, str], words: Words) -> go.Figure:

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from dashboard.texts import Language
+from registry.model_card import SHARES
 
 if TYPE_CHECKING:
     from contracts.evaluation import Interval
     from contracts.models import ArmEndpoint, ModelVersion
+    from contracts.suites import ScoreEstimate
     from dashboard.texts import Words
 
 SEOUL = ZoneInfo("Asia/Seoul")
@@ -102,3 +104,19 @@ def model_label(model: ModelVersion | ArmEndpoint) -> str:
     return (
         f"{model.model_name} v{model.version}" if model.version.isdigit() else f"{model.model_name} ({model.version})"
     )
+
+
+def score(estimate: ScoreEstimate) -> str:
+    """`94.5 % (90.4–96.9 %, n = 200)`; what is no share as a number."""
+    is_share = estimate.name in SHARES
+    value = percent(estimate.value) if is_share else f"{estimate.value:.4g}"
+    bounds = estimate.interval
+    between = None
+    if bounds is not None:
+        between = interval(bounds) if is_share else f"{bounds.lower:.4g}–{bounds.upper:.4g}"
+    return f"{value} ({'' if between is None else f'{between}, '}n = {number(estimate.n)})"
+
+
+def significance(p_value: float) -> str:
+    """`p = 0.013`, or `p < 0.001`."""
+    return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"

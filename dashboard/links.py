@@ -37,11 +37,24 @@ def choose(
     if asked is not None and asked not in offered:
         offered.insert(0, asked)
     if st.session_state.get(key) not in offered:
-        st.session_state.pop(key, None)
-    index = offered.index(asked) if asked is not None else 0
-    chosen: T = st.selectbox(label, offered, index=index, format_func=describe, key=key)
+        st.session_state[key] = offered[0] if asked is None else asked
+    chosen: T = st.selectbox(label, offered, format_func=describe, key=key)
     st.query_params[name] = str(chosen)
     return chosen
+
+
+def pick(name: str, label: str, options: Sequence[str], describe: Callable[[str], str], default: str = "") -> str:
+    """One of a few, shown side by side: chosen here, or named by the address, or the default. The address follows."""
+    key = f"pick-{name}"
+    asked = st.query_params.get(name)
+    if st.session_state.get(key) not in options:
+        st.session_state[key] = asked if asked in options else default or options[0]
+    chosen = st.segmented_control(
+        label, options, format_func=describe, key=key, label_visibility="collapsed", required=True
+    )
+    picked = chosen or default or options[0]
+    st.query_params[name] = picked
+    return picked
 
 
 def _asked(name: str, options: Sequence[T]) -> T | None:

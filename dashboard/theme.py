@@ -14,6 +14,16 @@ TUNED_COLOUR = BLUE
 TRAIN_COLOUR = BLUE
 EVAL_COLOUR = ORANGE
 
+SERIES = (
+    (BLUE, "circle"),
+    (ORANGE, "diamond"),
+    (GREEN, "square"),
+    ("#a04fb8", "triangle-up"),
+    (GREY, "cross"),
+    (RED, "x"),
+)
+"""Lines of one chart: a colour and a symbol each."""
+
 STYLES = """
 <style>
 [data-testid="stMainBlockContainer"] { padding-top: 2.6rem; padding-bottom: 3rem; max-width: 1280px; }
@@ -64,6 +74,7 @@ h2 { padding-top: 1.1rem !important; }
 .tw-rows .n { text-align: right; white-space: nowrap; }
 .tw .whole { white-space: nowrap; }
 .tw-scroll { overflow-x: auto; }
+[data-testid="stMarkdownContainer"] table { display: block; overflow-x: auto; }
 
 .tw-slots { display: flex; flex-wrap: wrap; gap: .5rem; margin: .2rem 0; }
 .tw-slot { flex: 1 1 9rem; border: 1px solid var(--line); border-left: 4px solid var(--state); border-radius: .4rem;
@@ -75,6 +86,9 @@ h2 { padding-top: 1.1rem !important; }
 .tw-case { border: 1px solid var(--line); border-radius: .4rem; padding: .55rem .75rem; margin: 0 0 .6rem; }
 .tw-case .answers { display: grid; grid-template-columns: 1fr 1fr; gap: .8rem; margin-top: .4rem; }
 .tw-case .answer { border-left: 3px solid var(--state); padding-left: .6rem; white-space: pre-wrap; min-width: 0; }
+
+.tw-case mark { background: color-mix(in srgb, #d98200 26%, transparent); color: inherit; border-radius: .15rem;
+                text-decoration: underline; text-underline-offset: .18em; text-decoration-thickness: 1px; }
 
 .tw-turn { border-left: 3px solid var(--line); padding: .1rem 0 .1rem .75rem; margin: 0 0 .8rem; }
 .tw-turn.assistant { border-left-color: #2f6fde; }

@@ -132,7 +132,13 @@ def _on_suite(name: str, one: SuiteResult, two: SuiteResult, cases: PairedCases 
     if _key(one) != _key(two):
         before, after = (result.conditions.model_dump(mode="json") for result in (one, two))
         return SuiteComparison(suite=name, source="suite", differing=list(_differences(before, after)))
-    compared = SuiteComparison(suite=name, source="suite", differing=[], scores=_paired_scores(one.scores, two.scores))
+    compared = SuiteComparison(
+        suite=name,
+        source="suite",
+        differing=[],
+        scores=_paired_scores(one.scores, two.scores),
+        suite_version=one.conditions.suite_version,
+    )
     if cases is None:
         return compared
     won, lost = cases.counts.get((False, True), 0), cases.counts.get((True, False), 0)
@@ -144,7 +150,15 @@ def _on_suite(name: str, one: SuiteResult, two: SuiteResult, cases: PairedCases 
         reworded=cases.reworded,
         mcnemar_p=mcnemar_exact(won, lost),
     )
-    return compared.model_copy(update={"counts": counts, "won": cases.won, "lost": cases.lost})
+    return compared.model_copy(
+        update={
+            "counts": counts,
+            "won": cases.won,
+            "lost": cases.lost,
+            "reference_id": one.result_id,
+            "other_id": two.result_id,
+        }
+    )
 
 
 def _paired_scores(reference: list[ScoreEstimate], other: list[ScoreEstimate]) -> list[PairedScore]:
@@ -178,7 +192,9 @@ def _by_evaluations(
         compared = SuiteComparison(suite=suite.name, source="evaluation", differing=[], scores=[score])
         if _is_main(suite, reference) and _is_main(same, other):
             before, after = (uow.evaluations.cases(report.evaluation_id) for report in (reference, other))
-            compared = _with_cases(compared, before, after, shown)
+            compared = _with_cases(compared, before, after, shown).model_copy(
+                update={"reference_id": reference.evaluation_id, "other_id": other.evaluation_id}
+            )
         yield compared
 
 

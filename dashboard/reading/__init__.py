@@ -18,7 +18,16 @@ from dashboard.reading.generations import (
 from dashboard.reading.importing import ListedFile, broken_rows, import_proposal, input_files
 from dashboard.reading.jobs import JobStory, checkpoints, job_story, list_jobs, list_sweeps, was_handed_over
 from dashboard.reading.machine import Disk, ServiceHealth, ServiceName, Slots
-from dashboard.reading.models import JudgedModel, lineage, list_models
+from dashboard.reading.models import (
+    CASES_A_PAGE,
+    ModelStory,
+    compared_cases,
+    comparison_with_production,
+    lineage,
+    list_models,
+    model_card,
+    model_story,
+)
 from dashboard.reading.overview import ModelInService, Overview, RunningWork, read_overview
 from dashboard.reading.ratings import rating_agreement, rating_items, rating_tasks, ratings_of
 from dashboard.reading.runs import CaseOutcome, ListedRun, RunState, RunStory, list_runs, run_state, run_story
@@ -34,6 +43,7 @@ from dashboard.reading.training_traces import (
 )
 
 __all__ = [
+    "CASES_A_PAGE",
     "CURVE_POINTS",
     "LOG_TAIL_BYTES",
     "LOG_TAIL_LINES",
@@ -44,11 +54,11 @@ __all__ = [
     "ExperimentState",
     "GenerationStory",
     "JobStory",
-    "JudgedModel",
     "ListedFile",
     "ListedRun",
     "LossCurve",
     "ModelInService",
+    "ModelStory",
     "Overview",
     "RunState",
     "RunStory",
@@ -60,6 +70,8 @@ __all__ = [
     "broken_rows",
     "chat_endpoint",
     "checkpoints",
+    "compared_cases",
+    "comparison_with_production",
     "dataset_story",
     "every_case",
     "import_proposal",
@@ -77,6 +89,8 @@ __all__ = [
     "log_tail",
     "loss_curve",
     "mlflow_run_page",
+    "model_card",
+    "model_story",
     "rating_agreement",
     "rating_items",
     "rating_tasks",

@@ -1,24 +1,30 @@
-"""Registered model versions by stage: how good, and where they answer."""
+"""Registered model versions by stage, and one of them in parts."""
 
 from __future__ import annotations
 
-from base64 import b64encode
 from html import escape
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from contracts.enums import ModelStatus
-from dashboard import charts, parts, reading
-from dashboard.formats import GIGABYTE, NOTHING, gigabytes, interval, model_label, percent
-from dashboard.links import choose, link
-from dashboard.views.runs import accuracy_figures
-from registry.lineage_picture import draw_svg
+from dashboard import parts, reading
+from dashboard.formats import GIGABYTE, NOTHING, gigabytes, interval, model_label, moment, number, percent
+from dashboard.links import choose, pick
+from dashboard.views import model_card, model_comparison, model_evaluations, model_overview
 
 if TYPE_CHECKING:
-    from dashboard.reading import JudgedModel
+    from collections.abc import Callable
+
+    from contracts.model_listings import ModelListing
+    from dashboard.reading import ModelStory
     from dashboard.texts import Words
     from dashboard.visits import Visit
+
+CARDS_OF_A_STAGE = 6
+CARDS_IN_A_ROW = 3
+STAGES = (ModelStatus.PRODUCTION, ModelStatus.STAGING, ModelStatus.ARCHIVED)
+EVERY_STAGE = "all"
 
 
 def show(visit: Visit, words: Words) -> None:
@@ -27,114 +33,120 @@ def show(visit: Visit, words: Words) -> None:
     if not every:
         parts.empty(words("models.empty"), words("models.empty_text"))
         return
-    status = st.segmented_control(
+    counts = {status: sum(item.version.status is status for item in every) for status in STAGES}
+    stage = pick(
+        "stage",
         words("models.filter"),
-        list(ModelStatus),
-        format_func=lambda status: f"{words.of(status)} {sum(item.model.status is status for item in every)}",
-        key="model-status",
+        [EVERY_STAGE, *STAGES],
+        lambda name: (
+            f"{words('models.all')} {len(every)}"
+            if name == EVERY_STAGE
+            else f"{words.of(ModelStatus(name))} {counts[ModelStatus(name)]}"
+        ),
     )
-    listed = every if status is None else [item for item in every if item.model.status is status]
+    stages = STAGES if stage == EVERY_STAGE else (ModelStatus(stage),)
+    listed = [item for item in every if item.version.status in stages]
+    for status in stages:
+        _cards([item for item in listed if item.version.status is status], status, words)
     if not listed:
         st.caption(words("models.none_in_stage"))
-        return
-    with st.expander(words("models.list"), expanded=True):
-        st.dataframe([_line(item, words) for item in listed], hide_index=True, width="stretch")
-    by_id = {item.model.model_id: item for item in listed}
+    else:
+        with st.expander(words("models.list"), expanded=False):
+            st.dataframe([_line(item, words) for item in listed], hide_index=True, width="stretch")
+    by_id = {item.version.model_id: item for item in every}
 
     def describe(model_id: int) -> str:
         item = by_id.get(model_id)
-        return f"#{model_id}" if item is None else model_label(item.model)
+        return f"#{model_id}" if item is None else model_label(item.version)
 
-    filtered_out = {item.model.model_id for item in every} - by_id.keys()
-    model_id = choose("model", words("models.choose"), list(by_id), describe, filtered_out)
-    chosen = by_id.get(model_id)
-    if chosen is None:
-        st.warning(f"**{words('unavailable.not_found_title')}**", icon=":material/search_off:")
-        st.markdown(words("unavailable.not_found_text"))
+    model_id = choose("model", words("models.choose"), list(by_id), describe)
+    _detail(visit, reading.model_story(visit, model_id), words)
+
+
+def _cards(listed: list[ModelListing], status: ModelStatus, words: Words) -> None:
+    if not listed:
         return
-    _story(chosen, words)
-    _lineage(chosen, visit, words)
+    parts.html(f"<p>{parts.state_badge(status, words)} <small>{number(len(listed))}</small></p>")
+    shown = listed[:CARDS_OF_A_STAGE]
+    for start in range(0, len(shown), CARDS_IN_A_ROW):
+        columns = st.columns(CARDS_IN_A_ROW)
+        for column, item in zip(columns, shown[start : start + CARDS_IN_A_ROW], strict=False):
+            with column, st.container(border=True):
+                _card(item, words)
+    if len(listed) > len(shown):
+        st.caption(words("models.more", n=number(len(listed) - len(shown))))
 
 
-def _lineage(item: JudgedModel, visit: Visit, words: Words) -> None:
-    st.subheader(words("models.lineage"))
-    graph = reading.lineage(visit, item.model.model_id)
-    if graph is None or not graph.edges:
-        st.caption(words("models.no_lineage"))
-        return
-    picture = b64encode(draw_svg(graph, words.language).encode()).decode()
+def _card(item: ModelListing, words: Words) -> None:
+    version = item.version
+    if item.accuracy is None or item.interval is None:
+        told = f'<span class="quiet">{escape(words("models.without_accuracy"))}</span>'
+    else:
+        told = (
+            f"<b>{escape(percent(item.accuracy))}</b> <small>{escape(interval(item.interval))} · "
+            f"n = {number(item.n)}</small>"
+        )
+    badges = [] if item.decision is None else [parts.state_badge(item.decision, words)]
+    if item.endpoint is not None:
+        badges.append(parts.badge(words("models.serving"), "running"))
+    if item.is_previous:
+        badges.append(parts.badge(words("models.previous"), "waiting"))
     parts.html(
-        f'<div style="overflow-x:auto"><img src="data:image/svg+xml;base64,{picture}" style="max-width:100%;min-width:56rem;height:auto" '
-        f'alt="{escape(words("models.lineage"))}"></div>'
+        f"<b>{escape(model_label(version))}</b><br>{told}<br>"
+        f"<small>{escape(version.base_model)} · {escape(moment(item.created_at, words.language))}</small><br>"
+        f"{' '.join(badges)}"
     )
-    st.caption(words("models.lineage_caption"))
+    st.button(
+        words("models.open"),
+        key=f"open-{version.model_id}",
+        icon=":material/open_in_full:",
+        on_click=_open,
+        args=(version.model_id,),
+        width="stretch",
+        help=words("models.open_help", model=model_label(version)),
+    )
 
 
-def _line(item: JudgedModel, words: Words) -> dict[str, str]:
-    model, evaluation = item.model, item.evaluation
-    tuned = None if evaluation is None else evaluation.main.tuned
+def _open(model_id: int) -> None:
+    st.session_state["choose-model"] = model_id
+    st.query_params["model"] = str(model_id)
+
+
+def _line(item: ModelListing, words: Words) -> dict[str, str]:
+    model = item.version
     return {
         words("models.name"): model.model_name,
         words("models.version"): model.version,
         words("models.stage"): words.of(model.status) + (f" ({words('models.previous')})" if item.is_previous else ""),
-        words("models.accuracy"): NOTHING if tuned is None else percent(tuned.accuracy),
-        words("models.interval"): NOTHING if tuned is None else interval(tuned.interval),
-        words("models.verdict"): NOTHING if item.verdict is None else words.of(item.verdict.decision),
-        words("models.endpoint"): words("models.not_serving") if item.endpoint is None else item.endpoint.base_url,
+        words("models.accuracy"): percent(item.accuracy),
+        words("models.interval"): NOTHING if item.interval is None else interval(item.interval),
+        words("models.verdict"): NOTHING if item.decision is None else words.of(item.decision),
+        words("models.endpoint"): item.endpoint or words("models.not_serving"),
         words("models.base_model"): model.base_model,
         words("models.format"): words.of(model.model_format),
         words("models.size"): gigabytes(model.model_size_gb * GIGABYTE),
+        words("models.registered"): moment(item.created_at, words.language),
     }
 
 
-def _story(item: JudgedModel, words: Words) -> None:
-    model, endpoint, evaluation = item.model, item.endpoint, item.evaluation
-    st.header(model_label(model))
-    badges = [parts.state_badge(model.status, words)]
+PARTS: dict[str, Callable[[Visit, ModelStory, Words], None]] = {
+    "overview": model_overview.show,
+    "comparison": lambda visit, story, words: model_comparison.show(visit, story.listing.version.model_id, words),
+    "evaluations": lambda _, story, words: model_evaluations.show(story.scores, words),
+    "card": lambda visit, story, words: model_card.show(visit, story.listing.version, words),
+}
+
+
+def _detail(visit: Visit, story: ModelStory, words: Words) -> None:
+    item = story.listing
+    st.header(model_label(item.version))
+    badges = [parts.state_badge(item.version.status, words)]
     if item.is_previous:
         badges.append(parts.badge(words("models.previous"), "waiting"))
-    if endpoint is not None:
+    if story.endpoint is not None:
         badges.append(parts.badge(words("models.serving"), "running"))
-    if item.verdict is not None:
-        badges.append(parts.state_badge(item.verdict.decision, words))
+    if story.verdict is not None:
+        badges.append(parts.state_badge(story.verdict.decision, words))
     parts.html(" ".join(badges))
-    parts.html(
-        parts.figures(
-            [
-                (words("models.base_model"), model.base_model),
-                (words("models.format"), words.of(model.model_format)),
-                (words("models.size"), gigabytes(model.model_size_gb * GIGABYTE)),
-            ]
-        )
-    )
-    st.subheader(words("models.endpoint"))
-    if endpoint is None:
-        st.caption(words("models.not_serving"))
-    else:
-        lines = [
-            [
-                escape(words(f"ab_tests.arm_{endpoint.arm.value}")),
-                escape(words.of(endpoint.backend)),
-                f"<code>{escape(endpoint.served_model_name)}</code>",
-                f"<code>{escape(endpoint.base_url)}</code>",
-            ]
-        ]
-        header = [words("models.arm"), words("models.server"), words("models.served_name"), words("models.endpoint")]
-        parts.html(parts.rows(header, lines))
-    st.subheader(words("models.accuracy"))
-    if evaluation is None:
-        parts.missing(words("models.not_evaluated"))
-    else:
-        accuracy_figures(evaluation, words)
-        bar = None if item.verdict is None else item.verdict.accuracy_bar
-        suites = [evaluation.main, *evaluation.extras]
-        parts.chart(charts.accuracy_chart(suites, bar, words), f"accuracy-{model.model_id}", words("models.accuracy"))
-        st.caption(words("runs.accuracy_caption"))
-    where = [
-        (words("models.path"), model.model_path),
-        (words("models.content_hash"), model.content_hash),
-        (words("models.mlflow_uri"), model.mlflow_model_uri or NOTHING),
-    ]
-    parts.html("<p>" + "<br>".join(f"<small>{escape(a)}</small> <code>{escape(b)}</code>" for a, b in where) + "</p>")
-    if model.finetuning_job_id is not None:
-        link("jobs", words("runs.open_job"), words, job=model.finetuning_job_id)
+    part = pick("part", words("models.part"), list(PARTS), lambda name: words(f"models.part_{name}"))
+    PARTS[part](visit, story, words)

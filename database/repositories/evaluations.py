@@ -6,6 +6,8 @@ from sqlalchemy.orm import Session
 
 from contracts.errors import NotFoundError
 from contracts.evaluation import CaseResult, EvaluationReport, GateVerdict
+from contracts.model_listings import ScorePoint
+from contracts.suites import ScoreEstimate
 from database.models import ModelEvaluation
 
 
@@ -78,10 +80,37 @@ class EvaluationRepository:
         ).scalars()
         return [_record(row) for row in rows]
 
+    def scores(self, job_id: int) -> list[ScorePoint]:
+        """The fine-tuned model's accuracy in every evaluation of the job, on each suite, oldest first."""
+        query = (
+            select(ModelEvaluation.id, ModelEvaluation.evaluated_at, ModelEvaluation.report)
+            .where(ModelEvaluation.job_id == job_id)
+            .order_by(ModelEvaluation.id)
+        )
+        found = []
+        for evaluation_id, at, body in self._session.execute(query):
+            report = EvaluationReport.model_validate({**body, "evaluation_id": evaluation_id})
+            for suite in (report.main, *report.extras):
+                tuned = suite.tuned
+                score = ScoreEstimate(name="accuracy", value=tuned.accuracy, interval=tuned.interval, n=tuned.n)
+                found.append(
+                    ScorePoint(
+                        suite=suite.name,
+                        source="evaluation",
+                        number=evaluation_id,
+                        at=at,
+                        score=score,
+                        engine=report.backend.value,
+                    )
+                )
+        return found
+
     def latest_for_job(self, job_id: int) -> EvaluationReport | None:
         """The job's newest evaluation."""
-        found = self.for_job(job_id)
-        return found[0] if found else None
+        row = self._session.execute(
+            select(ModelEvaluation).where(ModelEvaluation.job_id == job_id).order_by(ModelEvaluation.id.desc()).limit(1)
+        ).scalar_one_or_none()
+        return None if row is None else _record(row)
 
     def newest_judged(self, job_id: int) -> tuple[EvaluationReport, GateVerdict] | None:
         """The job's newest evaluation that has a verdict, with it."""

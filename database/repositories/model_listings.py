@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy import Row, Select, select, true
 from sqlalchemy.orm import Session
 
+from contracts.access import EVERYTHING, Visibility
 from contracts.enums import GateDecision, ModelStatus
 from contracts.errors import NotFoundError
 from contracts.evaluation import Interval
@@ -12,6 +13,7 @@ from contracts.model_listings import ModelListing
 from contracts.record import JsonObject
 from database.models import ModelEvaluation, RegisteredModel
 from database.repositories.models import model_version
+from database.repositories.ownership import restricted
 from database.repositories.promotions import PromotionRepository
 
 _Line = tuple[RegisteredModel, int | None, dict[str, Any] | None, str | None]
@@ -42,10 +44,18 @@ class ModelListingRepository:
         self._session = session
 
     def newest(
-        self, *, name: str | None = None, status: ModelStatus | None = None, limit: int = 200
+        self,
+        *,
+        name: str | None = None,
+        status: ModelStatus | None = None,
+        limit: int = 200,
+        visible: Visibility = EVERYTHING,
+        with_base: bool = False,
     ) -> list[ModelListing]:
-        """Versions that jobs made, newest first."""
-        query = _query().where(RegisteredModel.finetuning_job_id.is_not(None))
+        """Versions, newest first, as far as they may be seen; base models as they are where these are wanted too."""
+        query = restricted(_query(), RegisteredModel.created_by, visible)
+        if not with_base:
+            query = query.where(RegisteredModel.finetuning_job_id.is_not(None))
         if name is not None:
             query = query.where(RegisteredModel.model_name == name)
         if status is not None:

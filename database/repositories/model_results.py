@@ -7,9 +7,10 @@ from sqlalchemy import and_, case, func, literal, or_, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session, aliased
 
-from contracts.model_comparison import CaseChange
+from contracts.enums import PairedOutcome
+from contracts.model_comparison import CaseChange, CategoryCounts, PairedCase
 from contracts.suites import SuiteResult
-from database.models import CaseScoreRow, SuiteResultRow
+from database.models import CaseScoreRow, SuiteResultRow, TestCaseRow
 from database.repositories.suite_results import suite_result
 
 
@@ -46,6 +47,69 @@ class ModelResultRepository:
         )
         rows = sorted(self._session.execute(query).scalars(), key=lambda row: (row.suite_name, -row.id))
         return [suite_result(row) for row in rows]
+
+    def history(self, model_id: int, job_id: int | None, limit: int = 500) -> list[SuiteResult]:
+        """Every result of the version or of the job that made it, newest first."""
+        own = SuiteResultRow.model_id == model_id
+        of_job = and_(SuiteResultRow.job_id == job_id, SuiteResultRow.model_id.is_(None))
+        query = select(SuiteResultRow).where(own if job_id is None else or_(own, of_job))
+        rows = self._session.execute(query.order_by(SuiteResultRow.id.desc()).limit(limit)).scalars()
+        return [suite_result(row) for row in rows]
+
+    def paired_categories(self, reference_id: int, other_id: int) -> list[CategoryCounts]:
+        """How the cases that two results share came out, by category."""
+        first, second = aliased(CaseScoreRow), aliased(CaseScoreRow)
+        query = (
+            select(first.category, first.correct, second.correct, func.count())
+            .join(second, and_(second.case_id == first.case_id, second.result_id == other_id))
+            .where(first.result_id == reference_id)
+            .group_by(first.category, first.correct, second.correct)
+            .order_by(first.category)
+        )
+        found: dict[str, dict[PairedOutcome, int]] = {}
+        for category, one, other, count in self._session.execute(query):
+            found.setdefault(category, {})[PairedOutcome.of(one, other)] = count
+        return [CategoryCounts(category=category, counts=counts) for category, counts in found.items()]
+
+    def paired_page(
+        self,
+        reference_id: int,
+        other_id: int,
+        outcome: PairedOutcome,
+        *,
+        category: str | None = None,
+        suite_id: int | None = None,
+        offset: int = 0,
+        limit: int = 10,
+    ) -> list[PairedCase]:
+        """Some cases that two results share, with the question and what was expected where the suite's cases are kept."""
+        first, second = aliased(CaseScoreRow), aliased(CaseScoreRow)
+        asked = and_(TestCaseRow.suite_id == suite_id, TestCaseRow.case_id == first.case_id)
+        query = (
+            select(first, second.body, TestCaseRow.question, TestCaseRow.body["accepted_answers"])
+            .join(second, and_(second.case_id == first.case_id, second.result_id == other_id))
+            .outerjoin(TestCaseRow, asked)
+            .where(
+                first.result_id == reference_id,
+                first.correct == (outcome in {PairedOutcome.LOST, PairedOutcome.BOTH_RIGHT}),
+                second.correct == (outcome in {PairedOutcome.WON, PairedOutcome.BOTH_RIGHT}),
+            )
+        )
+        if category is not None:
+            query = query.where(first.category == category)
+        rows = self._session.execute(query.order_by(first.category, first.case_id).offset(offset).limit(limit))
+        return [
+            PairedCase(
+                case_id=one.case_id,
+                category=one.category,
+                question=question,
+                expected=accepted or [],
+                reference_answer=one.body.get("answer", ""),
+                other_answer=other.get("answer", ""),
+                outcome=outcome,
+            )
+            for one, other, question, accepted in rows
+        ]
 
     def paired(self, pairs: Mapping[int, int], shown: int) -> dict[int, PairedCases]:
         """The cases of both results of each pair, by the first one's id: two queries, however many pairs there are."""

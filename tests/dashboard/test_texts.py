@@ -8,6 +8,7 @@ from contracts import enums
 from contracts.experiment_verdicts import ExperimentVerdict
 from dashboard.reading import CaseOutcome, CurveSource, RunState, ServiceName
 from dashboard.texts import Language, Words, section_of, table, translate
+from dashboard.views.models import PARTS as MODEL_PARTS
 from tests.conftest import REPOSITORY_ROOT
 
 MODULES = sorted((REPOSITORY_ROOT / "dashboard").rglob("*.py"))
@@ -17,6 +18,7 @@ SHOWN_SETS = [
     enums.Arm, enums.ExperimentStatus, enums.StageName, enums.Split,
     enums.PersonalDataKind, enums.ProtectedAttribute,
     enums.TrialState, enums.QuestionTemplate, enums.ReviewVerdict, enums.SampleFault, enums.SuiteStatus, enums.CaseFault,
+    enums.PairedOutcome,
     RunState, CaseOutcome,
 ]  # fmt: skip
 KOREAN = re.compile(r"[\u1100-\u11ff\u3130-\u318f\uac00-\ud7a3]")
@@ -82,6 +84,8 @@ def test_every_key_that_is_built_from_a_name_exists(language):
         for kind in ("database", "schema", "setup", "other", "not_found")
         for part in ("title", "text")
     ]
+    built += [f"models.part_{part}" for part in MODEL_PARTS]
+    built += [f"model_evaluations.from_{source}" for source in ("suite", "evaluation")]
     built += [f"overview.slot{part}_{kind}" for part in ("", "s") for kind in ("gpu", "cpu")]
     built += [
         f"{page}.title"
