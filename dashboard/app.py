@@ -16,7 +16,7 @@ from contracts.errors import TunewayError
 from dashboard import parts
 from dashboard.texts import Language, Words
 from dashboard.theme import STYLES
-from dashboard.views import ab_tests, datasets, jobs, models, overview, rating, review, runs, test_cases
+from dashboard.views import ab_tests, datasets, experiments, jobs, models, overview, rating, review, runs, test_cases
 from dashboard.visits import Visit, arrive
 from stages.services import open_services
 
@@ -39,6 +39,7 @@ PAGES: dict[str, tuple[Callable[[Visit, Words], None], str]] = {
     "rating": (rating.show, ":material/star_half:"),
     "test-cases": (test_cases.show, ":material/quiz:"),
     "jobs": (jobs.show, ":material/model_training:"),
+    "experiments": (experiments.show, ":material/stacked_line_chart:"),
     "models": (models.show, ":material/deployed_code:"),
     "ab-tests": (ab_tests.show, ":material/compare_arrows:"),
 }

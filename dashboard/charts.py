@@ -44,7 +44,7 @@ def loss_chart(curve: LossCurve, words: Words) -> go.Figure:
             )
     figure.update_xaxes(title=words("chart.step"), rangemode="tozero")
     figure.update_yaxes(title=words("chart.loss"), rangemode="tozero")
-    return _laid_out(figure, height=300, legend=True)
+    return laid_out(figure, height=300, legend=True)
 
 
 def sparkline(points: Sequence[tuple[int, float]]) -> go.Figure:
@@ -57,7 +57,7 @@ def sparkline(points: Sequence[tuple[int, float]]) -> go.Figure:
     )
     figure.update_xaxes(visible=False)
     figure.update_yaxes(visible=False, rangemode="tozero")
-    figure = _laid_out(figure, height=72, legend=False)
+    figure = laid_out(figure, height=72, legend=False)
     return figure.update_layout(margin={"l": 2, "r": 8, "t": 4, "b": 4})
 
 
@@ -78,7 +78,7 @@ def bars(counts: Sequence[tuple[str, int]], axis: str, colour: str = TUNED_COLOU
     )
     largest = max((value for _, value in ordered), default=1)
     figure.update_xaxes(title=axis, range=[0, largest * 1.16], rangemode="tozero")
-    return _laid_out(figure, height=64 + ROW_PIXELS * len(ordered), legend=False)
+    return laid_out(figure, height=64 + ROW_PIXELS * len(ordered), legend=False)
 
 
 def spread_chart(spreads: Sequence[tuple[str, JsonObject]], axis: str) -> go.Figure:
@@ -103,7 +103,7 @@ def spread_chart(spreads: Sequence[tuple[str, JsonObject]], axis: str) -> go.Fig
         },
     )
     figure.update_xaxes(title=axis)
-    return _laid_out(figure, height=84 + 40 * len(ordered), legend=False)
+    return laid_out(figure, height=84 + 40 * len(ordered), legend=False)
 
 
 def accuracy_chart(suites: Sequence[SuiteReport], bar: float | None, words: Words) -> go.Figure:
@@ -127,7 +127,7 @@ def accuracy_chart(suites: Sequence[SuiteReport], bar: float | None, words: Word
     _percent_axis(figure, words)
     if bar is not None:
         _add_bar_line(figure, bar, words, rows=(-0.5, 0.5))
-    figure = _laid_out(figure, height=150 + 64 * len(suites), legend=True)
+    figure = laid_out(figure, height=150 + 64 * len(suites), legend=True)
     # room for the bar's label between the legend and the first row
     return figure.update_layout(margin={"t": 58}, legend={"y": 1.0 + 24 / (64 * len(suites) + 20)})
 
@@ -183,7 +183,7 @@ def score_history_chart(points: Sequence[ScorePoint], words: Words) -> go.Figure
         )
     figure.update_xaxes(title=words("chart.evaluated_at"), tickformat="%Y-%m-%d<br>%H:%M", nticks=6)
     figure.update_yaxes(title=words("chart.score"), range=[-2, 102], dtick=20, zeroline=False)
-    return _laid_out(figure, height=340, legend=True)
+    return laid_out(figure, height=340, legend=True)
 
 
 def category_chart(suite: SuiteReport, names: dict[str, str], words: Words) -> go.Figure:
@@ -215,7 +215,7 @@ def category_chart(suite: SuiteReport, names: dict[str, str], words: Words) -> g
             hovertemplate=f"%{{y}}: %{{x:.1f}} %<extra>{name}</extra>",
         )
     _percent_axis(figure, words)
-    return _laid_out(figure, height=120 + ROW_PIXELS * len(categories), legend=True)
+    return laid_out(figure, height=120 + ROW_PIXELS * len(categories), legend=True)
 
 
 def gate_chart(verdict: GateVerdict, words: Words) -> go.Figure:
@@ -257,7 +257,7 @@ def gate_chart(verdict: GateVerdict, words: Words) -> go.Figure:
     _percent_axis(figure, words)
     figure.update_xaxes(range=[left, 101], dtick=5 if left > 50 else 20)
     figure.update_yaxes(visible=False, range=[-1, 1.2])
-    return _laid_out(figure, height=170, legend=False)
+    return laid_out(figure, height=170, legend=False)
 
 
 def _add_bar_line(figure: go.Figure, bar: float, words: Words, rows: tuple[float, float]) -> None:
@@ -288,7 +288,8 @@ def _two_lines(label: str) -> str:
     return label.replace(" (", "<br>(")
 
 
-def _laid_out(figure: go.Figure, *, height: int, legend: bool) -> go.Figure:
+def laid_out(figure: go.Figure, *, height: int, legend: bool) -> go.Figure:
+    """What all charts have in common: margins, the legend's place, axes that do not scroll away."""
     layout: dict[str, Any] = {
         "height": height,
         "margin": {"l": 8, "r": 16, "t": 34 if legend else 20, "b": 8},

@@ -29,7 +29,7 @@ def choose(
     An item that the address names but that is not among the options is offered too: its page says that it is missing.
     Not so one that only a filter of this page has taken away.
     """
-    key = f"choose-{name}"
+    key = chosen_key(name)
     asked = _asked(name, options)
     offered = list(options)
     if asked in filtered_out:
@@ -55,6 +55,34 @@ def pick(name: str, label: str, options: Sequence[str], describe: Callable[[str]
     picked = chosen or default or options[0]
     st.query_params[name] = picked
     return picked
+
+
+def choose_several(
+    name: str, label: str, options: Sequence[int], describe: Callable[[int], str], *, at_first: Sequence[int], most: int
+) -> list[int]:
+    """The items to look at, as `choose` finds one: the address holds their numbers, `name=3,4,7`."""
+    key, told = chosen_key(name), f"told-{name}"
+    given = st.query_params.get(name)
+    if key not in st.session_state or given not in {None, st.session_state.get(told)}:
+        numbers = at_first if given is None else [int(part) for part in given.split(",") if part.isdecimal()]
+        st.session_state[key] = list(dict.fromkeys(numbers))[:most]
+    offered = [*options, *(number for number in st.session_state[key] if number not in options)]
+    chosen: list[int] = st.multiselect(label, offered, format_func=describe, key=key, max_selections=most)
+    st.session_state[told] = st.query_params[name] = ",".join(map(str, chosen))
+    return chosen
+
+
+def chosen_key(name: str) -> str:
+    """Where the session keeps what `choose` and `choose_several` were told; a button's callback may set it."""
+    return f"choose-{name}"
+
+
+def kept_in_address(name: str, value: str, usual: str) -> None:
+    """The address says how the page is looked at, where that is not the usual way."""
+    if value == usual:
+        st.query_params.pop(name, None)
+    else:
+        st.query_params[name] = value
 
 
 def _asked(name: str, options: Sequence[T]) -> T | None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _REFUSED = "refused-action"
 CHART_CONFIG = {"displayModeBar": False, "responsive": True}
+PICTURE_CONFIG = {"displayModeBar": True, "displaylogo": False, "modeBarButtons": [["toImage"]], "responsive": True}
 
 _MARKS = {"running": "●", "succeeded": "✓", "failed": "✕", "skipped": "–", "waiting": "○", "warning": "!"}
 _TONES: dict[StrEnum, str] = {
@@ -89,9 +90,17 @@ def rows(header: Sequence[str], lines: Iterable[Sequence[str]], numeric: Sequenc
     return f'<div class="tw-scroll"><table class="tw-rows">{top}<tbody>{body}</tbody></table></div>'
 
 
-def chart(figure: object, key: str, alt: str) -> None:
-    """A chart across the column, with words for those who do not see it."""
-    st.plotly_chart(figure, width="stretch", theme="streamlit", config=CHART_CONFIG, key=key, alt=alt)
+def chart(figure: object, key: str, alt: str, picture: str | None = None) -> None:
+    """A chart across the column, with words for those who do not see it.
+
+    `picture` names the PNG that its button saves; the browser draws it, nothing is sent.
+    """
+    config = CHART_CONFIG if picture is None else {**PICTURE_CONFIG, "toImageButtonOptions": _picture(picture)}
+    st.plotly_chart(figure, width="stretch", theme="streamlit", config=config, key=key, alt=alt)
+
+
+def _picture(name: str) -> JsonObject:
+    return {"format": "png", "filename": name, "scale": 2}
 
 
 def empty(title: str, text: str) -> None:

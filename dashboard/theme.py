@@ -23,6 +23,12 @@ SERIES = (
     (RED, "x"),
 )
 """Lines of one chart: a colour and a symbol each."""
+RUN_COLOURS = (BLUE, ORANGE, GREEN, "#ab2c12", "#d1a3da", "#7017f8", "#9cba6f", "#814d8e")
+"""One a compared run: for normal sight, protan, deutan and tritan eyes any two are at least 18 apart (CIE 1976)."""
+RUN_DASHES = (
+    "solid", "9px,5px", "3px,4px", "10px,3px,3px,3px", "18px,6px", "10px,3px,2px,3px,2px,3px", "2px,8px", "16px,4px,6px,4px"
+)  # fmt: skip
+"""The same runs without colours."""
 
 STYLES = """
 <style>
@@ -96,6 +102,14 @@ h2 { padding-top: 1.1rem !important; }
 .tw-text { white-space: pre-wrap; max-height: 26rem; overflow-y: auto; }
 .tw-passage { border: 1px solid var(--line); border-radius: .4rem; padding: .6rem .75rem; }
 .tw-passage mark { background: color-mix(in srgb, #d98200 30%, transparent); color: inherit; padding: 0 .1rem; border-radius: .15rem; }
+
+.tw-runs { list-style: none; margin: 0 !important; padding: 0 !important; display: grid; gap: .15rem 1.4rem;
+           grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); }
+.tw-runs li { margin: 0 !important; display: grid; grid-template-columns: 3.1rem 1fr; gap: .6rem; align-items: baseline; }
+.tw-runs img { width: 3.1rem; height: .7rem; }
+.tw-rows tr.differs th, .tw-rows tr.differs td { background: color-mix(in srgb, #d98200 12%, transparent); }
+.tw-rows tr.differs td { font-weight: 600; }
+.tw-rows thead th.n { text-align: right; }
 
 .tw-steps { margin: .3rem 0 0; padding-left: 1.2rem; }
 

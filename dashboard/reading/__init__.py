@@ -5,6 +5,16 @@ Every function raises a TunewayError that the page can show; none returns half a
 """
 
 from dashboard.reading.addresses import airflow_run_page, chat_endpoint, mlflow_run_page
+from dashboard.reading.comparison import (
+    MOST_COMPARED,
+    ComparedJob,
+    Comparison,
+    Curve,
+    CurveAxis,
+    CurveMetric,
+    compare_jobs,
+    curves_as_csv,
+)
 from dashboard.reading.datasets import DatasetStory, dataset_story, list_datasets
 from dashboard.reading.experiments import ExperimentState, list_experiments
 from dashboard.reading.generations import (
@@ -32,6 +42,7 @@ from dashboard.reading.overview import ModelInService, Overview, RunningWork, re
 from dashboard.reading.ratings import rating_agreement, rating_items, rating_tasks, ratings_of
 from dashboard.reading.runs import CaseOutcome, ListedRun, RunState, RunStory, list_runs, run_state, run_story
 from dashboard.reading.suites import every_case, list_suites, suite_cases, suite_versions
+from dashboard.reading.thinning import smoothed, thinned
 from dashboard.reading.training_traces import (
     CURVE_POINTS,
     LOG_TAIL_BYTES,
@@ -47,7 +58,13 @@ __all__ = [
     "CURVE_POINTS",
     "LOG_TAIL_BYTES",
     "LOG_TAIL_LINES",
+    "MOST_COMPARED",
     "CaseOutcome",
+    "ComparedJob",
+    "Comparison",
+    "Curve",
+    "CurveAxis",
+    "CurveMetric",
     "CurveSource",
     "DatasetStory",
     "Disk",
@@ -70,8 +87,10 @@ __all__ = [
     "broken_rows",
     "chat_endpoint",
     "checkpoints",
+    "compare_jobs",
     "compared_cases",
     "comparison_with_production",
+    "curves_as_csv",
     "dataset_story",
     "every_case",
     "import_proposal",
@@ -101,8 +120,10 @@ __all__ = [
     "run_story",
     "sample_to_review",
     "samples_to_review",
+    "smoothed",
     "suite_cases",
     "suite_versions",
     "templates_to_review",
+    "thinned",
     "was_handed_over",
 ]

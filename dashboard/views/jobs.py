@@ -147,6 +147,7 @@ def _story(story: JobStory, visit: Visit, words: Words) -> None:
             ]
             header = [words("jobs.checkpoint"), words("chart.step"), words("jobs.size")]
             parts.html(parts.rows(header, lines, numeric=(1, 2)))
+    link("experiments", words("experiments.compare"), words, jobs=job.job_id)
 
 
 def _curve(story: JobStory, words: Words) -> None:

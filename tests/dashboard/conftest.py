@@ -18,7 +18,7 @@ from tests.dashboard.story import Story, tell
 from tests.serving_api.policy_server import policy_ports
 from tests.serving_api.running import make_secrets
 
-PAGES = ("overview", "runs", "datasets", "review", "rating", "test-cases", "jobs", "models", "ab-tests")
+PAGES = ("overview", "runs", "datasets", "review", "rating", "test-cases", "jobs", "experiments", "models", "ab-tests")
 APP = REPOSITORY_ROOT / "dashboard" / "app.py"
 
 

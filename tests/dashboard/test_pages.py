@@ -223,6 +223,7 @@ def test_an_empty_installation_says_what_would_fill_the_page(services, page, lan
         "rating": ("평가할 답변이 아직 없습니다", "There are no answers to rate yet"),
         "test-cases": ("시험 세트가 아직 없습니다", "There is no test suite yet"),
         "jobs": ("아직 학습 작업이 없습니다", "There is no fine-tuning job yet"),
+        "experiments": ("비교할 학습 작업이 아직 없습니다", "There is no fine-tuning job to compare yet"),
         "models": ("아직 등록된 모델이 없습니다", "No model is registered yet"),
         "ab-tests": ("진행 중인 시험이 없습니다", "No test is running"),
     }

@@ -13,7 +13,6 @@ from contracts.enums import JobKind
 from contracts.jobs import FinetuningJob, JobSubmission
 from contracts.training import JobProgress
 from dashboard import reading
-from dashboard.reading import training_traces
 from dashboard.sessions import installation_of
 from settings import load_settings
 from stages.services import Services, open_services
@@ -87,8 +86,8 @@ def test_without_its_folder_a_curve_comes_from_mlflow(services, story, monkeypat
 
 def test_a_long_curve_is_thinned_and_keeps_its_ends():
     points = [(step, 1.0) for step in range(1, 10_001)]
-    thinned = training_traces._thinned(points)
-    assert len(thinned) <= training_traces.CURVE_POINTS + 1
+    thinned = reading.thinned(points, reading.CURVE_POINTS)
+    assert len(thinned) <= reading.CURVE_POINTS
     assert thinned[0] == (1, 1.0)
     assert thinned[-1] == (10_000, 1.0)
 

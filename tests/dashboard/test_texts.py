@@ -6,7 +6,7 @@ import pytest
 
 from contracts import enums
 from contracts.experiment_verdicts import ExperimentVerdict
-from dashboard.reading import CaseOutcome, CurveSource, RunState, ServiceName
+from dashboard.reading import CaseOutcome, CurveAxis, CurveMetric, CurveSource, RunState, ServiceName
 from dashboard.texts import Language, Words, section_of, table, translate
 from dashboard.views.models import PARTS as MODEL_PARTS
 from tests.conftest import REPOSITORY_ROOT
@@ -19,7 +19,7 @@ SHOWN_SETS = [
     enums.PersonalDataKind, enums.ProtectedAttribute,
     enums.TrialState, enums.QuestionTemplate, enums.ReviewVerdict, enums.SampleFault, enums.SuiteStatus, enums.CaseFault,
     enums.PairedOutcome,
-    RunState, CaseOutcome,
+    RunState, CaseOutcome, CurveAxis, CurveMetric, enums.SweepMetric,
 ]  # fmt: skip
 KOREAN = re.compile(r"[\u1100-\u11ff\u3130-\u318f\uac00-\ud7a3]")
 
@@ -77,6 +77,8 @@ def test_every_key_that_is_built_from_a_name_exists(language):
     built += [f"ab_tests.arm_{arm.value}" for arm in enums.Arm]
     built += [f"ab_tests.verdict_{verdict.value}" for verdict in ExperimentVerdict]
     built += [f"ab_tests.guardrail_{name.value}" for name in enums.GuardrailName]
+    built += [f"experiments.time_in_{unit}" for unit in ("hours", "minutes", "seconds")]
+    built += [f"training_objective.{objective}" for objective in ("sft", "dpo", "distill")]
     built += [f"chart.{which}" for which in ("base", "tuned")]
     built += [f"progress_stage.{stage}" for stage in ("starting", "training", "evaluating", "asking", "saving")]
     built += [
@@ -89,7 +91,17 @@ def test_every_key_that_is_built_from_a_name_exists(language):
     built += [f"overview.slot{part}_{kind}" for part in ("", "s") for kind in ("gpu", "cpu")]
     built += [
         f"{page}.title"
-        for page in ("overview", "runs", "datasets", "review", "test_cases", "jobs", "models", "ab_tests")
+        for page in (
+            "overview",
+            "runs",
+            "datasets",
+            "review",
+            "test_cases",
+            "jobs",
+            "experiments",
+            "models",
+            "ab_tests",
+        )
     ]
     assert [key for key in built if key not in texts] == []
 
