@@ -60,6 +60,8 @@ class BackupSnapshot(Record):
     snapshot_id: str
     contents: BackupContents
     made_at: AwareDatetime
+    data_dir: str
+    """Rows and manifests name files by their path: a restore goes to the same one."""
     schema_revision: str | None = None
     """Of the platform's own database."""
     entries: list[BackupEntry]

@@ -94,6 +94,7 @@ def back_up(
             snapshot_id=f"{made_at:%Y%m%dT%H%M%S%f}Z",
             contents=contents,
             made_at=made_at,
+            data_dir=str(settings.data_dir.resolve()),
             schema_revision=current(settings.resolved_database_url) if contents is BackupContents.DATA else None,
             entries=work.entries,
             databases=work.databases,

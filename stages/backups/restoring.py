@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from contracts.backups import BackupEntry, BackupSnapshot, EntryKind, RestoreReport
@@ -24,7 +25,6 @@ from storage.files import fsync_path, read_json, write_json_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from data_prep.rows import OnProgress
     from settings import Settings
@@ -57,6 +57,13 @@ def restore_installation(
                 "The backup was made by a newer version of Tuneway",
                 value=f"schema {snapshot.schema_revision}",
                 next_step="install the version that made it, or a newer one, and restore with that",
+            )
+        if Path(snapshot.data_dir).resolve() != settings.data_dir.resolve():
+            raise InvalidRequestError(
+                "A backup is restored to the path from which it was made: rows and manifests name files by it",
+                value=settings.data_dir,
+                allowed=snapshot.data_dir,
+                next_step=f"set TUNEWAY_DATA_DIR={snapshot.data_dir}; it may be a link to another disk",
             )
         mark = {"snapshot": snapshot.snapshot_id, "keys": kept_keys.snapshot_id}
         _take_folder(settings.data_dir, mark)

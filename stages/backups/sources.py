@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
 KEY_FOLDERS = ("secrets", "keyring")
 """Whoever has these and the data can read everything."""
-LEFT_OUT = ("postgres", "run", "cache")
-"""Dumped, or of this start only, or made again when needed."""
+LEFT_OUT = ("postgres", "cache")
+"""Dumped, or made again when needed."""
+KEPT_OF_RUN = ("model_servers", "programs.d")
+"""Which model servers run, and how they are started: the rest of `run/` is of one start only."""
 SPOOLS = ("serving", "audit")
 """What is on its way into the database is read before the database: then it is in one of them at least, and a row that is in
 both is taken once (its id is unique)."""
@@ -58,7 +60,8 @@ def entries_below(data_dir: Path, name: str) -> Iterator[BackupEntry]:
     except FileNotFoundError:
         return
     for item in below:
-        if not (item.startswith(".") and item.endswith(".tmp")):
+        is_unfinished = item.startswith(".") and item.endswith(".tmp")
+        if not is_unfinished and (name != "run" or item in KEPT_OF_RUN):
             yield from entries_below(data_dir, f"{name}/{item}")
 
 

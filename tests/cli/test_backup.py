@@ -75,6 +75,7 @@ def fill(settings):
     (settings.models_dir / "current").symlink_to("tuned")
     (settings.data_dir / "cache").mkdir(exist_ok=True)
     (settings.data_dir / "cache" / "again").write_text("made again when needed")
+    (settings.run_dir / "programs.d" / "model-server-tolls.conf").write_text("[program:model-server-tolls]")
     (weights.parent / ".unfinished.tmp").write_text("half")
     return version / "rows.jsonl.zst"
 
@@ -170,6 +171,8 @@ def test_everything_comes_back(installation, tmp_path):
     weights = settings.models_dir / "tuned" / "weights.safetensors"
     assert (weights.stat().st_mode & 0o777, str((settings.models_dir / "current").readlink())) == (0o444, "tuned")
     assert not (settings.data_dir / "cache").exists()
+    assert [path.name for path in settings.run_dir.iterdir()] == ["programs.d"]
+    assert (settings.run_dir / "programs.d" / "model-server-tolls.conf").exists()
     use_encryption(settings)
     with open_stored(rows) as stream:
         assert stream.read().decode() == "통행료는 얼마입니까?"
@@ -230,6 +233,9 @@ def test_wrong_requests_say_what_to_do(installation, tmp_path):
     swapped = tuneway("restore", "--from", str(tmp_path / "k"), "--keys-from", str(tmp_path / "b"), "--key", str(key))
     assert "into an empty data folder only" in full.stderr
     assert "something else" in swapped.stderr
+    sources = ["--from", str(tmp_path / "b"), "--keys-from", str(tmp_path / "k"), "--key", str(key)]
+    elsewhere = tuneway("restore", *sources, DATA_DIR=str(tmp_path / "other"))
+    assert f"set TUNEWAY_DATA_DIR={settings.data_dir}" in elsewhere.stderr
 
 
 def test_a_killed_backup_leaves_the_older_snapshot_and_its_work(installation, tmp_path):

@@ -30,7 +30,13 @@ def stored(repository, *contents):
 
 def snapshot(repository, snapshot_id, chunks):
     entry = BackupEntry(path="a/file", kind=EntryKind.FILE, mode=0o600, size=1, chunks=chunks)
-    made = BackupSnapshot(snapshot_id=snapshot_id, contents=BackupContents.DATA, made_at=utc_now(), entries=[entry])
+    made = BackupSnapshot(
+        snapshot_id=snapshot_id,
+        contents=BackupContents.DATA,
+        made_at=utc_now(),
+        data_dir="/srv/tuneway",
+        entries=[entry],
+    )
     repository.write_snapshot(made)
     return made
 
