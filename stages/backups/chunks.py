@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 MIN_BYTES = 1024 * 1024
 AVERAGE_BYTES = 4 * 1024 * 1024
 MAX_BYTES = 16 * 1024 * 1024
+READ_BYTES = 2 * MAX_BYTES
 _BITS = AVERAGE_BYTES.bit_length() - 1
 # the highest bits: they depend on the last 64 bytes, the lowest ones on the last few only
 _STRICT_MASK = ((1 << (_BITS + 2)) - 1) << (64 - _BITS - 2)
@@ -45,22 +46,20 @@ def gear_table(key: bytes) -> NDArray[np.uint64]:
 
 def content_chunks(stream: Readable, gear: NDArray[np.uint64]) -> Iterator[bytes]:
     """The stream's bytes in chunks of MIN_BYTES to MAX_BYTES, the last one shorter; nothing for an empty stream."""
-    waiting = bytearray()
-    at_end = False
+    held, place, at_end = b"", 0, False
     while True:
-        while not at_end and len(waiting) < MAX_BYTES:
-            piece = stream.read(MAX_BYTES)
-            waiting += piece
+        while not at_end and len(held) - place < MAX_BYTES:
+            piece = stream.read(READ_BYTES)
             at_end = not piece
-        if not waiting:
+            held, place = held[place:] + piece, 0
+        end = min(len(held) - place, MAX_BYTES)
+        if not end:
             return
-        end = min(len(waiting), MAX_BYTES)
         if end > MIN_BYTES:
-            content = np.frombuffer(bytes(waiting[:end]), np.uint8)
+            content = np.frombuffer(held, np.uint8, count=end, offset=place)
             end = _cut(content, gear, MIN_BYTES, min(AVERAGE_BYTES, end), _STRICT_MASK, _LOOSE_MASK)
-        chunk = bytes(waiting[:end])
-        del waiting[:end]
-        yield chunk
+        yield held[place : place + end]
+        place += end
 
 
 @compiled("u1[]", "u8[]", "i8", "i8", "u8", "u8")

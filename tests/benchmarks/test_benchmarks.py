@@ -157,3 +157,13 @@ def test_each_compression_is_measured_beside_its_parent():
         assert [load["concurrency"] for load in line["loads"]] == result["concurrencies"]
         assert all(load["parent_tokens_per_second"] > 0 for load in line["loads"])
     assert row.startswith("| neurons |")
+
+
+@pytest.mark.slow
+def test_a_backup_in_which_little_changed_writes_little():
+    result, row = run_tiny("backup")
+
+    lines = {line["what"]: line for line in result["measured"]}
+    assert lines.keys() == {"tar and openssl", "first", "every file read, a row added", "check", "restore"}
+    assert 0 < lines["every file read, a row added"]["written_mb"] < 20
+    assert row.count("|") == 5
