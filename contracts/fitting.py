@@ -117,6 +117,17 @@ class TimeEstimate(Record):
     based_on: int = 0
 
 
+class RowLengths(Record):
+    """How long a dataset version's training rows are for a base model's tokenizer, before anything is cut off."""
+
+    conversations: int = Field(ge=1)
+    """Of a pair of answers, both with their question."""
+    sampled_tokens: list[int] = Field(min_length=1)
+    """Of some of them, evenly spaced."""
+    longest_tokens: list[int]
+    """Of those with the most characters."""
+
+
 class PlanRequest(Record):
     """A training that somebody thinks of: nothing is started."""
 

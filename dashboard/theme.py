@@ -110,6 +110,12 @@ h2 { padding-top: 1.1rem !important; }
 .tw-rows tr.differs th, .tw-rows tr.differs td { background: color-mix(in srgb, #d98200 12%, transparent); }
 .tw-rows tr.differs td { font-weight: 600; }
 .tw-rows thead th.n { text-align: right; }
+.tw-wizard { display: flex; flex-wrap: wrap; gap: .35rem 1.3rem; list-style: none; margin: .2rem 0 .6rem !important; padding: 0 !important; }
+.tw-wizard li { margin: 0 !important; color: var(--quiet); padding-bottom: .15rem; border-bottom: 2px solid transparent; }
+.tw-wizard li[aria-current] { color: inherit; font-weight: 650; border-bottom-color: var(--state); }
+.tw-wizard i { display: inline-grid; place-items: center; width: 1.35rem; height: 1.35rem; margin-right: .4rem; border-radius: 50%;
+               font-style: normal; font-size: .8rem; border: 1px solid var(--state);
+               background: color-mix(in srgb, var(--state) 14%, transparent); }
 
 .tw-steps { margin: .3rem 0 0; padding-left: 1.2rem; }
 

@@ -5,16 +5,21 @@ All raise UnauthorizedError for a session that has ended, and ForbiddenError, wh
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from contracts.access import ResourceKind
 from contracts.experiment_decisions import ConcludeABTestRequest
+from contracts.job_requests import CreatedJob
 from evaluation.rating_items import rating_of
 from stages import curate as curation
 from stages import import_dataset as importing
 from stages import suites
 from stages.audit import record_action
-from stages.jobs import find_job, resume_job, stop_job
+from stages.finetuning import create_job, stop_job
+from stages.finetuning import start_job as restart
+from stages.jobs import find_job, resume_job
+from stages.once import once
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +29,7 @@ if TYPE_CHECKING:
     from contracts.enums import Arm, ReviewVerdict
     from contracts.evaluation import TestCase
     from contracts.generation import CuratedSamples, CurateRequest, SampleReview
+    from contracts.job_requests import FinetuneJobRequest
     from contracts.ratings import RatingItem, RatingTask
     from contracts.record import JsonObject
     from contracts.suite_versions import ImportedSuite, ImportSuiteRequest
@@ -76,10 +82,32 @@ def import_dataset(visit: Visit, request: ImportRequest, tell: Callable[[str, in
     return imported
 
 
+def start_job(visit: Visit, request: FinetuneJobRequest, key: str) -> CreatedJob:
+    """Start a fine-tuning job, once under each key with the same request; `stages.finetuning.create_job` says what it raises."""
+    who = visit.require(ResourceKind.JOB, "create")
+    visit.require(ResourceKind.DATASET, "read", request.dataset_id)
+    fingerprint = sha256(request.model_dump_json().encode()).hexdigest()
+    return once(
+        who.user_id,
+        f"dashboard-{key}-{fingerprint[:16]}",
+        fingerprint,
+        lambda: create_job(request, visit, who),
+        CreatedJob,
+        visit,
+        is_final=lambda job: job.is_started,
+    )
+
+
+def start_again(visit: Visit, job_id: int) -> CreatedJob:
+    """Start a job that was kept while Airflow was away."""
+    visit.require(ResourceKind.JOB, "resume", job_id)
+    return restart(job_id, visit)
+
+
 def stop(visit: Visit, job_id: int) -> int | None:
     """Stop the job; the step from which it can go on, None where no checkpoint was saved."""
     who = visit.require(ResourceKind.JOB, "stop", job_id)
-    _, step = stop_job(find_job(f"train-{job_id}", visit.settings), visit.settings)
+    _, step = stop_job(job_id, visit)
     record_action(visit, who.username, "job.stopped", f"job/{job_id}")
     return step
 

@@ -15,6 +15,7 @@ from contracts.errors import (
     TunewayError,
     UnavailableError,
 )
+from contracts.fitting import FitVerdict
 from contracts.job_requests import CreatedJob, JobPlan, QueuedTraining
 from contracts.training import TrainRequest
 from stages.airflow_runs import start_run
@@ -23,6 +24,8 @@ from stages.jobs import folder_of
 from stages.jobs import stop_job as stop_begun_job
 
 if TYPE_CHECKING:
+    from contracts.enums import Method
+    from contracts.fitting import FitPlan, RowLengths
     from contracts.identity import Principal
     from contracts.job_requests import FinetuneJobRequest
     from contracts.jobs import JobSubmission, JobView
@@ -106,7 +109,41 @@ def plan_job(request: FinetuneJobRequest, services: Services) -> JobPlan:
     # the plan says what does not fit, and what would
     with suppress(CapacityError):
         check_request(training, services)
-    fit = plan_request(training, services)
+    return _planned(training, plan_request(training, services))
+
+
+def plan_measured_job(request: FinetuneJobRequest, services: Services, rows: RowLengths | None) -> JobPlan:
+    """As `plan_job`, in a fraction of a second: the rows were measured before, and without them the plan has no time.
+
+    What `stages.measuring` looks at (tokenizer, template, architecture) is not looked at again. Raises CapacityError
+    for a job that its short rows would let fit, and that is refused all the same for the length its recipe allows.
+    """
+    from stages.plan_training import plan_training
+    from stages.train import check_setup
+
+    training = train_request(request, services.settings)
+    _check_cards(request, services.settings)
+    _check_dataset(request.dataset_id, services)
+    refusal = None
+    try:
+        check_setup(training, services)
+    except CapacityError as error:
+        refusal = error
+    fit = plan_training(
+        training.recipe,
+        services,
+        base_model=training.base_model,
+        method=training.method,
+        hyperparameters=training.hyperparameters,
+        num_gpus=training.num_gpus,
+        rows=rows,
+    )
+    if refusal is not None and fit.verdict is not FitVerdict.TOO_LARGE and (fit.disk is None or fit.disk.fits):
+        raise refusal
+    return _planned(training, fit)
+
+
+def _planned(training: TrainRequest, fit: FitPlan) -> JobPlan:
     hours = None if fit.time is None else training.num_gpus * fit.time.seconds / SECONDS_PER_HOUR
     high = None if fit.time is None else training.num_gpus * fit.time.high_seconds / SECONDS_PER_HOUR
     return JobPlan(training=training, fit=fit, card_hours=hours, card_hours_high=high)
@@ -173,41 +210,48 @@ def train_request(request: FinetuneJobRequest, settings: Settings) -> TrainReque
         dataset_id=request.dataset_id,
         base_model=request.base_model,
         method=request.method,
-        recipe=request.recipe or _recipe_for(request, settings),
+        recipe=request.recipe or recipe_for(request.base_model, request.method, len(request.cards), settings),
         hyperparameters=request.hyperparameters,
         num_gpus=len(request.cards),
         seed=request.seed,
     )
 
 
-def _recipe_for(request: FinetuneJobRequest, settings: Settings) -> str:
-    """Recipes are named for their model, method and number of cards: qwen3-8b-lora, qwen3-8b-lora-2gpu."""
+def recipe_for(base_model: str, method: Method, cards: int, settings: Settings) -> str:
+    """Recipes are named for their model, method and number of cards: qwen3-8b-lora, qwen3-8b-lora-2gpu.
+
+    Raises InvalidRequestError where none is.
+    """
     from training.recipe import recipe_names
 
     known = recipe_names(settings.recipes_dir)
-    model = request.base_model.rstrip("/").rpartition("/")[2].lower()
+    model = base_model.rstrip("/").rpartition("/")[2].lower()
     for name in (model, model.removesuffix("-base")):
-        plain = f"{name}-{request.method.value}"
-        for candidate in ([f"{plain}-2gpu"] if len(request.cards) > 1 else []) + [plain]:
+        plain = f"{name}-{method.value}"
+        for candidate in ([f"{plain}-2gpu"] if cards > 1 else []) + [plain]:
             if candidate in known:
                 return candidate
     raise InvalidRequestError(
         "No recipe is named for this base model and method",
-        value=f"{request.base_model}, {request.method.value}",
+        value=f"{base_model}, {method.value}",
         allowed=", ".join(known),
         next_step="name one as recipe; hyperparameters that are given replace its own",
     )
 
 
-def _check_cards(request: FinetuneJobRequest, settings: Settings) -> None:
+def cards_for_jobs(settings: Settings) -> list[int]:
+    """Numbers of the cards, or of the CPU's workers, that a job can ask for."""
     from stages.cards import real_gpus
     from stages.launching import job_cards
 
     gpus = real_gpus()
     if settings.runner_url is not None and not gpus:
-        allowed = list(range(settings.job_slots))
-    else:
-        allowed = job_cards(settings, gpus)
+        return list(range(settings.job_slots))
+    return job_cards(settings, gpus)
+
+
+def _check_cards(request: FinetuneJobRequest, settings: Settings) -> None:
+    allowed = cards_for_jobs(settings)
     wrong = [card for card in request.cards if card not in allowed]
     if wrong:
         raise InvalidRequestError(

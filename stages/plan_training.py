@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from contracts.enums import Method
 from contracts.errors import CapacityError, InvalidDataError
-from contracts.fitting import FitPlan, FitVerdict, MemoryEstimate
+from contracts.fitting import FitPlan, FitVerdict, MemoryEstimate, RowLengths
 from contracts.training import Hyperparameters
 from stages.cards import cards
 from stages.model_gate import base_model_folder
@@ -71,8 +71,12 @@ def plan_training(
     hyperparameters: Hyperparameters | None = None,
     num_gpus: int = 1,
     dataset_id: int | None = None,
+    rows: RowLengths | None = None,
 ) -> FitPlan:
-    """What a training would need and what there is. Starts nothing, writes nothing."""
+    """What a training would need and what there is. Starts nothing, writes nothing.
+
+    `rows`: those of the dataset version, measured before; with `dataset_id` they are measured, which loads transformers.
+    """
     from training.fitting.architecture import read_architecture
     from training.fitting.disk import estimate_disk
     from training.fitting.memory import estimate_memory
@@ -85,7 +89,9 @@ def plan_training(
     folder = base_model_folder(base_model, settings)
     model = read_architecture(folder)
     capacity = capacity_of(settings, num_gpus)
-    length = None if dataset_id is None else _dataset_tokens(dataset_id, folder, recipe, services)
+    if dataset_id is not None:
+        rows = row_lengths(dataset_id, folder, recipe.objective, services)
+    length = None if rows is None else tokens_in(rows, recipe)
     setup = setup_of(
         recipe,
         num_gpus=num_gpus,
@@ -148,7 +154,8 @@ def expected_seconds(
     recipe: Recipe, model: Path, dataset: Path, num_gpus: int, tokenizer: Any, services: Services
 ) -> float | None:
     """The long end of a job's estimated duration, for the queue; None for a model that cannot be estimated."""
-    estimate = _time(recipe, model, num_gpus, measure_dataset(dataset, recipe, tokenizer), services)
+    rows = tokens_in(measure_rows(dataset, recipe.objective, tokenizer), recipe)
+    estimate = _time(recipe, model, num_gpus, rows, services)
     return None if estimate is None else round(estimate.high_seconds, 1)
 
 
@@ -198,48 +205,58 @@ def _memory_bytes() -> int:
     return min(machine, int(limit)) if limit.isdigit() else machine
 
 
-def _dataset_tokens(dataset_id: int, model: Path, recipe: Recipe, services: Services) -> DatasetTokens:
+def row_lengths(dataset_id: int, model: Path, objective: str, services: Services) -> RowLengths:
+    """`measure_rows` for a dataset version and a base model's folder. Loads transformers."""
     from transformers import AutoTokenizer
 
     with services.unit_of_work() as uow:
         dataset = uow.datasets.get(dataset_id)
     tokenizer = AutoTokenizer.from_pretrained(model, local_files_only=True)
-    return measure_dataset(Path(dataset.file_path), recipe, tokenizer)
+    return measure_rows(Path(dataset.file_path), objective, tokenizer)
 
 
-def measure_dataset(folder: Path, recipe: Recipe, tokenizer: Any) -> DatasetTokens:
-    """Tokens of the training rows, from some of them; the longest are looked for among those with the most characters.
+def measure_rows(folder: Path, objective: str, tokenizer: Any) -> RowLengths:
+    """Tokens of some training rows; the longest are looked for among those with the most characters.
 
-    Packed rows are as long as the recipe says, and as many as their samples fill. Raises InvalidDataError.
+    Raises InvalidDataError where there are no rows.
     """
     from training.conversations import tokenize, training_template
 
-    conversations = _conversations(folder, recipe)
+    conversations = _conversations(folder, objective)
     if not conversations:
         raise InvalidDataError("The dataset version has no training rows", value=folder)
     template = training_template(tokenizer)
 
     def count(messages: list[dict[str, str]]) -> int:
-        return min(recipe.max_seq_length, len(tokenize(tokenizer, template, messages)[0]))
+        return len(tokenize(tokenizer, template, messages)[0])
 
     step = max(1, len(conversations) // MEASURED_ROWS)
-    lengths = [count(messages) for messages in conversations[::step]]
-    tokens = round(len(conversations) * sum(lengths) / len(lengths))
+    by_characters = sorted(conversations, key=lambda messages: -sum(len(turn["content"]) for turn in messages))
+    return RowLengths(
+        conversations=len(conversations),
+        sampled_tokens=[count(messages) for messages in conversations[::step]],
+        longest_tokens=[count(messages) for messages in by_characters[:LONGEST_ROWS]],
+    )
+
+
+def tokens_in(rows: RowLengths, recipe: Recipe) -> DatasetTokens:
+    """What a recipe reads of the rows. Packed ones are as long as it says, and as many as their samples fill."""
+    lengths = [min(recipe.max_seq_length, length) for length in rows.sampled_tokens]
+    tokens = round(rows.conversations * sum(lengths) / len(lengths))
     if recipe.packing:
         return DatasetTokens(math.ceil(tokens / recipe.max_seq_length), tokens, recipe.max_seq_length)
-    by_characters = sorted(conversations, key=lambda messages: -sum(len(turn["content"]) for turn in messages))
-    longest = max([*lengths, *(count(messages) for messages in by_characters[:LONGEST_ROWS])])
+    longest = min(recipe.max_seq_length, max([*rows.sampled_tokens, *rows.longest_tokens]))
     pairs = 2 if recipe.objective == "dpo" else 1
-    return DatasetTokens(len(conversations) // pairs, tokens, longest)
+    return DatasetTokens(rows.conversations // pairs, tokens, longest)
 
 
-def _conversations(folder: Path, recipe: Recipe) -> list[list[dict[str, str]]]:
+def _conversations(folder: Path, objective: str) -> list[list[dict[str, str]]]:
     """What a model reads of the training rows: of a pair of answers, both with their question."""
     from training.conversations import read_conversations
     from training.preferences import read_preferences
 
     path = folder / "train.parquet"
-    if recipe.objective != "dpo":
+    if objective != "dpo":
         return read_conversations(path)
     return [[*row["prompt"], *row[answer]] for row in read_preferences(path) for answer in ("chosen", "rejected")]
 

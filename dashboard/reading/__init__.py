@@ -26,7 +26,21 @@ from dashboard.reading.generations import (
     templates_to_review,
 )
 from dashboard.reading.importing import ListedFile, broken_rows, import_proposal, input_files
-from dashboard.reading.jobs import JobStory, checkpoints, job_story, list_jobs, list_sweeps, was_handed_over
+from dashboard.reading.job_wizard import (
+    ClonedJob,
+    base_models,
+    begin_measuring,
+    cloned_job,
+    default_recipe,
+    free_job_name,
+    is_measured,
+    job_cards,
+    job_plan,
+    recipes,
+    recipes_for,
+    row_lengths,
+)
+from dashboard.reading.jobs import JobStory, checkpoints, is_queued, job_story, list_jobs, list_sweeps, was_handed_over
 from dashboard.reading.machine import Disk, ServiceHealth, ServiceName, Slots
 from dashboard.reading.models import (
     CASES_A_PAGE,
@@ -65,6 +79,7 @@ __all__ = [
     "Curve",
     "CurveAxis",
     "CurveMetric",
+    "ClonedJob",
     "CurveSource",
     "DatasetStory",
     "Disk",
@@ -84,6 +99,8 @@ __all__ = [
     "ServiceName",
     "Slots",
     "airflow_run_page",
+    "base_models",
+    "begin_measuring",
     "broken_rows",
     "chat_endpoint",
     "checkpoints",
@@ -91,10 +108,17 @@ __all__ = [
     "compared_cases",
     "comparison_with_production",
     "curves_as_csv",
+    "cloned_job",
     "dataset_story",
+    "default_recipe",
     "every_case",
+    "free_job_name",
     "import_proposal",
     "input_files",
+    "is_measured",
+    "is_queued",
+    "job_cards",
+    "job_plan",
     "job_story",
     "lineage",
     "list_datasets",
@@ -115,7 +139,10 @@ __all__ = [
     "rating_tasks",
     "ratings_of",
     "read_overview",
+    "recipes",
+    "recipes_for",
     "review_counts",
+    "row_lengths",
     "run_state",
     "run_story",
     "sample_to_review",

@@ -62,6 +62,11 @@ def was_handed_over(services: Services, job_id: int) -> bool:
     return JobFolder(services.settings.jobs_dir / f"train-{job_id}").submission.exists()
 
 
+def is_queued(services: Services, job_id: int) -> bool:
+    """The job was asked for by a person or a program, and Airflow hands it over: it can be stopped before that."""
+    return ask(services, lambda uow: uow.jobs.queued(job_id)) is not None
+
+
 @kept(HEALTH_SECONDS)
 def list_sweeps(visit: Visit) -> list[SweepReport]:
     """Every sweep of whose jobs the reader may read each, newest first."""

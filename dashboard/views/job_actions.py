@@ -34,7 +34,10 @@ def show_actions(visit: Visit, job: FinetuningJob, words: Words) -> None:
     if is_resuming(job):
         st.info(words("jobs.resuming"), icon=":material/hourglass_top:")
         return
-    if job.status is JobStatus.COMPLETED or not reading.was_handed_over(visit, job.job_id):
+    if job.status is JobStatus.COMPLETED:
+        return
+    if not reading.was_handed_over(visit, job.job_id):
+        _show_waiting(visit, job, words)
         return
     try:
         is_live = job.status in {JobStatus.PENDING, JobStatus.RUNNING}
@@ -46,6 +49,31 @@ def show_actions(visit: Visit, job: FinetuningJob, words: Words) -> None:
             _resume(visit, job, words)
     except TunewayError as error:
         parts.error_parts(error.as_record(), words("error.title"), words)
+
+
+def _show_waiting(visit: Visit, job: FinetuningJob, words: Words) -> None:
+    """Of a job that no runner has yet: that Airflow has it, or that Airflow was away and it can be started again."""
+    if job.status is not JobStatus.PENDING or not reading.is_queued(visit, job.job_id):
+        return
+    st.caption(words("jobs.waits_for_airflow" if job.dag_run_id is not None else "jobs.not_started"))
+    try:
+        with st.container(horizontal=True):
+            if job.dag_run_id is None and visit.may(ResourceKind.JOB, "resume", job.job_id):
+                _start_again(visit, job, words)
+            if visit.may(ResourceKind.JOB, "stop", job.job_id):
+                _stop(visit, job, words)
+    except TunewayError as error:
+        parts.error_parts(error.as_record(), words("error.title"), words)
+
+
+def _start_again(visit: Visit, job: FinetuningJob, words: Words) -> None:
+    if not st.button(words("jobs.start_again"), key=f"start-{job.job_id}", icon=":material/play_arrow:"):
+        return
+    again = writing.start_again(visit, job.job_id)
+    if again.is_started:
+        st.success(words("jobs.started_again"))
+    else:
+        st.warning(again.waiting_for or "", icon=":material/cloud_off:")
 
 
 def _stop(visit: Visit, job: FinetuningJob, words: Words) -> None:

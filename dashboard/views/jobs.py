@@ -12,6 +12,7 @@ from dashboard import charts, parts, reading
 from dashboard.formats import NOTHING, duration, gigabytes, loss, moment, number, percent, small
 from dashboard.links import choose, link
 from dashboard.views.job_actions import is_resuming, show_actions
+from dashboard.views.job_wizard import is_open, offer, offer_clone, show_wizard
 from dashboard.views.sweeps import show_sweeps
 from stages.compression_report import compression_lines
 
@@ -27,6 +28,10 @@ LIVE = {JobStatus.PENDING, JobStatus.RUNNING}
 
 def show(visit: Visit, words: Words) -> None:
     """Draw the page; the detail of a running job draws itself again."""
+    if is_open():
+        show_wizard(visit, words)
+        return
+    offer(visit, words)
     every = reading.list_jobs(visit)
     if not every:
         parts.empty(words("jobs.empty"), words("jobs.empty_text"))
@@ -113,6 +118,8 @@ def _story(story: JobStory, visit: Visit, words: Words) -> None:
     show_actions(visit, job, words)
     parts.html(parts.figures(_figures(story, words)))
     with st.container(horizontal=True):
+        if job.compression is None:
+            offer_clone(visit, job.job_id, words)
         link("datasets", words("runs.open_dataset"), words, dataset=job.dataset_id)
         if job.mlflow_run_id is not None:
             st.link_button(

@@ -84,7 +84,7 @@ def _hashed_password() -> str:
 
 def open_page(page: str = "overview", language: str | None = None, **query: object) -> AppTest:
     """The page as a browser opens it from an address."""
-    app = AppTest.from_file(str(APP), default_timeout=30)
+    app = AppTest.from_file(str(APP), default_timeout=60)
     if language is not None:
         app.query_params["lang"] = language
     for name, value in query.items():
