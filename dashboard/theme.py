@@ -117,6 +117,9 @@ h2 { padding-top: 1.1rem !important; }
                font-style: normal; font-size: .8rem; border: 1px solid var(--state);
                background: color-mix(in srgb, var(--state) 14%, transparent); }
 
+.tw-log { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; word-break: normal; font: .82rem/1.5 ui-monospace, monospace; }
+.tw-log mark { background: color-mix(in srgb, #d98200 45%, transparent); color: inherit; border-radius: .15rem; }
+
 .tw-steps { margin: .3rem 0 0; padding-left: 1.2rem; }
 
 @media (max-width: 640px) {

@@ -26,6 +26,16 @@ from dashboard.reading.generations import (
     templates_to_review,
 )
 from dashboard.reading.importing import ListedFile, broken_rows, import_proposal, input_files
+from dashboard.reading.job_logs import (
+    LOG_LINES,
+    MOST_LINES,
+    OLDER_LINES,
+    FoundLines,
+    LogView,
+    job_log,
+    search_log,
+    whole_log,
+)
 from dashboard.reading.job_wizard import (
     ClonedJob,
     base_models,
@@ -40,7 +50,16 @@ from dashboard.reading.job_wizard import (
     recipes_for,
     row_lengths,
 )
-from dashboard.reading.jobs import JobStory, checkpoints, is_queued, job_story, list_jobs, list_sweeps, was_handed_over
+from dashboard.reading.jobs import (
+    JobStory,
+    checkpoints,
+    is_queued,
+    job_story,
+    list_jobs,
+    list_sweeps,
+    loss_sparks,
+    was_handed_over,
+)
 from dashboard.reading.machine import Disk, ServiceHealth, ServiceName, Slots
 from dashboard.reading.models import (
     CASES_A_PAGE,
@@ -59,20 +78,18 @@ from dashboard.reading.suites import every_case, list_suites, suite_cases, suite
 from dashboard.reading.thinning import smoothed, thinned
 from dashboard.reading.training_traces import (
     CURVE_POINTS,
-    LOG_TAIL_BYTES,
-    LOG_TAIL_LINES,
     CurveSource,
     LossCurve,
-    log_tail,
     loss_curve,
 )
 
 __all__ = [
     "CASES_A_PAGE",
     "CURVE_POINTS",
-    "LOG_TAIL_BYTES",
-    "LOG_TAIL_LINES",
     "MOST_COMPARED",
+    "LOG_LINES",
+    "MOST_LINES",
+    "OLDER_LINES",
     "CaseOutcome",
     "ComparedJob",
     "Comparison",
@@ -84,10 +101,12 @@ __all__ = [
     "DatasetStory",
     "Disk",
     "ExperimentState",
+    "FoundLines",
     "GenerationStory",
     "JobStory",
     "ListedFile",
     "ListedRun",
+    "LogView",
     "LossCurve",
     "ModelInService",
     "ModelStory",
@@ -118,6 +137,7 @@ __all__ = [
     "is_measured",
     "is_queued",
     "job_cards",
+    "job_log",
     "job_plan",
     "job_story",
     "lineage",
@@ -129,8 +149,8 @@ __all__ = [
     "list_runs",
     "list_suites",
     "list_sweeps",
-    "log_tail",
     "loss_curve",
+    "loss_sparks",
     "mlflow_run_page",
     "model_card",
     "model_story",
@@ -148,9 +168,11 @@ __all__ = [
     "sample_to_review",
     "samples_to_review",
     "smoothed",
+    "search_log",
     "suite_cases",
     "suite_versions",
     "templates_to_review",
     "thinned",
     "was_handed_over",
+    "whole_log",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from contracts.access import ResourceKind
@@ -10,7 +11,7 @@ from contracts.datasets import DatasetVersion
 from contracts.enums import JobStatus
 from contracts.jobs import FinetuningJob
 from dashboard.reading.keeping import FRESH_SECONDS, HEALTH_SECONDS, LISTED, ask, kept
-from dashboard.reading.training_traces import LossCurve, log_tail, loss_curve
+from dashboard.reading.training_traces import LossCurve, job_folder, loss_curve, metric_series
 from dashboard.visits import Visit
 from stages.services import Services
 from storage.job_folder import JobFolder
@@ -22,11 +23,40 @@ if TYPE_CHECKING:
     from database.unit_of_work import UnitOfWork
 
 
+STORY_SECONDS = 0.8
+"""A job's page looks each second."""
+FIGURE_POINTS = 60
+SPARK_POINTS = 40
+SPARK_SECONDS = 600.0
+
+
 @kept(FRESH_SECONDS)
 def list_jobs(visit: Visit, status: JobStatus | None = None) -> list[FinetuningJob]:
     """Fine-tuning jobs, newest first."""
     seen = visit.visible(ResourceKind.JOB)
     return ask(visit, lambda uow: uow.jobs.newest(status, limit=LISTED, visible=seen))
+
+
+def loss_sparks(jobs: list[FinetuningJob]) -> dict[int, list[float]]:
+    """The course of each job's loss in a few points: from its report, else from its folder."""
+    return {job.job_id: _spark(job) for job in jobs}
+
+
+def _spark(job: FinetuningJob) -> list[float]:
+    if job.report is not None and job.report.loss_curve:
+        curve = job.report.loss_curve
+        return [value for _, value in curve[:: -(-len(curve) // SPARK_POINTS)]]
+    folder = job_folder(job)
+    if folder is None or not folder.metrics.is_file():
+        return []
+    return _spark_of(str(folder.metrics), folder.metrics.stat().st_mtime_ns)
+
+
+@kept(SPARK_SECONDS)
+def _spark_of(path: str, written_at_ns: int) -> list[float]:
+    """`written_at_ns` tells a file that has grown from what it was."""
+    series = metric_series(Path(path), SPARK_POINTS)
+    return [value for _, value in series.get("loss") or series.get("train_loss") or []]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +66,11 @@ class JobStory:
     job: FinetuningJob
     dataset: DatasetVersion
     curve: LossCurve | None
-    log: list[str]
+    metrics: dict[str, list[tuple[int, float]]]
+    """(step, value) by name, for small figures."""
 
 
-@kept(FRESH_SECONDS)
+@kept(STORY_SECONDS)
 def job_story(visit: Visit, job_id: int) -> JobStory:
     """One fine-tuning job. Raises NotFoundError, ForbiddenError."""
     visit.require(ResourceKind.JOB, "read", job_id)
@@ -49,7 +80,9 @@ def job_story(visit: Visit, job_id: int) -> JobStory:
         return job, uow.datasets.get(job.dataset_id)
 
     job, dataset = ask(visit, question)
-    return JobStory(job, dataset, loss_curve(visit, job), log_tail(job))
+    folder = job_folder(job)
+    metrics = {} if folder is None else metric_series(folder.metrics, FIGURE_POINTS)
+    return JobStory(job, dataset, loss_curve(visit, job), metrics)
 
 
 def checkpoints(services: Services, job_id: int) -> list[CheckpointRecord]:

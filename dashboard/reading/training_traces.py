@@ -1,4 +1,4 @@
-"""What a training leaves while it runs: the values it measured and the end of its log."""
+"""What a training leaves while it runs: the values it measured."""
 
 from __future__ import annotations
 
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 MLFLOW_TIMEOUT_SECONDS = 3.0
 CURVE_POINTS = 400
 """A chart of 700 pixels shows no more."""
-LOG_TAIL_BYTES = 64 * 1024
-LOG_TAIL_LINES = 200
 LOSS, EVAL_LOSS, PERPLEXITY = "loss", "eval_loss", "perplexity"
 OTHER_NAMES = {LOSS: "train_loss"}
 """What a trainer of another make calls it."""
@@ -161,27 +159,16 @@ def _of_report(job: FinetuningJob) -> Mapping[str, Sequence[Measured]]:
     }
 
 
+def metric_series(path: Path, most: int) -> dict[str, list[tuple[int, float]]]:
+    """(step, value) of each metric in a metrics.jsonl, `most` of each; nothing before the first."""
+    try:
+        present = path.stat()
+    except OSError:
+        return {}
+    found = _of_file(path, present.st_ino, present.st_size, present.st_mtime_ns)
+    return {key: thinned([(point.step, point.value) for point in points], most) for key, points in found.items()}
+
+
 def job_folder(job: FinetuningJob) -> JobFolder | None:
     """The job's folder, where its row says where it writes checkpoints."""
     return None if job.checkpoint_dir is None else JobFolder(Path(job.checkpoint_dir).parent)
-
-
-def log_tail(job: FinetuningJob) -> list[str]:
-    """The last lines of the newest attempt's output."""
-    if job.logs_path is None:
-        return []
-    place = Path(job.logs_path)
-    folder = place if place.is_dir() else place.parent.parent
-    attempts = sorted(folder.glob("attempt-*/output.log"), key=lambda path: int(path.parent.name.rpartition("-")[2]))
-    path = attempts[-1] if attempts else place
-    try:
-        with path.open("rb") as stream:
-            stream.seek(0, 2)
-            start = max(0, stream.tell() - LOG_TAIL_BYTES)
-            stream.seek(start)
-            raw = stream.read()
-    except OSError:
-        return []
-    lines = raw.decode("utf-8", errors="replace").splitlines()
-    # progress bars rewrite their line with carriage returns; the first line is cut where the file is longer
-    return [line for line in lines[1 if start else 0 :] if line.strip()][-LOG_TAIL_LINES:]

@@ -9,9 +9,11 @@ import streamlit as st
 
 from contracts.enums import CompressionMethod, JobStatus
 from dashboard import charts, parts, reading
-from dashboard.formats import NOTHING, duration, gigabytes, loss, moment, number, percent, small
+from dashboard.formats import NOTHING, duration, gigabytes, loss, moment, number, small
 from dashboard.links import choose, link
 from dashboard.views.job_actions import is_resuming, show_actions
+from dashboard.views.job_log import show_log
+from dashboard.views.job_metrics import show_metrics
 from dashboard.views.job_wizard import is_open, offer, offer_clone, show_wizard
 from dashboard.views.sweeps import show_sweeps
 from stages.compression_report import compression_lines
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from dashboard.texts import Words
     from dashboard.visits import Visit
 
-BUSY_SECONDS = 2
+BUSY_SECONDS = 1
 LIVE = {JobStatus.PENDING, JobStatus.RUNNING}
 
 
@@ -36,18 +38,12 @@ def show(visit: Visit, words: Words) -> None:
     if not every:
         parts.empty(words("jobs.empty"), words("jobs.empty_text"))
         return
-    status = st.segmented_control(
-        words("jobs.filter"),
-        list(JobStatus),
-        format_func=lambda status: f"{words.of(status)} {sum(job.status is status for job in every)}",
-        key="job-status",
-    )
-    listed = every if status is None else [job for job in every if job.status is status]
+    listed = _filtered(every, words)
     if not listed:
         st.caption(words("jobs.none_in_state"))
         return
     with st.expander(words("jobs.list"), expanded=True):
-        st.dataframe([_line(job, words) for job in listed], hide_index=True, width="stretch")
+        _table(listed, words)
     by_id = {job.job_id: job for job in listed}
 
     def describe(job_id: int) -> str:
@@ -58,6 +54,52 @@ def show(visit: Visit, words: Words) -> None:
     job_id = choose("job", words("jobs.choose"), list(by_id), describe, filtered_out)
     _live_story(visit, job_id, words)
     show_sweeps(visit, words)
+
+
+def _filtered(every: list[FinetuningJob], words: Words) -> list[FinetuningJob]:
+    """Those of the chosen state that the search names; both stand in the address."""
+    asked = st.query_params.get("state")
+    st.session_state.setdefault("job-status", JobStatus(asked) if asked in set(JobStatus) else None)
+    st.session_state.setdefault("job-search", st.query_params.get("q", ""))
+    status: JobStatus | None = st.segmented_control(
+        words("jobs.filter"),
+        list(JobStatus),
+        format_func=lambda status: f"{words.of(status)} {sum(job.status is status for job in every)}",
+        key="job-status",
+    )
+    text: str = st.text_input(
+        words("jobs.search"),
+        max_chars=100,
+        type="search",
+        icon=":material/search:",
+        placeholder=words("jobs.search_example"),
+        key="job-search",
+    )
+    for name, value in (("state", status and status.value), ("q", text)):
+        if value:
+            st.query_params[name] = value
+        elif name in st.query_params:
+            del st.query_params[name]
+    wanted = text.casefold().split()
+    return [
+        job
+        for job in every
+        if (status is None or job.status is status) and all(word in _searched(job, words) for word in wanted)
+    ]
+
+
+def _searched(job: FinetuningJob, words: Words) -> str:
+    return f"{job.job_name} {job.base_model} {_method(job, words)} {job.hyperparameters.get('recipe', '')}".casefold()
+
+
+def _table(jobs: list[FinetuningJob], words: Words) -> None:
+    sparks = reading.loss_sparks(jobs)
+    config = {
+        words("jobs.progress"): st.column_config.ProgressColumn(format="percent", min_value=0.0, max_value=1.0),
+        words("jobs.course"): st.column_config.LineChartColumn(y_min=0.0, width="small"),
+    }
+    lines = [_line(job, sparks[job.job_id], words) for job in jobs]
+    st.dataframe(lines, hide_index=True, width="stretch", column_config=config)
 
 
 def _live_story(visit: Visit, job_id: int, words: Words) -> None:
@@ -72,19 +114,23 @@ def _live_story(visit: Visit, job_id: int, words: Words) -> None:
         _story(story, visit, words)
 
     st.fragment(lambda: parts.guarded(draw, words), run_every=BUSY_SECONDS if is_live else None)()
+    show_log(visit, job, words, is_live=is_live)
 
 
-def _line(job: FinetuningJob, words: Words) -> dict[str, str]:
+def _line(job: FinetuningJob, spark: list[float], words: Words) -> dict[str, object]:
     progress, report = job.progress, job.report
     share = None if progress is None or not progress.total_steps else progress.step / progress.total_steps
     last = report.train_loss if report is not None else None if progress is None else progress.loss
+    eta = None if job.status is not JobStatus.RUNNING or progress is None else progress.eta_seconds
     return {
         words("jobs.job"): job.job_name,
         words("jobs.state"): words.of(job.status),
-        words("jobs.progress"): percent(1.0 if job.status is JobStatus.COMPLETED else share, 0),
+        words("jobs.progress"): 1.0 if job.status is JobStatus.COMPLETED else share,
+        words("jobs.eta"): duration(eta, words),
+        words("jobs.course"): spark,
+        words("jobs.loss"): loss(last),
         words("jobs.method"): _method(job, words),
         words("jobs.base_model"): job.base_model,
-        words("jobs.loss"): loss(last),
         words("jobs.started"): moment(job.start_time, words.language),
         words("jobs.took"): _took(job, words),
     }
@@ -133,6 +179,7 @@ def _story(story: JobStory, visit: Visit, words: Words) -> None:
             st.text(line)
     if job.compression in {None, CompressionMethod.DISTILL}:
         _curve(story, words)
+    show_metrics(story.metrics, words)
     left, right = st.columns([2, 3], gap="large")
     with left:
         st.subheader(words("jobs.hyperparameters"))
@@ -140,14 +187,8 @@ def _story(story: JobStory, visit: Visit, words: Words) -> None:
             [f"<code>{escape(name)}</code>", escape(small(value))] for name, value in job.hyperparameters.items()
         ]
         parts.html(parts.rows([words("jobs.name"), words("jobs.value")], settings))
-    with right:
-        st.subheader(words("jobs.log"))
-        if story.log:
-            st.caption(words("jobs.log_tail", n=number(len(story.log))))
-            st.code("\n".join(story.log), language=None, height=360 if len(story.log) > 15 else "content")
-        else:
-            parts.missing(words("jobs.log_missing"))
-        if job.report is not None and job.report.checkpoints:
+    if job.report is not None and job.report.checkpoints:
+        with right:
             st.subheader(words("jobs.checkpoints"))
             lines = [
                 [escape(item.name), number(item.step), gigabytes(item.size_bytes)] for item in job.report.checkpoints

@@ -92,19 +92,6 @@ def test_a_long_curve_is_thinned_and_keeps_its_ends():
     assert thinned[-1] == (10_000, 1.0)
 
 
-def test_a_log_is_read_from_its_end_and_from_the_newest_attempt(services, story):
-    folder = services.settings.jobs_dir / f"train-{story.running_job}"
-    newest = folder / "attempt-10" / "output.log"
-    for number in (2, 10):
-        path = folder / f"attempt-{number}" / "output.log"
-        path.parent.mkdir()
-        path.write_text("".join(f"{number}번째 시도의 {line}번째 줄\n" for line in range(5000)), encoding="utf-8")
-    lines = reading.log_tail(job(services, story.running_job))
-    assert len(lines) == reading.LOG_TAIL_LINES
-    assert lines[-1] == "10번째 시도의 4999번째 줄"
-    assert newest.stat().st_size > reading.LOG_TAIL_BYTES
-
-
 def test_a_running_evaluation_is_found_through_its_lease(services, visit, story):
     folder = JobFolder(services.settings.jobs_dir / "evaluate-7")
     folder.root.mkdir(parents=True)
