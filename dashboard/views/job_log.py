@@ -28,6 +28,10 @@ LONGEST_SEARCH = 200
 def show_log(visit: Visit, job: FinetuningJob, words: Words, *, is_live: bool) -> None:
     """The log with its search; a running job's follows unless the reader pauses it."""
     st.subheader(words("job_log.title"))
+    if reading.job_log(visit, job.job_id, 1) is None:
+        parts.missing(words("job_log.missing"))
+        st.fragment(partial(_wait, visit, job.job_id), run_every=FOLLOW_SECONDS if is_live else None)()
+        return
     text = _search_field(words)
     with st.container(horizontal=True, vertical_alignment="center"):
         is_following = is_live and st.toggle(
@@ -49,6 +53,12 @@ def show_log(visit: Visit, job: FinetuningJob, words: Words, *, is_live: bool) -
         _log(visit, job, attempt, words, text=text, only_found=only_found, is_following=is_following)
 
     st.fragment(lambda: parts.guarded(draw, words), run_every=FOLLOW_SECONDS if is_following else None)()
+
+
+def _wait(visit: Visit, job_id: int) -> None:
+    """Draw the page again when there is a log."""
+    if reading.job_log(visit, job_id, 1) is not None:
+        st.rerun()
 
 
 def _search_field(words: Words) -> str:
@@ -97,7 +107,8 @@ def _log(
     wanted: int = st.session_state.get(key, reading.LOG_LINES)
     log = reading.job_log(visit, job.job_id, wanted, attempt)
     if log is None:
-        parts.missing(words("job_log.missing"))
+        # the folder was cleared away meanwhile
+        parts.missing(words("job_log.empty"))
         return
     lines = log.lines
     if text:

@@ -275,10 +275,11 @@ def _fields(visit: Visit, draft: JobDraft, recipe: Recipe, words: Words) -> None
     draft.job_name = _text("job_name", words("job_wizard.job_name"), draft.job_name, 127, words("job_wizard.name_help"))
     if "job_name" in draft.problems():
         st.error(words("job_wizard.name_wrong"), icon=":material/error:")
-    columns = st.columns(2)
-    for place, name in enumerate(draft.fields()):
-        with columns[place % 2]:
-            _number(draft, name, recipe, words)
+    fields = draft.fields()
+    for pair in (fields[place : place + 2] for place in range(0, len(fields), 2)):
+        for column, name in zip(st.columns(2), pair, strict=False):
+            with column:
+                _number(draft, name, recipe, words)
     columns = st.columns(2)
     cards = reading.job_cards(visit)
     with columns[0]:

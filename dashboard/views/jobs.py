@@ -167,6 +167,7 @@ def _story(story: JobStory, visit: Visit, words: Words) -> None:
         if job.compression is None:
             offer_clone(visit, job.job_id, words)
         link("datasets", words("runs.open_dataset"), words, dataset=job.dataset_id)
+        link("experiments", words("experiments.compare"), words, jobs=job.job_id)
         if job.mlflow_run_id is not None:
             st.link_button(
                 words("runs.in_mlflow"),
@@ -180,22 +181,16 @@ def _story(story: JobStory, visit: Visit, words: Words) -> None:
     if job.compression in {None, CompressionMethod.DISTILL}:
         _curve(story, words)
     show_metrics(story.metrics, words)
-    left, right = st.columns([2, 3], gap="large")
-    with left:
-        st.subheader(words("jobs.hyperparameters"))
+    if job.report is not None and job.report.checkpoints:
+        st.subheader(words("jobs.checkpoints"))
+        lines = [[escape(item.name), number(item.step), gigabytes(item.size_bytes)] for item in job.report.checkpoints]
+        header = [words("jobs.checkpoint"), words("chart.step"), words("jobs.size")]
+        parts.html(parts.rows(header, lines, numeric=(1, 2)))
+    with st.expander(words("jobs.hyperparameters")):
         settings = [
             [f"<code>{escape(name)}</code>", escape(small(value))] for name, value in job.hyperparameters.items()
         ]
         parts.html(parts.rows([words("jobs.name"), words("jobs.value")], settings))
-    if job.report is not None and job.report.checkpoints:
-        with right:
-            st.subheader(words("jobs.checkpoints"))
-            lines = [
-                [escape(item.name), number(item.step), gigabytes(item.size_bytes)] for item in job.report.checkpoints
-            ]
-            header = [words("jobs.checkpoint"), words("chart.step"), words("jobs.size")]
-            parts.html(parts.rows(header, lines, numeric=(1, 2)))
-    link("experiments", words("experiments.compare"), words, jobs=job.job_id)
 
 
 def _curve(story: JobStory, words: Words) -> None:

@@ -176,7 +176,8 @@ def test_a_finished_job_shows_its_report_settings_and_log(story: Story):
     for expected in (FINISHED_JOB, "✓ Completed", "Eval loss 0.119", "Perplexity 1.127", "Peak memory 1,388 MB",
                      "lora_rank 8", "learning_rate 0.005", "checkpoint-280 280 2.6 MB", "Last 3 lines"):  # fmt: skip
         assert expected in text
-    assert app.code[0].value == "학습을 시작합니다\nstep 280/280 loss 0.0812\nsaved output"
+    (log,) = [element.value for element in app.main.get("html") if "tw-log" in element.value]
+    assert "학습을 시작합니다\nstep 280/280 loss 0.0812\nsaved output" in log
 
 
 @pytest.mark.parametrize(
