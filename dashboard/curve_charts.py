@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import plotly.graph_objects as go
 
 from dashboard.charts import laid_out
-from dashboard.formats import number, small
 from dashboard.reading import CurveAxis, CurveMetric
 from dashboard.theme import RUN_COLOURS, RUN_DASHES
 
@@ -65,10 +64,8 @@ def _add(
         opacity=0.28 if is_behind else 1.0,
         line={"color": colour, "width": 1 if is_behind else 2.2, "dash": "solid" if is_behind else RUN_DASHES[line.slot]},
         marker={"color": colour, "size": 6},
-        customdata=[[number(place, 0 if divisor == 1 and place == int(place) else 2), small(value)]
-                    for place, (_, value) in zip(places, points, strict=True)],
         hoverinfo="skip" if is_behind else None,
-        hovertemplate=None if is_behind else f"%{{customdata[0]}}: %{{customdata[1]}}<extra>{line.label}</extra>",
+        hovertemplate=None if is_behind else f"%{{x:,.5~r}}: %{{y:.4~g}}<extra>{line.label}</extra>",
     )  # fmt: skip
 
 

@@ -202,7 +202,7 @@ def test_a_spike_of_one_step_survives_the_thinning():
 
 
 def test_the_moving_average_starts_at_the_first_value():
-    # (0.5*1 + 1*... ) written out: 0.25*1 + 0.5*2 over 0.75
+    # 0.25 * 1 + 0.5 * 2, over the weights 0.25 + 0.5
     assert reading.smoothed([1.0, 2.0], 0.5) == pytest.approx([1.0, 1.25 / 0.75])
     assert reading.smoothed([3.0, 1.0, 2.0], 0.0) == [3.0, 1.0, 2.0]
 
