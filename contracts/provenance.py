@@ -1,7 +1,10 @@
 """What a model's folder says of where it comes from."""
 
+from datetime import datetime
+
 from contracts.enums import SignatureState
 from contracts.record import Record
+from contracts.registry import Verification
 from contracts.watermark import MarkFound
 
 
@@ -26,3 +29,13 @@ class Provenance(Record):
     """None where no mark was laid, or its key is not here."""
     mark_missing: str = ""
     """Why no mark was looked for."""
+
+
+class ModelCheck(Record):
+    """What a version's files say of themselves, and how they compare with what was registered."""
+
+    model_id: int
+    provenance: Provenance
+    files: Verification
+    checked_at: datetime
+    checked_by: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Iterator
+from collections.abc import Collection, Coroutine, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -55,9 +55,13 @@ class Visit(Services):
 
     def may(self, kind: ResourceKind, action: str, row_id: int | None = None) -> bool:
         """A button for it is worth showing."""
+        return action in self.allowed(kind, [action], row_id)
+
+    def allowed(self, kind: ResourceKind, actions: Collection[str], row_id: int | None = None) -> frozenset[str]:
+        """Those of the actions for which a button is worth showing."""
         policies = self._policies()
-        asked = allowed_actions(self.principal, kind, [action], row_id, decisions=policies.decisions, services=self)
-        return action in policies.ask(asked)
+        asked = allowed_actions(self.principal, kind, actions, row_id, decisions=policies.decisions, services=self)
+        return policies.ask(asked)
 
     def visible(self, kind: ResourceKind) -> Visibility:
         """Which rows of a list may be read."""

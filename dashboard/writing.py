@@ -11,10 +11,14 @@ from typing import TYPE_CHECKING
 from contracts.access import ResourceKind
 from contracts.experiment_decisions import ConcludeABTestRequest
 from contracts.job_requests import CreatedJob
+from contracts.models import DeployRequest
+from contracts.promotions import PromoteRequest
 from evaluation.rating_items import rating_of
+from stages import ask_model as asking
+from stages import check_model as checking
 from stages import curate as curation
+from stages import deploying, suites
 from stages import import_dataset as importing
-from stages import suites
 from stages.audit import record_action
 from stages.finetuning import create_job, stop_job
 from stages.finetuning import start_job as restart
@@ -26,15 +30,20 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from contracts.datasets import ImportedDataset, ImportRequest
+    from contracts.deployments import DeploymentPlan
     from contracts.enums import Arm, ReviewVerdict
     from contracts.evaluation import TestCase
     from contracts.generation import CuratedSamples, CurateRequest, SampleReview
     from contracts.job_requests import FinetuneJobRequest
+    from contracts.promotions import RollbackOutcome
+    from contracts.provenance import ModelCheck
     from contracts.ratings import RatingItem, RatingTask
     from contracts.record import JsonObject
     from contracts.suite_versions import ImportedSuite, ImportSuiteRequest
     from contracts.suites import SuiteVersion
     from dashboard.visits import Visit
+    from stages.ask_model import RunningAnswer
+    from stages.promote import PromotionOutcome
 
 
 def decide_sample(
@@ -166,3 +175,45 @@ def import_suite(visit: Visit, request: ImportSuiteRequest) -> ImportedSuite:
     """Bring a file of test cases in, or say what it would bring."""
     who = visit.require(ResourceKind.SUITE, "create")
     return suites.import_suite(request, visit, actor=who.username)
+
+
+def promote_model(
+    visit: Visit, model_id: int, *, reason: str, override: bool, replaces: int | None
+) -> PromotionOutcome:
+    """Staging to production. Raises ConflictError without a passed gate or an override, and where another was faster."""
+    who = visit.require(ResourceKind.MODEL, "promote", model_id)
+    # mlflow comes with it, and takes seconds to import
+    from stages.promote import promote
+
+    return promote(
+        PromoteRequest(model_id=model_id, actor=who.username, reason=reason, override=override, replaces=replaces),
+        visit,
+    )
+
+
+def deploy_model(visit: Visit, model_id: int) -> DeploymentPlan:
+    """Begin to put the version into service beside the present one; it goes on in a process of its own."""
+    who = visit.require(ResourceKind.MODEL, "deploy", model_id)
+    return deploying.ask_deployment(DeployRequest(model_id=model_id), visit, actor=who.username)
+
+
+def roll_back_model(visit: Visit, model_id: int, *, reason: str) -> RollbackOutcome:
+    """From this version in production back to the one before, with the service. Raises ConflictError."""
+    who = visit.require(ResourceKind.MODEL, "roll_back", model_id)
+    # mlflow comes with it
+    from stages.roll_back import roll_back_version
+
+    return roll_back_version(model_id, visit, actor=who.username, reason=reason)
+
+
+def check_model(visit: Visit, model_id: int) -> ModelCheck:
+    """Look at the version's files, signature and mark, and keep what was found."""
+    who = visit.require(ResourceKind.MODEL, "verify", model_id)
+    return checking.check_model(model_id, visit, actor=who.username)
+
+
+def ask_model(visit: Visit, model_id: int, question: str, system_prompt: str) -> RunningAnswer:
+    """Begin to ask the version's own server; that it was asked is audited, what was asked is not kept."""
+    who = visit.require(ResourceKind.MODEL, "read", model_id)
+    record_action(visit, who.username, "model.asked", f"model/{model_id}", {"characters": len(question)})
+    return asking.ask_model(model_id, question, visit, system_prompt=system_prompt)

@@ -8,16 +8,22 @@ from typing import TYPE_CHECKING
 
 from contracts.enums import Arm
 from contracts.errors import JobFailedError, UnavailableError
-from contracts.promotions import RollbackOutcome
+from contracts.promotions import RollbackOutcome, RollbackRequest
 from stages.promote import move_back, shown_in_mlflow
 
 if TYPE_CHECKING:
     from contracts.models import ModelVersion
-    from contracts.promotions import RollbackRequest
     from stages.deployment_steps import OnState
     from stages.services import Services
 
 log = logging.getLogger(__name__)
+
+
+def roll_back_version(model_id: int, services: Services, *, actor: str, reason: str) -> RollbackOutcome:
+    """From this version in production back to the one before, as `roll_back_service` does. Again is the same."""
+    with services.unit_of_work() as uow:
+        name = uow.models.get(model_id).model_name
+    return roll_back_service(RollbackRequest(model_name=name, actor=actor, reason=reason, leaves=model_id), services)
 
 
 def roll_back_service(

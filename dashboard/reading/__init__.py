@@ -61,6 +61,7 @@ from dashboard.reading.jobs import (
     was_handed_over,
 )
 from dashboard.reading.machine import Disk, ServiceHealth, ServiceName, Slots
+from dashboard.reading.model_outlook import ModelOutlook, deployment_plan, last_model_check, model_outlook
 from dashboard.reading.models import (
     CASES_A_PAGE,
     ModelStory,
@@ -109,6 +110,7 @@ __all__ = [
     "LogView",
     "LossCurve",
     "ModelInService",
+    "ModelOutlook",
     "ModelStory",
     "Overview",
     "RunState",
@@ -130,6 +132,7 @@ __all__ = [
     "curves_as_csv",
     "dataset_story",
     "default_recipe",
+    "deployment_plan",
     "every_case",
     "free_job_name",
     "import_proposal",
@@ -140,6 +143,7 @@ __all__ = [
     "job_log",
     "job_plan",
     "job_story",
+    "last_model_check",
     "lineage",
     "list_datasets",
     "list_experiments",
@@ -153,6 +157,7 @@ __all__ = [
     "loss_sparks",
     "mlflow_run_page",
     "model_card",
+    "model_outlook",
     "model_story",
     "rating_agreement",
     "rating_items",

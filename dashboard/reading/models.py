@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from contracts.evaluation import EvaluationReport, GateVerdict
     from contracts.lineage import LineageGraph
     from contracts.models import ArmEndpoint
+    from contracts.parity import ParityCertificate
     from database.unit_of_work import UnitOfWork
 
 LINEAGE_SECONDS = 10.0
@@ -42,6 +43,8 @@ class ModelStory:
     verdict: GateVerdict | None
     scores: list[ScorePoint]
     """Oldest first."""
+    certificate: ParityCertificate | None
+    """The newest comparison of what was trained and what is served."""
 
 
 @kept(FRESH_SECONDS)
@@ -81,6 +84,7 @@ def model_story(visit: Visit, model_id: int) -> ModelStory:
             evaluation=latest if judged is None else judged[0],
             verdict=None if judged is None else judged[1],
             scores=sorted(scores, key=lambda point: point.at),
+            certificate=uow.certificates.newest(model_id),
         )
 
     return ask(visit, question)

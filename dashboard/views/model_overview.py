@@ -11,6 +11,7 @@ import streamlit as st
 from dashboard import charts, parts, reading
 from dashboard.formats import GIGABYTE, NOTHING, gigabytes, moment
 from dashboard.links import link
+from dashboard.views import model_actions
 from dashboard.views.runs import accuracy_figures
 from registry.lineage_picture import draw_svg
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 def show(visit: Visit, story: ModelStory, words: Words) -> None:
     """Draw the part."""
     model = story.listing.version
+    model_actions.show(visit, story, words)
     parts.html(
         parts.figures(
             [

@@ -11,7 +11,14 @@ from contracts.enums import ModelStatus
 from dashboard import parts, reading
 from dashboard.formats import GIGABYTE, NOTHING, gigabytes, interval, model_label, moment, number, percent
 from dashboard.links import choose, pick
-from dashboard.views import model_card, model_comparison, model_evaluations, model_overview
+from dashboard.views import (
+    model_card,
+    model_certificates,
+    model_comparison,
+    model_evaluations,
+    model_overview,
+    model_question,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -133,6 +140,8 @@ PARTS: dict[str, Callable[[Visit, ModelStory, Words], None]] = {
     "overview": model_overview.show,
     "comparison": lambda visit, story, words: model_comparison.show(visit, story.listing.version.model_id, words),
     "evaluations": lambda _, story, words: model_evaluations.show(story.scores, words),
+    "certificates": model_certificates.show,
+    "question": model_question.show,
     "card": lambda visit, story, words: model_card.show(visit, story.listing.version, words),
 }
 

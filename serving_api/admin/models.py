@@ -4,7 +4,6 @@ The stages are imported by the calls: mlflow comes with some of them, which the 
 before it is needed.
 """
 
-from pathlib import Path
 from typing import Annotated
 
 from fastapi import Depends, Query
@@ -17,15 +16,13 @@ from contracts.errors import NotFoundError
 from contracts.evaluation import AskedEvaluation, AskEvaluationRequest
 from contracts.lists import ListRequest, Page
 from contracts.models import ArmEndpoint, DeployRequest, ModelVersion, RegisterRequest, UndeployRequest
-from contracts.promotions import REASON_LENGTH, PromoteRequest, RollbackOutcome, RollbackRequest
-from contracts.provenance import Provenance
+from contracts.promotions import REASON_LENGTH, PromoteRequest, RollbackOutcome
+from contracts.provenance import ModelCheck
 from contracts.record import JsonObject
-from contracts.registry import Verification
 from database.repositories.models import ModelRepository
 from serving_api.admin.lists import listed_by
 from serving_api.admin.routers import admin_router
 from serving_api.authentication import Caller, ServicesParameter
-from serving_api.deploying import start_deployment
 from serving_api.idempotency import OnceParameter
 from serving_api.permissions import ListPermission, ThingsParameter, permit
 from serving_api.problems import problem_responses
@@ -37,14 +34,6 @@ class ModelDetails(BaseModel):
 
     model: ModelVersion
     deployment: ArmEndpoint | None
-
-
-class VerifiedModel(BaseModel):
-    """What a version's files say of themselves, and how they compare with what was registered."""
-
-    model_id: int
-    provenance: Provenance
-    files: Verification
 
 
 class DeploymentWish(BaseModel):
@@ -180,18 +169,11 @@ def evaluate_model(
     dependencies=[permit(ResourceKind.MODEL, "verify", by="model_id")],
     responses=problem_responses(404),
 )
-def verify_model(services: ServicesParameter, model_id: int) -> VerifiedModel:
-    """Signed, intact, whose mark it carries, and whether each file and MLflow are as registered. Changes nothing."""
-    from stages.provenance import check_provenance
-    from stages.verify_models import verify_models
+def verify_model(services: ServicesParameter, caller: Caller, model_id: int) -> ModelCheck:
+    """Signed, intact, whose mark it carries, and whether each file and MLflow are as registered. Changes nothing of it."""
+    from stages.check_model import check_model
 
-    with services.unit_of_work() as uow:
-        folder = Path(uow.models.get(model_id).model_path)
-    return VerifiedModel(
-        model_id=model_id,
-        provenance=check_provenance(folder, services.settings),
-        files=verify_models(services, model_id=model_id),
-    )
+    return check_model(model_id, services, actor=caller.username)
 
 
 @router.post(
@@ -211,12 +193,9 @@ def deploy_model(
     request = DeployRequest(model_id=model_id, config=(wish or DeploymentWish()).deployment_config)
 
     def start() -> DeploymentStarted:
-        from stages.plan_deployment import plan_deployment
+        from stages.deploying import ask_deployment
 
-        plan = plan_deployment(request, services)
-        asked = request.model_dump(mode="json")
-        record_action(services, caller.username, "model.deployment_asked", f"model/{model_id}", asked)
-        start_deployment(request)
+        plan = ask_deployment(request, services, actor=caller.username)
         return DeploymentStarted(model_id=model_id, plan=plan, follow=f"/api/v1/admin/models/{model_id}/deployment")
 
     return once(DeploymentStarted, start)
@@ -283,11 +262,7 @@ def roll_back_model(
     services: ServicesParameter, caller: Caller, model_id: int, going_back: GoingBack | None = None
 ) -> RollbackOutcome:
     """From this version in production back to the one before, with the service; tests over it stop. Again is the same."""
-    from stages.roll_back import roll_back_service
+    from stages.roll_back import roll_back_version
 
-    with services.unit_of_work() as uow:
-        name = uow.models.get(model_id).model_name
     reason = (going_back or GoingBack()).reason
-    return roll_back_service(
-        RollbackRequest(model_name=name, actor=caller.username, reason=reason, leaves=model_id), services
-    )
+    return roll_back_version(model_id, services, actor=caller.username, reason=reason)

@@ -9,6 +9,7 @@ from contracts.experiment_verdicts import ExperimentVerdict
 from dashboard.reading import CaseOutcome, CurveAxis, CurveMetric, CurveSource, RunState, ServiceName
 from dashboard.texts import Language, Words, section_of, table, translate
 from dashboard.views.models import PARTS as MODEL_PARTS
+from stages.ask_model import AnswerState
 from tests.conftest import REPOSITORY_ROOT
 
 MODULES = sorted((REPOSITORY_ROOT / "dashboard").rglob("*.py"))
@@ -18,7 +19,7 @@ SHOWN_SETS = [
     enums.Arm, enums.ExperimentStatus, enums.StageName, enums.Split,
     enums.PersonalDataKind, enums.ProtectedAttribute,
     enums.TrialState, enums.QuestionTemplate, enums.ReviewVerdict, enums.SampleFault, enums.SuiteStatus, enums.CaseFault,
-    enums.PairedOutcome,
+    enums.PairedOutcome, enums.DeploymentState, enums.SignatureState, enums.WatermarkVerdict,
     RunState, CaseOutcome, CurveAxis, CurveMetric, enums.SweepMetric,
 ]  # fmt: skip
 KOREAN = re.compile(r"[\u1100-\u11ff\u3130-\u318f\uac00-\ud7a3]")
@@ -87,6 +88,9 @@ def test_every_key_that_is_built_from_a_name_exists(language):
         for part in ("title", "text")
     ]
     built += [f"models.part_{part}" for part in MODEL_PARTS]
+    built += [f"model_actions.{action}{part}" for action in ("deploy", "promote", "roll_back") for part in ("", "_now")]
+    built += [f"model_actions.{name}" for name in ("state", "at", "took")]
+    built += [f"model_question.{state.value}" for state in AnswerState]
     built += [f"model_evaluations.from_{source}" for source in ("suite", "evaluation")]
     built += [f"overview.slot{part}_{kind}" for part in ("", "s") for kind in ("gpu", "cpu")]
     built += [

@@ -204,7 +204,7 @@ def test_versions_are_not_deployed_undeployed_or_rolled_back_where_that_makes_no
 def test_a_deployment_in_a_process_of_its_own_says_in_a_sentence_why_it_failed(services, experiment):
     request = DeployRequest(model_id=experiment.model_a_id)
     process = subprocess.run(
-        [sys.executable, "-m", "serving_api.deploying"],
+        [sys.executable, "-m", "stages.deploying"],
         input=request.model_dump_json(), capture_output=True, text=True, cwd=REPOSITORY_ROOT, timeout=120,
     )  # fmt: skip
     assert process.returncode == 1

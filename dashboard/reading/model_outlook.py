@@ -1,0 +1,80 @@
+"""What may be done with a model version, and what it would mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from contracts.access import ResourceKind
+from contracts.deployments import DeploymentHistory, DeploymentPlan
+from contracts.models import DeployRequest
+from dashboard.reading.keeping import FRESH_SECONDS, ask, kept
+from dashboard.visits import Visit
+from stages.check_model import last_check
+from stages.plan_deployment import plan_deployment
+
+if TYPE_CHECKING:
+    from contracts.models import ModelVersion
+    from contracts.provenance import ModelCheck
+    from database.unit_of_work import UnitOfWork
+
+ACTIONS = ("deploy", "promote", "roll_back", "verify")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOutlook:
+    """What stands around a version."""
+
+    allowed: frozenset[str]
+    """Those of the actions that the reader may do."""
+    is_base: bool
+    production: ModelVersion | None
+    """Of the same name; the version itself where it is in production."""
+    previous: ModelVersion | None
+    """What a rollback brings back."""
+    experiments: list[str]
+    """Running A/B tests that send users to it."""
+    deployment: DeploymentHistory | None
+    """The newest one, over or not."""
+
+
+@kept(FRESH_SECONDS)
+def model_outlook(visit: Visit, model_id: int) -> ModelOutlook:
+    """What may be done with the version. Raises ForbiddenError, NotFoundError."""
+    visit.require(ResourceKind.MODEL, "read", model_id)
+    allowed = visit.allowed(ResourceKind.MODEL, ACTIONS, model_id)
+
+    def question(uow: UnitOfWork) -> ModelOutlook:
+        version = uow.models.get(model_id)
+        previous = uow.promotions.previous(version.model_name)
+        deployment = uow.deployments.newest(model_id)
+        return ModelOutlook(
+            allowed=allowed,
+            is_base=uow.models.is_base(model_id),
+            production=uow.models.production(version.model_name),
+            previous=None if previous is None else uow.models.get(previous),
+            experiments=[
+                test.experiment_name
+                for test in uow.experiments.running()
+                if model_id in {test.model_a_id, test.model_b_id}
+            ],
+            deployment=None
+            if deployment is None
+            else DeploymentHistory(
+                deployment=deployment, transitions=uow.deployments.transitions(deployment.deployment_id)
+            ),
+        )
+
+    return ask(visit, question)
+
+
+def deployment_plan(visit: Visit, model_id: int) -> DeploymentPlan:
+    """What a deployment would do. Raises as it would before it starts anything, and ForbiddenError."""
+    visit.require(ResourceKind.MODEL, "deploy", model_id)
+    return plan_deployment(DeployRequest(model_id=model_id), visit)
+
+
+def last_model_check(visit: Visit, model_id: int) -> ModelCheck | None:
+    """What the newest look at the version's files found. Raises ForbiddenError."""
+    visit.require(ResourceKind.MODEL, "read", model_id)
+    return last_check(model_id, visit)

@@ -1,0 +1,202 @@
+"""What a person does with a model version: deploy it, bring it into production, go back. Nothing without a confirmation."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from contracts.enums import DeploymentState, GateDecision, ModelStatus
+from contracts.errors import TunewayError
+from contracts.promotions import REASON_LENGTH
+from dashboard import parts, reading, writing
+from dashboard.formats import duration, model_label, moment, number
+
+if TYPE_CHECKING:
+    from contracts.deployments import DeploymentHistory
+    from dashboard.reading import ModelOutlook, ModelStory
+    from dashboard.texts import Words
+    from dashboard.visits import Visit
+
+ASKED, DONE = "model-action", "model-action-done"
+DEPLOYMENT_SECONDS = 2.0
+_ICONS = {"deploy": ":material/rocket_launch:", "promote": ":material/verified:", "roll_back": ":material/undo:"}
+
+
+def show(visit: Visit, story: ModelStory, words: Words) -> None:
+    """The buttons that suit the version and its reader, and how its deployment goes on."""
+    model = story.listing.version
+    if done := st.session_state.pop(DONE, None):
+        st.success(done, icon=":material/check_circle:")
+    outlook = reading.model_outlook(visit, model.model_id)
+    offered = [action for action in _ICONS if action in outlook.allowed and _suits(action, story, outlook)]
+    asked = st.session_state.get(ASKED)
+    if offered:
+        with st.container(horizontal=True):
+            for action in offered:
+                st.button(
+                    words(f"model_actions.{action}"),
+                    key=f"{action}-{model.model_id}",
+                    icon=_ICONS[action],
+                    on_click=_ask,
+                    args=(model.model_id, action),
+                )
+    if asked in [(model.model_id, action) for action in offered]:
+        with st.container(border=True):
+            _confirm(visit, asked[1], story, outlook, words)
+    if outlook.deployment is not None:
+        _follow(visit, model.model_id, outlook.deployment, words)
+
+
+def _ask(model_id: int, action: str | None) -> None:
+    st.session_state[ASKED] = (model_id, action)
+
+
+def _suits(action: str, story: ModelStory, outlook: ModelOutlook) -> bool:
+    status = story.listing.version.status
+    if outlook.is_base:
+        return False
+    if action == "promote":
+        return status is ModelStatus.STAGING
+    if action == "roll_back":
+        return status is ModelStatus.PRODUCTION and outlook.previous is not None
+    return story.endpoint is None and status is not ModelStatus.ARCHIVED
+
+
+def _confirm(visit: Visit, action: str, story: ModelStory, outlook: ModelOutlook, words: Words) -> None:
+    model_id = story.listing.version.model_id
+    st.markdown(f"**{words('model_actions.what_happens')}**")
+    try:
+        effects = {"deploy": _deploy_effects, "promote": _promote_effects, "roll_back": _roll_back_effects}[action]
+        st.markdown("\n".join(f"- {line}" for line in effects(visit, story, outlook, words)))
+    except TunewayError as error:
+        parts.error_parts(error.as_record(), words("model_actions.cannot"), words)
+        st.button(words("model_actions.cancel"), key="cancel-action", on_click=_ask, args=(model_id, None))
+        return
+    reason, override = "", False
+    if action != "deploy":
+        reason = st.text_input(words("model_actions.reason"), key=f"reason-{model_id}", max_chars=REASON_LENGTH)
+    if action == "promote" and not _has_passed(story):
+        override = st.checkbox(words("model_actions.override"), key=f"override-{model_id}")
+    with st.container(horizontal=True):
+        is_sent = st.button(
+            words(f"model_actions.{action}_now"), key="confirm-action", type="primary", icon=_ICONS[action]
+        )
+        st.button(words("model_actions.cancel"), key="cancel-action", on_click=_ask, args=(model_id, None))
+    if not is_sent:
+        return
+    if action != "deploy" and not reason.strip():
+        st.warning(words("model_actions.reason_missing"), icon=":material/edit:")
+        return
+    try:
+        with st.spinner(words("model_actions.doing")):
+            told = _carry_out(visit, action, story, outlook, reason.strip(), override, words)
+    except TunewayError as error:
+        parts.error_parts(error.as_record(), words("error.title"), words)
+        return
+    st.session_state[DONE] = told
+    _ask(model_id, None)
+    # what was read before it would stand for another second
+    st.cache_data.clear()
+    st.rerun()
+
+
+def _has_passed(story: ModelStory) -> bool:
+    return story.verdict is not None and story.verdict.decision is GateDecision.PASS
+
+
+def _deploy_effects(visit: Visit, story: ModelStory, _: ModelOutlook, words: Words) -> list[str]:
+    plan = reading.deployment_plan(visit, story.listing.version.model_id)
+    lines = [
+        words(
+            "model_actions.deploy_arm_runs" if arm.server_runs else "model_actions.deploy_arm_starts",
+            arm=words(f"ab_tests.arm_{arm.arm.value}"),
+            model=parts.plain(f"{arm.model_name} {arm.version}"),
+            server=parts.plain(arm.server),
+        )
+        for arm in plan.arms
+    ]
+    if plan.cards:
+        lines.append(words("model_actions.deploy_cards", n=number(plan.cards)))
+    return [*lines, words("model_actions.deploy_checked"), words("model_actions.deploy_users")]
+
+
+def _promote_effects(_: Visit, story: ModelStory, outlook: ModelOutlook, words: Words) -> list[str]:
+    model = parts.plain(model_label(story.listing.version))
+    if outlook.production is None:
+        lines = [words("model_actions.promote_first", model=model)]
+    else:
+        lines = [
+            words("model_actions.promote_in_place", model=model, present=parts.plain(model_label(outlook.production)))
+        ]
+    if story.verdict is None:
+        lines.append(words("model_actions.promote_unjudged"))
+    else:
+        lines.append(words("model_actions.promote_verdict", verdict=words.of(story.verdict.decision)))
+    if story.endpoint is None:
+        lines.append(words("model_actions.promote_undeployed"))
+    return [*lines, words("model_actions.audited")]
+
+
+def _roll_back_effects(_: Visit, story: ModelStory, outlook: ModelOutlook, words: Words) -> list[str]:
+    assert outlook.previous is not None
+    lines = [
+        words(
+            "model_actions.roll_back_to",
+            previous=parts.plain(model_label(outlook.previous)),
+            model=parts.plain(model_label(story.listing.version)),
+        )
+    ]
+    if story.endpoint is not None:
+        lines.append(words("model_actions.roll_back_served"))
+    if outlook.experiments:
+        lines.append(words("model_actions.roll_back_tests", tests=parts.plain(", ".join(outlook.experiments))))
+    return [*lines, words("model_actions.audited")]
+
+
+def _carry_out(
+    visit: Visit, action: str, story: ModelStory, outlook: ModelOutlook, reason: str, override: bool, words: Words
+) -> str:
+    model = story.listing.version
+    label = parts.plain(model_label(model))
+    if action == "deploy":
+        writing.deploy_model(visit, model.model_id)
+        return words("model_actions.deploy_asked", model=label)
+    if action == "promote":
+        replaces = 0 if outlook.production is None else outlook.production.model_id
+        promoted = writing.promote_model(visit, model.model_id, reason=reason, override=override, replaces=replaces)
+        told = words("model_actions.promoted", model=label)
+        return told if promoted.mlflow_error is None else f"{told} {words('model_actions.mlflow_later')}"
+    back = writing.roll_back_model(visit, model.model_id, reason=reason)
+    assert outlook.previous is not None
+    told = words("model_actions.rolled_back", previous=parts.plain(model_label(outlook.previous)))
+    return told if back.mlflow_error is None else f"{told} {words('model_actions.mlflow_later')}"
+
+
+def _follow(visit: Visit, model_id: int, shown: DeploymentHistory, words: Words) -> None:
+    """The deployment's states; while something happens the part looks again by itself."""
+    is_under_way = not shown.deployment.state.is_final and shown.deployment.state is not DeploymentState.SERVING
+
+    def draw() -> None:
+        history = reading.model_outlook(visit, model_id).deployment or shown
+        state = history.deployment.state
+        if is_under_way and (state.is_final or state is DeploymentState.SERVING):
+            st.rerun()
+        with st.expander(
+            words("model_actions.deployment", state=words.of(state)), expanded=state is not DeploymentState.SERVING
+        ):
+            lines = [
+                [
+                    escape(words.of(step.to_state)),
+                    escape(moment(step.at, words.language, seconds=True)),
+                    escape("" if before is None else duration(step.at - before.at, words)),
+                ]
+                for before, step in zip([None, *history.transitions], history.transitions, strict=False)
+            ]
+            header = [words(f"model_actions.{name}") for name in ("state", "at", "took")]
+            parts.html(parts.rows(header, lines))
+            if history.deployment.failure is not None:
+                parts.error_parts(history.deployment.failure, words("model_actions.failed"), words)
+
+    st.fragment(lambda: parts.guarded(draw, words), run_every=DEPLOYMENT_SECONDS if is_under_way else None)()
