@@ -168,6 +168,7 @@ def test_while_airflow_is_away_the_job_and_what_was_entered_are_kept(dataset, se
     assert job.dag_run_id in airflow.runs
 
 
+@pytest.mark.deep
 def test_a_job_that_was_kept_is_started_or_stopped_from_its_page(dataset, visit, services, airflow):
     names = ("kept", "unwanted")
     requests = [
@@ -209,6 +210,7 @@ def test_a_clone_begins_with_the_jobs_settings(dataset, visit, services, airflow
     assert queued.priority is Priority.LOW
 
 
+@pytest.mark.deep
 def test_what_a_clone_cannot_carry_over_is_said(dataset, services):
     training = TrainRequest(job_name="trial", dataset_id=dataset, base_model="small", method=Method.LORA)
     with services.unit_of_work() as uow:
@@ -237,6 +239,7 @@ def test_what_does_not_fit_is_told_with_the_nearest_setting_that_does(dataset, s
     assert app.button(key="wizard-next").disabled
 
 
+@pytest.mark.deep
 def test_without_a_recipe_of_its_own_the_person_is_asked_for_one(dataset):
     app = open_page("jobs", "ko", new=1, dataset=dataset)
     go_to(app, "base_model")
