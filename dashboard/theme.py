@@ -96,6 +96,10 @@ h2 { padding-top: 1.1rem !important; }
 .tw-case mark { background: color-mix(in srgb, #d98200 26%, transparent); color: inherit; border-radius: .15rem;
                 text-decoration: underline; text-underline-offset: .18em; text-decoration-thickness: 1px; }
 
+.tw-history { display: flex; width: max-content; min-width: 100%; }
+.tw-history img { flex: none; margin-right: .6rem; }
+.tw-history td { height: 34px; padding: 0 1.2rem 0 0; white-space: nowrap; vertical-align: middle; border: 0; }
+
 .tw-turn { border-left: 3px solid var(--line); padding: .1rem 0 .1rem .75rem; margin: 0 0 .8rem; }
 .tw-turn.assistant { border-left-color: #2f6fde; }
 .tw-turn b { display: block; font-size: .84rem; font-weight: 600; color: var(--quiet); }

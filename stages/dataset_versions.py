@@ -121,6 +121,14 @@ def log_versions(given: str, services: Services) -> list[LoggedCommit]:
     return [_logged(version.name_dir, manifest, rows) for manifest in walk(version.name_dir, version.manifest.commit)]
 
 
+def log_dataset(name: str, services: Services) -> list[LoggedCommit]:
+    """Every version of the dataset on all its branches, newest first. Raises NotFoundError."""
+    name_dir = dataset_folder(name, services)
+    rows = _known_rows(name, services)
+    logged = [_logged(name_dir, load_manifest(folder), rows) for folder in commits(name_dir).values()]
+    return sorted(logged, key=lambda commit: commit.created_at, reverse=True)
+
+
 def tag_version(given: str, tag: str, services: Services, *, move: bool = False) -> VersionManifest:
     """Give the version a name that stays. Returns the version."""
     version = open_version(given, services)

@@ -15,7 +15,7 @@ from dashboard.reading.comparison import (
     compare_jobs,
     curves_as_csv,
 )
-from dashboard.reading.datasets import DatasetStory, dataset_story, list_datasets
+from dashboard.reading.datasets import DatasetStory, dataset_difference, dataset_history, dataset_story, list_datasets
 from dashboard.reading.experiments import ExperimentState, list_experiments
 from dashboard.reading.generations import (
     GenerationStory,
@@ -130,6 +130,8 @@ __all__ = [
     "compared_cases",
     "comparison_with_production",
     "curves_as_csv",
+    "dataset_difference",
+    "dataset_history",
     "dataset_story",
     "default_recipe",
     "deployment_plan",

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from contracts.access import ResourceKind
+from contracts.dataset_versions import LoggedCommit, VersionDifference
 from contracts.datasets import DatasetVersion, QualityReport
 from contracts.enums import StageName
+from contracts.errors import NotFoundError
 from dashboard.reading.keeping import FRESH_SECONDS, LISTED, ask, kept
 from dashboard.visits import Visit
 from data_prep.versions.names import STATISTICS_FILE
@@ -20,11 +22,49 @@ if TYPE_CHECKING:
     from database.unit_of_work import UnitOfWork
 
 
+DIFFERENCE_SECONDS = 600.0
+"""Versions never change; the policies may."""
+SHOWN_ROWS = 50
+
+
 @kept(FRESH_SECONDS)
 def list_datasets(visit: Visit) -> list[DatasetVersion]:
     """Dataset versions, newest first."""
     seen = visit.visible(ResourceKind.DATASET)
     return ask(visit, lambda uow: uow.datasets.newest(limit=LISTED, visible=seen))
+
+
+@kept(FRESH_SECONDS)
+def dataset_history(visit: Visit, dataset_id: int) -> list[LoggedCommit]:
+    """All versions of this one's dataset that the reader may see, newest first; none where its files are not on this host.
+
+    Raises NotFoundError, ForbiddenError.
+    """
+    visit.require(ResourceKind.DATASET, "read", dataset_id)
+    # pyarrow comes with it
+    from stages.dataset_versions import log_dataset
+
+    name = ask(visit, lambda uow: uow.datasets.get(dataset_id)).name
+    try:
+        logged = log_dataset(name, visit)
+    except NotFoundError:
+        return []
+    numbers = [commit.dataset_id for commit in logged if commit.dataset_id is not None]
+    readable = visit.readable(ResourceKind.DATASET, numbers)
+    return [commit for commit in logged if commit.dataset_id in readable]
+
+
+@kept(DIFFERENCE_SECONDS)
+def dataset_difference(visit: Visit, before: int, after: int) -> VersionDifference:
+    """Rows added, removed and changed between two versions of a dataset: seconds for 100,000 rows.
+
+    Raises NotFoundError, ForbiddenError, InvalidRequestError.
+    """
+    for dataset_id in (before, after):
+        visit.require(ResourceKind.DATASET, "read", dataset_id)
+    from stages.dataset_versions import compare_versions
+
+    return compare_versions(str(before), str(after), visit, SHOWN_ROWS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from contracts.enums import Split
 from contracts.words import GROUPS
 from dashboard import charts, parts, reading
 from dashboard.formats import number, percent, small
-from dashboard.links import choose
-from dashboard.views import importing
+from dashboard.links import choose, link
+from dashboard.views import dataset_history, importing
 from dashboard.views.runs import cleaning
 from data_prep.masking.report import MaskingReport
 from data_prep.quality.bias import BiasReport
@@ -49,7 +49,11 @@ def show(visit: Visit, words: Words) -> None:
         return f"#{dataset_id}" if version is None else f"{version.name} {version.version}"
 
     dataset_id = choose("dataset", words("datasets.choose"), list(by_id), describe)
-    _story(reading.dataset_story(visit, dataset_id), words)
+    story = reading.dataset_story(visit, dataset_id)
+    _story(story, words)
+    parts.guarded(lambda: dataset_history.show(story.dataset, visit, words), words)
+    if visit.may(ResourceKind.JOB, "create"):
+        link("jobs", words("datasets.train_with_it"), words, new=1, dataset=dataset_id)
 
 
 def _line(version: DatasetVersion, words: Words) -> dict[str, str | int]:
