@@ -16,7 +16,19 @@ from contracts.errors import TunewayError
 from dashboard import parts
 from dashboard.texts import Language, Words
 from dashboard.theme import STYLES
-from dashboard.views import ab_tests, datasets, experiments, jobs, models, overview, rating, review, runs, test_cases
+from dashboard.views import (
+    ab_tests,
+    administration,
+    datasets,
+    experiments,
+    jobs,
+    models,
+    overview,
+    rating,
+    review,
+    runs,
+    test_cases,
+)
 from dashboard.visits import Visit, arrive
 from stages.services import open_services
 
@@ -28,6 +40,7 @@ if TYPE_CHECKING:
 READ_BY = {
     "review": ResourceKind.GENERATION,
     "rating": ResourceKind.RATING_TASK,
+    "administration": ResourceKind.AUDIT,
 }
 
 LEFT = "left"
@@ -42,6 +55,7 @@ PAGES: dict[str, tuple[Callable[[Visit, Words], None], str]] = {
     "experiments": (experiments.show, ":material/stacked_line_chart:"),
     "models": (models.show, ":material/deployed_code:"),
     "ab-tests": (ab_tests.show, ":material/compare_arrows:"),
+    "administration": (administration.show, ":material/admin_panel_settings:"),
 }
 
 

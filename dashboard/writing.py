@@ -5,7 +5,10 @@ All raise UnauthorizedError for a session that has ended, and ForbiddenError, wh
 
 from __future__ import annotations
 
+import tempfile
+from datetime import timedelta
 from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from contracts.access import ResourceKind
@@ -14,10 +17,11 @@ from contracts.job_requests import CreatedJob
 from contracts.models import DeployRequest
 from contracts.promotions import PromoteRequest
 from evaluation.rating_items import rating_of
+from security.audit.export import ExportFormat
+from stages import accounts, audit, deploying, suites
 from stages import ask_model as asking
 from stages import check_model as checking
 from stages import curate as curation
-from stages import deploying, suites
 from stages import import_dataset as importing
 from stages.audit import record_action
 from stages.finetuning import create_job, stop_job
@@ -29,11 +33,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from contracts.audit import AuditFilter
     from contracts.datasets import ImportedDataset, ImportRequest
     from contracts.deployments import DeploymentPlan
     from contracts.enums import Arm, ReviewVerdict
     from contracts.evaluation import TestCase
     from contracts.generation import CuratedSamples, CurateRequest, SampleReview
+    from contracts.identity import Account, AccountKind, ApiKey, NewAccount, NewApiKey, Role
     from contracts.job_requests import FinetuneJobRequest
     from contracts.promotions import RollbackOutcome
     from contracts.provenance import ModelCheck
@@ -217,3 +223,48 @@ def ask_model(visit: Visit, model_id: int, question: str, system_prompt: str) ->
     who = visit.require(ResourceKind.MODEL, "read", model_id)
     record_action(visit, who.username, "model.asked", f"model/{model_id}", {"characters": len(question)})
     return asking.ask_model(model_id, question, visit, system_prompt=system_prompt)
+
+
+def add_account(visit: Visit, username: str, role: Role, kind: AccountKind, projects: list[str]) -> NewAccount:
+    """Make an account; a person's password is answered once. Raises InvalidRequestError, ConflictError."""
+    who = visit.require(ResourceKind.USER, "create")
+    return accounts.add_account(username, role, who.username, visit, kind=kind, projects=projects)
+
+
+def grant(visit: Visit, username: str, role: Role, projects: list[str]) -> Account:
+    """Change what an account is and whose work it sees. Raises ConflictError where no administrator would be left."""
+    who = visit.require(ResourceKind.USER, "update")
+    return accounts.grant(username, who.username, visit, role=role, projects=projects)
+
+
+def set_active(visit: Visit, username: str, is_active: bool) -> Account:
+    """Let an account in, or out at once. Raises ConflictError where no administrator would be left."""
+    who = visit.require(ResourceKind.USER, "update")
+    return accounts.set_active(username, is_active, who.username, visit)
+
+
+def reset_password(visit: Visit, username: str) -> NewAccount:
+    """Another password, answered once; the account's sessions end."""
+    who = visit.require(ResourceKind.USER, "update")
+    return accounts.set_password(username, who.username, visit)
+
+
+def create_key(visit: Visit, username: str, name: str, scopes: list[str], days: int) -> NewApiKey:
+    """A key for a program, answered once. Raises InvalidRequestError."""
+    who = visit.require(ResourceKind.TOKEN, "create")
+    return accounts.create_key(username, name, scopes, timedelta(days=days), who.username, visit)
+
+
+def revoke_key(visit: Visit, prefix: str) -> ApiKey:
+    """Refuse a key from now on."""
+    who = visit.require(ResourceKind.TOKEN, "revoke")
+    return accounts.revoke_key(prefix, who.username, visit)
+
+
+def export_audit(visit: Visit, wanted: AuditFilter, purpose: str) -> bytes:
+    """The entries that match as CSV; the export is an entry itself. Raises InvalidRequestError without a purpose."""
+    who = visit.require(ResourceKind.AUDIT, "export")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "audit.csv"
+        audit.export_audit(wanted, path, ExportFormat.CSV, visit, actor=who.username, purpose=purpose)
+        return path.read_bytes()

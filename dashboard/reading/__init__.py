@@ -5,6 +5,7 @@ Every function raises a TunewayError that the page can show; none returns half a
 """
 
 from dashboard.reading.addresses import airflow_run_page, chat_endpoint, mlflow_run_page
+from dashboard.reading.administration import audit_check, audit_entries, list_accounts, list_keys
 from dashboard.reading.comparison import (
     MOST_COMPARED,
     ComparedJob,
@@ -120,6 +121,8 @@ __all__ = [
     "ServiceName",
     "Slots",
     "airflow_run_page",
+    "audit_check",
+    "audit_entries",
     "base_models",
     "begin_measuring",
     "broken_rows",
@@ -147,10 +150,12 @@ __all__ = [
     "job_story",
     "last_model_check",
     "lineage",
+    "list_accounts",
     "list_datasets",
     "list_experiments",
     "list_generations",
     "list_jobs",
+    "list_keys",
     "list_models",
     "list_runs",
     "list_suites",
