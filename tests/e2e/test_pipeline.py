@@ -140,6 +140,7 @@ def test_nothing_listens_beyond_this_machine(installation, demo):
     assert {address for address, _ in addresses} <= {"127.0.0.1", "::1"}
 
 
+@pytest.mark.deep
 def test_kills_and_a_restart_of_the_platform_change_nothing_but_the_time(installation, demo, tmp_path):
     first = installation.summary(DEMO_RUN)
     conf = json.loads((REPOSITORY_ROOT / "demo" / "request.json").read_text(encoding="utf-8"))
