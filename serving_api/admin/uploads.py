@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 import subprocess
+import time
 from collections.abc import AsyncIterator
 from typing import Annotated
 
@@ -13,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from contracts.access import ResourceKind
-from contracts.errors import InvalidRequestError, TunewayError, UnavailableError, error_from_record
+from contracts.errors import InProgressError, InvalidRequestError, TunewayError, UnavailableError, error_from_record
 from contracts.identity import Principal
 from contracts.uploads import UPLOAD_ID_PATTERN, DatasetUpload, UploadRequest, UploadState
 from serving_api.admin.routers import admin_router
@@ -31,6 +32,7 @@ router = admin_router("datasets")
 
 WRITTEN_AT_ONCE_BYTES = 1 << 20
 LOOKED_EVERY_SECONDS = 0.1
+FORGET_SECONDS, FORGET_POLL_SECONDS = 10.0, 0.05
 _WORKING = frozenset({UploadState.IMPORTING, UploadState.PREPARING})
 
 UploadId = Annotated[str, Path(pattern=UPLOAD_ID_PATTERN, description="`upload_id` of the upload.")]
@@ -326,8 +328,17 @@ def _complete(upload_id: str, services: Services, caller: Principal) -> bool:
 
 def _forget(upload_id: str, services: Services, caller: Principal) -> None:
     """Nobody can go on with it; what is being made of it goes on."""
-    if _read(upload_id, services, caller).state in {UploadState.RECEIVING, UploadState.FAILED}:
-        uploads.remove_upload(upload_id, services, user_id=caller.user_id)
+    if _read(upload_id, services, caller).state not in {UploadState.RECEIVING, UploadState.FAILED}:
+        return None
+    deadline = time.monotonic() + FORGET_SECONDS
+    while True:
+        try:
+            return uploads.remove_upload(upload_id, services, user_id=caller.user_id)
+        except InProgressError:
+            # the process that has just said why it failed still holds the upload
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(FORGET_POLL_SECONDS)
 
 
 def _most(upload_id: str, services: Services) -> int:

@@ -10,12 +10,16 @@ import socket
 import subprocess
 import sys
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
 
 from contracts.access import ResourceKind
-from contracts.identity import AccountKind, Role
+from contracts.identity import AccountKind, Principal, Role
+from contracts.uploads import UploadRequest
+from serving_api.admin import uploads as uploads_over_http
+from stages import uploads
 from storage import segments
 from tests.conftest import REPOSITORY_ROOT, free_port
 from tests.serving_api.policy_server import with_policies
@@ -198,6 +202,21 @@ HOSTILE = {
     "twice.xlsx.gz": (lambda: gzip.compress(b"x"), 422, "compressed twice"),
     "macro.exe": (lambda: b"MZ", 422, "format is not known"),
 }
+
+
+def test_an_upload_that_is_still_held_is_forgotten_when_it_is_let_go(services):
+    with services.unit_of_work() as uow:
+        maker = uow.users.ensure("maker", Role.ML_ENGINEER)
+    caller = Principal(user_id=maker, username="maker", kind=AccountKind.PERSON, role=Role.ML_ENGINEER, token_id="t")
+    request = UploadRequest(name="held", file_name="held.jsonl")
+    upload = uploads.create_upload(request, services, user_id=maker, username="maker").upload_id
+    with ThreadPoolExecutor() as pool:
+        with uploads.receiving(upload, services, user_id=maker):
+            forgotten = pool.submit(uploads_over_http._forget, upload, services, caller)
+            with pytest.raises(TimeoutError):
+                forgotten.result(timeout=0.3)
+        forgotten.result(timeout=30)
+    assert left_behind(services) == []
 
 
 def test_hostile_files_are_refused_and_leave_nothing_behind(services, monkeypatch):
