@@ -91,6 +91,7 @@ def test_a_model_server_is_measured_with_its_memory():
     assert server["load"][0]["requests_per_second"] > 0
 
 
+@pytest.mark.deep
 @pytest.mark.slow
 def test_the_command_line_measures_the_preparation_and_finds_what_was_planted_and_nothing_else():
     done = subprocess.run(

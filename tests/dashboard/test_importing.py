@@ -122,7 +122,8 @@ def test_files_that_start_a_run_by_themselves_are_not_offered(services, file):
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs a browser: apt-get install chromium fonts-noto-cjk")
-@pytest.mark.parametrize(("width", "language"), [(1440, "ko"), pytest.param(390, "en", marks=pytest.mark.deep)])
+@pytest.mark.deep
+@pytest.mark.parametrize(("width", "language"), [(1440, "ko"), (390, "en")])
 def test_a_person_imports_a_file_in_a_browser(services, file, tmp_path, width, language):
     from playwright.sync_api import expect, sync_playwright
 

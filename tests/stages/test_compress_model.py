@@ -91,6 +91,7 @@ def test_a_compressed_adapter_is_judged_against_its_merged_parent_and_registered
     assert manifest["compression"]["method"] == "int8"
 
 
+@pytest.mark.deep
 def test_a_model_with_fewer_neurons_is_made_from_a_whole_model(alone, tiny_model):
     parent = finished_job(alone, base_model=tiny_model, output=tiny_model, method=Method.FULL)
     report = compress_model(request_for(parent.job_id), alone)

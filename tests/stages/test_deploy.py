@@ -57,7 +57,7 @@ def register(services: Services, tiny_models, folder: Path, *, content: str, who
         )
 
 
-@pytest.mark.parametrize("platform", ["embedded", "vllm"], indirect=True)
+@pytest.mark.parametrize("platform", ["embedded", pytest.param("vllm", marks=pytest.mark.deep)], indirect=True)
 def test_the_first_version_stands_beside_its_base_and_users_reach_both(platform, tiny_models):
     if platform.settings.model_server_backend == "vllm":
         require_vllm(platform.settings)
