@@ -170,6 +170,7 @@ def run_script(platform, dag_id, request, run_id):
     )
 
 
+@pytest.mark.deep
 def test_the_curl_script_follows_the_run_that_is_there(platform, dataset, tmp_path):
     request = tmp_path / "request.json"
     request.write_text("{}", encoding="utf-8")
@@ -200,6 +201,7 @@ def test_a_killed_triggerer_and_scheduler_change_nothing(platform, dataset):
     assert platform.leased_cards() == {}
 
 
+@pytest.mark.deep
 def test_marked_failed_cleared_and_ended_by_hand_nothing_is_left_behind(platform, dataset):
     run_id = platform.train("by-hand", **LONG)
     job = platform.wait_for_job(run_id)
@@ -243,6 +245,7 @@ def test_a_killed_trainer_costs_a_retry_and_nothing_else(platform, dataset):
     assert platform.job(job.job_key).attempt == 2
 
 
+@pytest.mark.deep
 def test_a_sweeps_trials_are_mapped_tasks_that_end_with_their_jobs(platform, dataset):
     run_id = "sweep-1"
     platform.airflow.trigger(

@@ -195,7 +195,7 @@ def test_a_server_that_does_not_come_up_shows_the_end_of_its_log(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("backend", ["embedded", "vllm"])
+@pytest.mark.parametrize("backend", ["embedded", pytest.param("vllm", marks=pytest.mark.deep)])
 class TestRunningServer:
     """The same promises of both backends."""
 

@@ -138,6 +138,7 @@ def test_a_packed_run_learns_what_the_same_samples_teach_one_by_one(planned):
         ),
     ],
 )
+@pytest.mark.deep
 def test_a_packed_run_killed_at_random_steps_ends_with_the_very_weights_of_one_never_killed(planned, recipe, numbers):
     quiet, killed = planned(f"quiet-{recipe}", recipe, **numbers), planned(f"killed-{recipe}", recipe, **numbers)
     report = report_of(quiet, start(quiet))

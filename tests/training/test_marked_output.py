@@ -21,6 +21,7 @@ def mark(folder):
     return mark_folder(folder, KEY, "test")
 
 
+@pytest.mark.deep
 def test_a_run_killed_while_it_marked_ends_with_the_very_weights_and_checkpoints_stay_unmarked(planned):
     folder = planned("marked", num_epochs=1)
     plan = TrainingPlan.model_validate(read_json(folder.plan))
