@@ -238,6 +238,7 @@ def test_wrong_requests_say_what_to_do(installation, tmp_path):
     assert f"set TUNEWAY_DATA_DIR={settings.data_dir}" in elsewhere.stderr
 
 
+@pytest.mark.deep
 def test_a_killed_backup_leaves_the_older_snapshot_and_its_work(installation, tmp_path):
     settings = installation
     fill(settings)

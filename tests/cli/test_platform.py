@@ -161,6 +161,7 @@ def test_logs_show_the_end_of_a_process_log(platform):
     assert len(shown.stdout.splitlines()) == 5
 
 
+@pytest.mark.deep
 def test_a_second_platform_runs_beside_the_first_and_ends_alone(platform):
     second = Installation(free_port_base(taken=(platform.settings.port_base,)))
     try:

@@ -50,6 +50,7 @@ def test_a_task_that_does_not_exist_is_told_without_a_traceback(installation):
     assert "Traceback" not in missing.stderr
 
 
+@pytest.mark.deep
 def test_the_safety_suites_are_added_once(installation):
     kobbq = ROOT.parent / "shared" / "data" / "kobbq" / "KoBBQ_test_samples.tsv"
     given = ("--kobbq", str(kobbq)) if kobbq.is_file() else ()

@@ -135,6 +135,7 @@ def test_a_version_leaves_after_its_last_answer_and_the_last_one_takes_its_serve
         assert uow.models.deployed() == []
 
 
+@pytest.mark.deep
 def test_a_server_that_runs_already_takes_an_adapter_by_its_url(platform, tiny_models):
     first = register(platform, tiny_models, tiny_models.adapter, content="aaaaaaaa1111")
     base, _ = deploy(DeployRequest(model_id=first.model_id), platform).arms

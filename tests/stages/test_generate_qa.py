@@ -145,6 +145,7 @@ def test_nobody_at_the_endpoint_is_unavailable_and_nothing_is_reported(services,
     assert list(services.settings.generations_dir.rglob("report.json")) == []
 
 
+@pytest.mark.deep
 @pytest.mark.slow
 def test_a_real_model_that_knows_nothing_ends_in_a_report_that_says_so(services, tiny_model):
     """A random model behind the real server, started for the run."""

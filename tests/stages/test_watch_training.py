@@ -59,6 +59,7 @@ def kill_follower(folder):
             os.kill(pid, signal.SIGKILL)
 
 
+@pytest.mark.deep
 @pytest.mark.slow
 def test_a_run_is_followed_while_it_goes_on_also_after_the_follower_was_killed(runner, services, tmp_path):
     services = open_services(runner.settings)
