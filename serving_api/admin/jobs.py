@@ -155,7 +155,7 @@ def create_job(
     things.require(ResourceKind.DATASET, "read", request.dataset_id)
     if dry_run:
         response.status_code = 200
-        return planned_elsewhere(request)
+        return planned_elsewhere(request, services)
     created = once(
         CreatedJob, lambda: finetuning.create_job(request, services, caller), is_final=lambda job: job.is_started
     )
