@@ -13,6 +13,7 @@ from security.identity.passwords import hash_password
 from settings import load_settings
 from stages.logins import log_in, open_tokens
 from stages.services import Services, open_services
+from tests.cli.airflow_stand_in import AirflowStandIn
 from tests.conftest import REPOSITORY_ROOT
 from tests.dashboard.story import Story, tell
 from tests.serving_api.policy_server import policy_ports
@@ -29,6 +30,14 @@ def story(services) -> Story:
 
 
 PASSWORD = "correct horse battery staple"
+
+
+@pytest.fixture
+def airflow(monkeypatch) -> AirflowStandIn:
+    """What starts `finetune_job`, at an address of its own."""
+    stand_in = AirflowStandIn(dag_id="finetune_job")
+    monkeypatch.setenv("TUNEWAY_AIRFLOW_URL", stand_in.url)
+    return stand_in
 
 
 @pytest.fixture

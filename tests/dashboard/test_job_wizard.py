@@ -14,19 +14,11 @@ from contracts.job_requests import FinetuneJobRequest
 from contracts.training import Hyperparameters, TrainRequest
 from dashboard import writing
 from dashboard.job_draft import JobDraft
-from tests.cli.airflow_stand_in import AirflowStandIn
 from tests.dashboard.conftest import come_in, open_page, text_of
 from tests.dashboard.trainable import make_trainable
 from training.recipe import load_recipe
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("visit")]
-
-
-@pytest.fixture
-def airflow(monkeypatch):
-    stand_in = AirflowStandIn(dag_id="finetune_job")
-    monkeypatch.setenv("TUNEWAY_AIRFLOW_URL", stand_in.url)
-    return stand_in
 
 
 @pytest.fixture

@@ -5,18 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.airflow_stand_in import AirflowStandIn
 from tests.dashboard.test_server import CHROMIUM, CHROMIUM_ARGUMENTS, dashboard, log_tab_in
 from tests.dashboard.trainable import make_trainable
 
 pytestmark = [pytest.mark.slow, pytest.mark.deep]
-
-
-@pytest.fixture
-def airflow(monkeypatch):
-    stand_in = AirflowStandIn(dag_id="finetune_job")
-    monkeypatch.setenv("TUNEWAY_AIRFLOW_URL", stand_in.url)
-    return stand_in
 
 
 @pytest.fixture
