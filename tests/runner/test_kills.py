@@ -86,6 +86,7 @@ def test_a_killed_trainer_is_lost_and_its_next_attempt_resumes(runner, services,
     assert_lost_and_resumable(runner, services, training)
 
 
+@pytest.mark.deep
 def test_a_killed_launcher_takes_its_trainer_along_and_the_next_attempt_resumes(runner, services, training):
     os.kill(launcher_pid(runner, training), signal.SIGKILL)
     assert_lost_and_resumable(runner, services, training)
