@@ -13,28 +13,16 @@ from pathlib import Path
 import psycopg
 from sqlalchemy.engine import URL, make_url
 
-from cli.programs import airflow_environment, common_environment, embedded_postgres
+from cli.programs import airflow_environment, common_environment
 from cli.supervisor_config import log_file
 from contracts.errors import UnavailableError
+from database.connections import connect
+from database.embedded import embedded_postgres
 from settings import Settings
 from storage.files import read_json, write_text_atomically
 
 EMBEDDED_DATABASES = ("tuneway", "airflow", "mlflow")
 POOLS_FILE = Path("operators") / "pools.json"
-
-
-def connect(url: str, *, timeout_seconds: int = 5) -> psycopg.Connection:
-    """A plain connection to a database given by its SQLAlchemy URL."""
-    parts = make_url(url)
-    return psycopg.connect(
-        host=parts.host,
-        port=parts.port,
-        user=parts.username,
-        password=parts.password,
-        dbname=parts.database,
-        connect_timeout=timeout_seconds,
-        autocommit=True,
-    )
 
 
 def create_databases(settings: Settings) -> None:

@@ -376,7 +376,7 @@ def _postgres_at(variable: str, url: str, text: Text) -> Finding:
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError
 
-    from cli.databases import connect
+    from database.connections import connect
 
     check, next_step = text("doctor.postgres"), text("doctor.postgres_next", variable=variable)
     try:

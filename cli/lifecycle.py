@@ -12,7 +12,7 @@ import psutil
 from cli.databases import create_databases, migrate_databases
 from cli.doctor import blocking_findings
 from cli.processes import end_processes, environment_of, is_alive, name_of, own_processes
-from cli.programs import Program, ProgramName, embedded_postgres, platform_programs, program_named
+from cli.programs import Program, ProgramName, platform_programs, program_named
 from cli.readiness import is_ready
 from cli.screen import Screen, Stopwatch
 from cli.secret_files import ensure_secrets, write_airflow_database_url
@@ -20,6 +20,7 @@ from cli.supervisor_client import ProcessState, SupervisorClient
 from cli.supervisor_config import configuration_file, log_file, programs_dir, render_configuration
 from contracts.enums import JobState
 from contracts.errors import CapacityError, ConflictError, NotFoundError, TunewayError, UnavailableError
+from database.embedded import embedded_postgres
 from settings import Settings, refuse_weak_secrets
 from settings.encryption import require_kept_apart
 from settings.secrets import AIRFLOW_PASSWORDS_FILE

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 from cli.secret_files import AIRFLOW_DATABASE_URL_FILE
 from contracts.errors import NotFoundError
-from database.embedded import EmbeddedPostgres
-from settings import SecretName, Settings, read_secret
+from database.embedded import embedded_postgres
+from settings import SecretName, Settings
 from settings.secrets import AIRFLOW_PASSWORDS_FILE
 
 
@@ -58,16 +58,6 @@ class Program:
     """What an earlier, killed process of this program left behind is ended before the new one starts."""
     priority: int = 100
     """Started from low to high, stopped from high to low."""
-
-
-def embedded_postgres(settings: Settings) -> EmbeddedPostgres:
-    """The PostgreSQL of the wheel in this installation's data folder."""
-    return EmbeddedPostgres(
-        folder=settings.data_dir / "postgres",
-        host=settings.host,
-        port=settings.ports["postgres"],
-        password=read_secret(settings.secrets_dir, SecretName.POSTGRES_PASSWORD),
-    )
 
 
 def common_environment(settings: Settings) -> dict[str, str]:

@@ -7,8 +7,9 @@ import urllib.request
 from datetime import UTC, datetime
 from typing import Any
 
-from cli.programs import Health, Program, embedded_postgres
+from cli.programs import Health, Program
 from cli.supervisor_client import ProcessState
+from database.embedded import embedded_postgres
 from settings import Settings
 
 # a proxy variable of the site must not catch calls to our own address

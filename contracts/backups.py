@@ -129,7 +129,7 @@ class RestoreReport(Record):
     """What was brought back."""
 
     snapshot_id: str
-    keys_snapshot_id: str | None
+    keys_snapshot_id: str
     data_dir: str
     files: int
     size: int

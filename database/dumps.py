@@ -8,10 +8,10 @@ import tempfile
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
-import psycopg
 from sqlalchemy.engine import make_url
 
 from contracts.errors import ConflictError, UnavailableError
+from database.connections import connect
 from database.embedded import binary_folder
 
 if TYPE_CHECKING:
@@ -70,10 +70,7 @@ def restore(url: str, pieces: Iterable[bytes]) -> None:
 
 
 def _require_empty(url: str) -> None:
-    parts = make_url(url)
-    with psycopg.connect(
-        host=parts.host, port=parts.port, user=parts.username, password=parts.password, dbname=parts.database
-    ) as connection:
+    with connect(url) as connection:
         found = connection.execute(
             "SELECT count(*) FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace"
             " WHERE relkind IN ('r', 'p') AND nspname NOT IN ('pg_catalog', 'information_schema')"
@@ -82,7 +79,7 @@ def _require_empty(url: str) -> None:
     if found[0]:
         raise ConflictError(
             "A backup is restored into an empty database only",
-            value=f"{parts.database}: {found[0]} tables",
+            value=f"{make_url(url).database}: {found[0]} tables",
             next_step="drop the database and create it anew, or name another one",
         )
 

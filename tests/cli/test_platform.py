@@ -14,9 +14,9 @@ import psutil
 import psycopg
 import pytest
 
-from cli.databases import connect
 from cli.processes import own_processes
 from cli.readiness import fetch
+from database.connections import connect
 from settings import Settings
 from settings.secrets import airflow_passwords
 from tests.cli.command_line import free_port_base, tuneway
