@@ -15,6 +15,7 @@ from serving_api.chat_access import ChatAccess
 from serving_api.data_path import DataPath, Receive, Scope, Send
 from serving_api.documentation import install_documentation
 from serving_api.event_log import EventLog
+from serving_api.event_mover import EventMover
 from serving_api.event_store import event_store
 from serving_api.examples import install_examples
 from serving_api.guardrail_watch import GuardrailWatch
@@ -37,11 +38,9 @@ class Service:
         settings = services.settings
         self.routing = Routing(services)
         store = event_store(services)
-        self.events = EventLog(
-            settings.data_dir / "serving" / "events",
-            store if watch is None else watch.watched(store),
-            services.recorded_text,
-        )
+        folder = settings.data_dir / "serving" / "events"
+        self.events = EventLog(folder, services.recorded_text)
+        self.mover = EventMover(folder, store if watch is None else watch.watched(store), services.recorded_text)
         self.data_path = DataPath(
             self.routing,
             self.events,
@@ -74,6 +73,7 @@ def _control(service: Service, services: Services, watch: GuardrailWatch | None)
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         service.events.start()
+        service.mover.start()
         keeper.start()
         await run_in_threadpool(uploads.go_on_with_uploads, services)
         await service.routing.start()
@@ -84,6 +84,7 @@ def _control(service: Service, services: Services, watch: GuardrailWatch | None)
             await service.data_path.stop()
             await service.routing.stop()
             service.events.close()
+            service.mover.close()
             if watch is not None:
                 watch.stop()
             keeper.close()
@@ -117,7 +118,7 @@ def _control(service: Service, services: Services, watch: GuardrailWatch | None)
     @app.get("/metrics", tags=["control"], response_class=PlainTextResponse)
     async def metrics() -> PlainTextResponse:
         """What the router counted since it started, for Prometheus: by arm and model."""
-        return PlainTextResponse(service.data_path.metrics(), media_type=CONTENT_TYPE)
+        return PlainTextResponse(service.data_path.metrics(is_behind=service.mover.is_behind), media_type=CONTENT_TYPE)
 
     @app.get("/ready", tags=["control"])
     def ready(response: Response) -> dict[str, Any]:
@@ -133,7 +134,7 @@ def _control(service: Service, services: Services, watch: GuardrailWatch | None)
             "is_stopping": service.data_path.is_draining,
             "database_answers": service.routing.database_answers,
             "requests_in_flight": service.data_path.in_flight,
-            "events_waiting": service.events.is_behind,
+            "events_waiting": service.mover.is_behind,
             "events_waiting_bytes": service.events.pending_bytes,
         }
 

@@ -79,9 +79,9 @@ class DataPath:
         """Questions being answered now."""
         return len(self._in_flight)
 
-    def metrics(self) -> str:
-        """What was counted, in Prometheus' text format."""
-        gauges = {"events_waiting_bytes": self._events.pending_bytes, "events_behind": self._events.is_behind}
+    def metrics(self, *, is_behind: bool) -> str:
+        """What was counted, in Prometheus' text format; `is_behind`: events wait for PostgreSQL."""
+        gauges = {"events_waiting_bytes": self._events.pending_bytes, "events_behind": is_behind}
         return self._metrics.text(self._servers.all(), gauges)
 
     def ask(self, reply: Reply) -> None:

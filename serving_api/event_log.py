@@ -1,83 +1,58 @@
-"""What happened on the data path, on disk first and in PostgreSQL soon after.
+"""What happened on the data path, on disk before the caller goes on; `event_mover.py` brings it to PostgreSQL.
 
-An event is written to a journal file before the caller goes on. A thread moves the journal to PostgreSQL in batches;
-while PostgreSQL is away the journal grows, and after a crash the next process moves what is left. Storing an event
-twice changes nothing, so a segment is deleted only after all of it is stored.
+Whoever writes a segment holds its lock, so that another process knows which ones are complete: those of a killed writer too.
 
-<folder>/<time in ns>.jsonl    segments, the newest one is being written: a line of JSON each,
+<folder>/<time in ns>.jsonl    segments: events as they were sealed, or in clear where nothing is encrypted: a line of JSON each,
                                with `body_bytes` followed by so many bytes, the body as it came, and a line break
 <folder>/refused.jsonl         events that PostgreSQL will never take, each with the reason
 """
 
-import logging
+import fcntl
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
 import orjson
 
-from contracts.errors import DamagedFileError, TunewayError, UnavailableError
-from storage.encryption.values import PREFIX
 from storage.files import fsync_path
-
-log = logging.getLogger(__name__)
 
 Event = dict[str, Any]
 
-BATCH_EVENTS = 200
-WAIT_SECONDS = 0.2
-RETRY_SECONDS = 1.0
-MAX_RETRY_SECONDS = 5.0
-CLOSE_SECONDS = 10.0
+TURN_SECONDS = 0.2
+"""What comes within so long is moved together."""
 SEGMENT_BYTES = 16 * 1024**2
 """A segment is read as a whole: while PostgreSQL is away it grows to about this size, then the next one begins."""
 
 
-class RefusedEventError(TunewayError):
-    """An event that can never be stored."""
+class EventSealing(Protocol):
+    """Encrypts what is written to the journal."""
 
-    code = "refused_event"
-
-
-class LineSealing(Protocol):
-    """Encrypts lines of the journal."""
-
-    def seal_lines(self, lines: bytes) -> bytes:
-        """Lines as one line of ASCII."""
-        ...
-
-    def open_line(self, line: bytes) -> bytes:
-        """The lines again. Raises DamagedFileError."""
+    def seal_events(self, lines: bytes) -> bytes:
+        """Lines as one piece."""
         ...
 
 
 class EventLog:
-    """A journal of events with the thread that stores them."""
+    """The journal of one process."""
 
-    def __init__(
-        self, folder: Path, store: Callable[[list[Event]], None], sealing: "LineSealing | None" = None
-    ) -> None:
-        """`store` puts events into PostgreSQL, all or none; it raises UnavailableError or RefusedEventError.
-
-        `sealing` keeps from the disk what users said.
-        """
+    def __init__(self, folder: Path, sealing: EventSealing | None = None) -> None:
+        """`sealing` keeps from the disk what users said."""
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
-        self._store = store
         self._sealing = sealing
         self._lock = threading.Lock()
         self._written = threading.Event()
         self._closing = threading.Event()
-        self._is_behind = False
         self._descriptor, self._current = self._open_segment()
-        self._thread = threading.Thread(target=self._move_forever, name="event-log", daemon=True)
+        self._ended: Path | None = None
+        """The segment before."""
+        self._thread = threading.Thread(target=self._turn_forever, name="event-log", daemon=True)
 
     def start(self) -> None:
-        """Start moving events, those of an earlier process first."""
+        """Begin a new segment again and again, so that what was written can be moved."""
         self._thread.start()
 
     def append(self, event: Event) -> None:
@@ -106,129 +81,69 @@ class EventLog:
             os.close(segment)
 
     @property
-    def is_behind(self) -> bool:
-        """PostgreSQL is away and events wait on disk."""
-        return self._is_behind
-
-    @property
     def pending_bytes(self) -> int:
         """Size of what PostgreSQL does not have yet."""
-        return sum(path.stat().st_size for path in self._segments())
+        return sum(_size(path) for path in segments_of(self._folder))
 
     def close(self) -> None:
-        """Move what can be moved within a few seconds; the rest stays in the journal."""
+        """Leave the journal to whoever moves it."""
         self._closing.set()
         self._written.set()
         if self._thread.is_alive():
-            self._thread.join(timeout=CLOSE_SECONDS)
+            self._thread.join()
         with self._lock:
             os.close(self._descriptor)
 
-    def _segments(self) -> list[Path]:
-        return sorted(path for path in self._folder.glob("*.jsonl") if path.stem.isdigit())
-
     def _open_segment(self) -> tuple[int, Path]:
         path = self._folder / f"{time.time_ns():020d}.jsonl"
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o600)
+        unlocked = path.with_suffix(".new")
+        descriptor = os.open(unlocked, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o600)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        unlocked.rename(path)
         fsync_path(self._folder)
         return descriptor, path
 
-    def _finished_segments(self) -> list[Path]:
-        """Segments that nobody writes any more; the current one is finished when it is the only one with events."""
-        with self._lock:
-            finished = [path for path in self._segments() if path != self._current]
-            if os.fstat(self._descriptor).st_size <= (SEGMENT_BYTES if finished else 0):
-                return finished
+    def _turn_forever(self) -> None:
+        while not self._closing.is_set():
+            self._written.wait()
+            self._written.clear()
+            self._closing.wait(TURN_SECONDS)
+            size = os.fstat(self._descriptor).st_size
+            is_behind = self._ended is not None and self._ended.exists()
+            if size > (SEGMENT_BYTES if is_behind else 0):
+                self._turn()
+            elif size:
+                self._written.set()
+
+    def _turn(self) -> None:
         # outside of the lock: nobody who writes waits for the disk
         following = self._open_segment()
         with self._lock:
-            ended, path = self._descriptor, self._current
+            ended, self._ended = self._descriptor, self._current
             self._descriptor, self._current = following
         os.close(ended)
-        return [*finished, path]
-
-    def _move_forever(self) -> None:
-        retry_s = RETRY_SECONDS
-        while True:
-            try:
-                for segment in self._finished_segments():
-                    self._move(segment)
-                if self._is_behind:
-                    log.info("PostgreSQL is back: every waiting event is stored")
-                self._is_behind = False
-                retry_s = RETRY_SECONDS
-            except UnavailableError as error:
-                if not self._is_behind:
-                    log.warning("events wait in %s: %s", self._folder, error)
-                self._is_behind = True
-                if self._closing.wait(retry_s):
-                    return
-                retry_s = min(2 * retry_s, MAX_RETRY_SECONDS)
-                continue
-            except Exception:
-                # a fault of ours must not end the thread: the events stay in the journal
-                log.exception("events could not be stored and stay in %s", self._folder)
-                self._is_behind = True
-                if self._closing.wait(MAX_RETRY_SECONDS):
-                    return
-                continue
-            with self._lock:
-                is_empty = not os.fstat(self._descriptor).st_size
-            if is_empty and self._closing.is_set():
-                return
-            self._written.wait()
-            self._written.clear()
-            # gather what comes within a moment into one transaction
-            self._closing.wait(WAIT_SECONDS)
-
-    def _move(self, segment: Path) -> None:
-        events = self._events_of(self._opened(segment.read_bytes()))
-        while batch := list(islice(events, BATCH_EVENTS)):
-            self._store_batch(batch)
-        segment.unlink()
 
     def _sealed(self, lines: bytes) -> bytes:
-        return lines if self._sealing is None else self._sealing.seal_lines(lines)
+        return lines if self._sealing is None else self._sealing.seal_events(lines)
 
-    def _opened(self, written: bytes) -> bytes:
-        """A segment as it was before it was sealed; one that never was is as it is."""
-        if self._sealing is None or not written.startswith(PREFIX.encode()):
-            return written
-        opened = []
-        for line in written.splitlines():
-            try:
-                opened.append(self._sealing.open_line(line))
-            except DamagedFileError:
-                self._refuse({"line": line.decode(errors="replace")}, "cut off in the middle")
-        return b"".join(opened)
 
-    def _events_of(self, written: bytes) -> Iterator[Event]:
-        start = 0
-        while start < len(written):
-            found = _event_at(written, start)
-            if found is not None:
-                event, start = found
-                yield event
-                continue
-            end = written.find(b"\n{", start + 1) + 1 or len(written)
-            self._refuse({"line": written[start:end].decode(errors="replace")}, "cut off in the middle")
-            start = end
+def segments_of(folder: Path) -> list[Path]:
+    """The segments of all processes, in the order in which they began."""
+    return sorted(path for path in folder.glob("*.jsonl") if path.stem.isdigit())
 
-    def _store_batch(self, events: list[Event]) -> None:
-        try:
-            self._store(events)
-        except RefusedEventError as error:
-            if len(events) == 1:
-                self._refuse(events[0], error.sentence())
-                return
-            for event in events:
-                self._store_batch([event])
 
-    def _refuse(self, event: Event, reason: str) -> None:
-        log.error("an event cannot be stored and is kept in %s: %s", self._folder / "refused.jsonl", reason)
-        with (self._folder / "refused.jsonl").open("ab") as stream:
-            line = {"reason": reason, "event": event}
-            stream.write(self._sealed(orjson.dumps(line, default=_text, option=orjson.OPT_APPEND_NEWLINE)))
+def events_of(written: bytes) -> Iterator[Event | bytes]:
+    """The events in a segment that was opened; as bytes what is not whole."""
+    start = 0
+    while start < len(written):
+        found = _event_at(written, start)
+        if found is not None:
+            event, start = found
+            yield event
+            continue
+        end = written.find(b"\n{", start + 1) + 1 or len(written)
+        yield written[start:end]
+        start = end
 
 
 def _line(event: Event) -> bytes:
@@ -257,6 +172,14 @@ def _event_at(written: bytes, start: int) -> tuple[Event, int] | None:
     return (event, ends + 1) if written[ends : ends + 1] == b"\n" else None
 
 
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        # moved meanwhile
+        return 0
+
+
 def _write(descriptor: int, lines: bytes) -> None:
     """All of it, or nothing where the disk is full: a part would spoil what follows."""
     rest = memoryview(lines)
@@ -266,7 +189,3 @@ def _write(descriptor: int, lines: bytes) -> None:
     except OSError:
         os.ftruncate(descriptor, os.fstat(descriptor).st_size - (len(lines) - len(rest)))
         raise
-
-
-def _text(body: object) -> str:
-    return body.decode(errors="replace") if isinstance(body, bytes) else str(body)

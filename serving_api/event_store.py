@@ -10,7 +10,8 @@ from sqlalchemy.exc import DataError, IntegrityError
 
 from contracts.errors import NotFoundError
 from database.unit_of_work import UnitOfWork
-from serving_api.event_log import Event, RefusedEventError
+from serving_api.event_log import Event
+from serving_api.event_mover import RefusedEventError
 from stages.services import Services
 
 Kept = Callable[[str, str, str], str]

@@ -8,20 +8,25 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from contracts.errors import InvalidDataError
+from contracts.errors import DamagedFileError, InvalidDataError
 from settings.encryption import TRAFFIC_SCOPE, use_encryption
-from storage.encryption.values import is_sealed
+from storage.encryption.pieces import MARK, Piece, framed, pieces_of
+from storage.encryption.values import PREFIX, is_sealed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from settings import Settings
     from storage.encryption.values import ValueCipher
 
 COLUMNS = frozenset({"query", "response", "user_feedback"})
 _JOURNAL = "events"
+_SEALED_LINE = PREFIX.encode()
+"""How a journal begins that an earlier version of the service left: each piece is a line of text."""
 
 
 class RecordedText:
-    """Text columns of `ab_test_logs` under the setting `recorded_text`, and the lines of the journal before them."""
+    """Text columns of `ab_test_logs` under the setting `recorded_text`, and the journal before them."""
 
     def __init__(self, settings: Settings) -> None:
         self._policy = settings.recorded_text
@@ -41,13 +46,32 @@ class RecordedText:
         """The text that was kept. Raises KeyUnavailableError where its key was erased, DamagedFileError."""
         return self._cipher.open(stored, _place(column, request_id)).decode() if is_sealed(stored) else stored
 
-    def seal_lines(self, lines: bytes) -> bytes:
-        """Events for the journal, as one line."""
-        return self._cipher.seal(lines, _JOURNAL).encode() + b"\n" if self._installation.encrypts else lines
+    def seal_events(self, lines: bytes) -> bytes:
+        """Events as a piece of the journal."""
+        return framed(self._cipher.seal_bytes(lines, _JOURNAL)) if self._installation.encrypts else lines
 
-    def open_line(self, line: bytes) -> bytes:
-        """The events of a line that `seal_lines` made. Raises DamagedFileError where the line was cut off."""
+    def opened_events(self, written: bytes) -> Iterator[Piece]:
+        """A segment of the journal before it was sealed; one that never was is as it is."""
+        if written.startswith(_SEALED_LINE):
+            for line in written.splitlines():
+                yield self._opened_piece(line, self._open_line)
+        elif written.startswith(MARK):
+            for piece in pieces_of(written):
+                yield self._opened_piece(piece.content, self._open_bytes) if piece.is_whole else piece
+        else:
+            yield Piece(written, is_whole=True)
+
+    def _opened_piece(self, sealed: bytes, opened: Callable[[bytes], bytes]) -> Piece:
+        try:
+            return Piece(opened(sealed), is_whole=True)
+        except DamagedFileError:
+            return Piece(sealed, is_whole=False)
+
+    def _open_line(self, line: bytes) -> bytes:
         return self._cipher.open(line.decode("ascii", errors="replace"), _JOURNAL)
+
+    def _open_bytes(self, sealed: bytes) -> bytes:
+        return self._cipher.open_bytes(sealed, _JOURNAL)
 
     @cached_property
     def _cipher(self) -> ValueCipher:

@@ -6,6 +6,9 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 import orjson
@@ -16,7 +19,8 @@ from contracts.errors import UnavailableError
 from database.embedded import EmbeddedPostgres
 from database.migrate import upgrade
 from database.unit_of_work import engine_for
-from serving_api.event_log import EventLog, RefusedEventError
+from serving_api.event_log import EventLog, segments_of
+from serving_api.event_mover import EventMover, RefusedEventError
 from serving_api.event_store import said_in
 from serving_api.request_ids import is_request_id, new_request_id
 from settings import load_settings
@@ -48,13 +52,31 @@ class Store:
         self.stored.extend(events)
 
 
+@contextmanager
+def moved_to(store: Store, folder: Path) -> Iterator[tuple[EventLog, EventMover]]:
+    """A journal and what moves it; at the end all of it has been moved."""
+    log, mover = EventLog(folder), EventMover(folder, store)
+    log.start()
+    mover.start()
+    yield log, mover
+    log.close()
+    mover.close()
+
+
+def left_by_a_killed_process(folder: Path, *events: dict[str, object]) -> Path:
+    """The segment."""
+    log = EventLog(folder)
+    log.append_all(events)
+    # as the kernel does with the files of a process that has ended
+    log.close()
+    return segments_of(folder)[-1]
+
+
 def test_events_are_stored_in_the_order_they_were_written(tmp_path):
     store = Store()
-    log = EventLog(tmp_path, store)
-    log.start()
-    for number in range(1000):
-        log.append({"n": number})
-    log.close()
+    with moved_to(store, tmp_path) as (log, _):
+        for number in range(1000):
+            log.append({"n": number})
     assert [event["n"] for event in store.stored] == list(range(1000))
     assert log.pending_bytes == 0
 
@@ -62,37 +84,48 @@ def test_events_are_stored_in_the_order_they_were_written(tmp_path):
 def test_events_wait_on_disk_while_postgresql_is_away(tmp_path):
     store = Store()
     store.is_away = True
-    log = EventLog(tmp_path, store)
-    log.start()
-    log.append({"n": 1})
-    wait_until(lambda: log.is_behind)
-    log.append({"n": 2})
-    assert store.stored == []
-    store.is_away = False
-    wait_until(lambda: len(store.stored) == 2)
-    wait_until(lambda: not log.is_behind)
-    log.close()
+    with moved_to(store, tmp_path) as (log, mover):
+        log.append({"n": 1})
+        wait_until(lambda: mover.is_behind)
+        log.append({"n": 2})
+        assert store.stored == []
+        store.is_away = False
+        wait_until(lambda: len(store.stored) == 2)
+        wait_until(lambda: not mover.is_behind)
     assert [event["n"] for event in store.stored] == [1, 2]
 
 
 def test_what_a_killed_process_left_is_stored_by_the_next(tmp_path):
     store = Store()
-    killed = EventLog(tmp_path, store)
-    killed.append({"n": 1})
-    killed.append_durably({"n": 2})
-    following = EventLog(tmp_path, store)
-    following.append({"n": 3})
-    following.start()
-    following.close()
+    left_by_a_killed_process(tmp_path, {"n": 1}, {"n": 2})
+    with moved_to(store, tmp_path) as (log, _):
+        log.append_durably({"n": 3})
     assert [event["n"] for event in store.stored] == [1, 2, 3]
+
+
+def test_a_segment_that_is_being_written_stays_and_one_process_moves_at_a_time(tmp_path):
+    first, second = Store(), Store()
+    writing = EventLog(tmp_path)
+    writing.append({"n": 1})
+    with moved_to(first, tmp_path) as (log, _):
+        log.append({"n": 2})
+        wait_until(lambda: len(first.stored) == 1)
+        later = EventMover(tmp_path, second)
+        later.start()
+        time.sleep(0.5)
+        assert second.stored == []
+        assert writing.pending_bytes > 0
+    writing.close()
+    wait_until(lambda: len(second.stored) == 1)
+    later.close()
+    assert [event["n"] for event in (*first.stored, *second.stored)] == [2, 1]
 
 
 def test_a_line_cut_off_by_a_crash_is_set_aside_and_the_rest_is_stored(tmp_path):
     (tmp_path / "00000000000000000001.jsonl").write_bytes(b'{"n":1}\n{"n":2,"te')
     store = Store()
-    log = EventLog(tmp_path, store)
-    log.start()
-    log.close()
+    with moved_to(store, tmp_path):
+        pass
     assert store.stored == [{"n": 1}]
     refused = orjson.loads((tmp_path / "refused.jsonl").read_bytes())
     assert refused["event"]["line"] == '{"n":2,"te'
@@ -100,12 +133,9 @@ def test_a_line_cut_off_by_a_crash_is_set_aside_and_the_rest_is_stored(tmp_path)
 
 def test_an_event_that_can_never_be_stored_does_not_hold_up_the_others(tmp_path):
     store = Store()
-    log = EventLog(tmp_path, store)
-    log.append({"n": 1})
-    log.append({"n": 2, "poison": True})
-    log.append({"n": 3})
-    log.start()
-    log.close()
+    left_by_a_killed_process(tmp_path, {"n": 1}, {"n": 2, "poison": True}, {"n": 3})
+    with moved_to(store, tmp_path):
+        pass
     assert [event["n"] for event in store.stored] == [1, 3]
     assert orjson.loads((tmp_path / "refused.jsonl").read_bytes())["event"]["n"] == 2
 
@@ -113,14 +143,11 @@ def test_an_event_that_can_never_be_stored_does_not_hold_up_the_others(tmp_path)
 def test_an_answer_is_kept_as_it_came_and_one_cut_short_does_not_spoil_the_next(tmp_path):
     store = Store()
     body = b'data: {"a":1}\r\n\r\n{"n":9}\n\x00\xed\x86'
-    killed = EventLog(tmp_path, store)
-    killed.append_all([{"n": 1, "body": body}, {"n": 2, "body": b""}, {"n": 3}])
-    (segment,) = tmp_path.glob("*.jsonl")
+    segment = left_by_a_killed_process(tmp_path, {"n": 1, "body": body}, {"n": 2, "body": b""}, {"n": 3})
     whole = segment.read_bytes()
     segment.write_bytes(whole + whole[: whole.index(b"data:") + 9] + b"\n" + whole)
-    log = EventLog(tmp_path, store)
-    log.start()
-    log.close()
+    with moved_to(store, tmp_path):
+        pass
     kept = [{"body": body, "n": 1}, {"body": b"", "n": 2}, {"n": 3}]
     assert store.stored == kept * 2
     refused = orjson.loads((tmp_path / "refused.jsonl").read_bytes().splitlines()[0])
@@ -129,19 +156,17 @@ def test_an_answer_is_kept_as_it_came_and_one_cut_short_does_not_spoil_the_next(
 
 def test_writers_of_several_threads_do_not_mix_their_lines(tmp_path):
     store = Store()
-    log = EventLog(tmp_path, store)
-    log.start()
+    with moved_to(store, tmp_path) as (log, _):
 
-    def write(writer: int) -> None:
-        for number in range(200):
-            log.append({"writer": writer, "n": number, "text": "가" * 500})
+        def write(writer: int) -> None:
+            for number in range(200):
+                log.append({"writer": writer, "n": number, "text": "가" * 500})
 
-    threads = [threading.Thread(target=write, args=(writer,)) for writer in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    log.close()
+        threads = [threading.Thread(target=write, args=(writer,)) for writer in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
     assert len(store.stored) == 800
     assert not (tmp_path / "refused.jsonl").exists()
 
@@ -267,10 +292,10 @@ def test_answers_and_ratings_outlive_a_killed_postgresql(tmp_path, monkeypatch):
                 wait_until(lambda: len(users.ratings) > before + 20, 60)
                 users.stop()
                 assert set(users.statuses) == {200}
-                wait_until(lambda: app.events.is_behind, 30)
+                wait_until(lambda: app.mover.is_behind, 30)
                 assert httpx.get(f"{service_url}/ready").json()["events_waiting"] is True
                 process = start_postgres(postgres)
-                wait_until(lambda: not app.events.is_behind, 60)
+                wait_until(lambda: not app.mover.is_behind, 60)
         assert users.lack(services) == []
     finally:
         engine_for(url).dispose()

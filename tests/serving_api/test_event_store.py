@@ -11,6 +11,7 @@ from contracts.enums import Arm
 from contracts.errors import DamagedFileError, KeyUnavailableError
 from contracts.experiments import StartABTestRequest
 from serving_api.event_log import EventLog
+from serving_api.event_mover import EventMover
 from serving_api.event_store import event_store
 from settings import Settings
 from settings.encryption import TRAFFIC_SCOPE, use_encryption
@@ -112,16 +113,21 @@ def test_rows_of_before_and_without_encryption_are_read_as_they_are(tmp_path: Pa
 def test_the_journal_on_the_disk_is_sealed_and_moved_after_a_kill(tmp_path: Path, database_url: str) -> None:
     services = services_with(tmp_path, database_url)
     folder = tmp_path / "events"
-    killed = EventLog(folder, event_store(services), services.recorded_text)
+    killed = EventLog(folder, services.recorded_text)
     killed.append_all([answer("r1", None, None), answer("r2", None, None)])
     killed.append_durably(answer("r3", None, None))
+    killed.close()
     (segment,) = folder.glob("*.jsonl")
-    with segment.open("ab") as stream:
-        stream.write(b"tw1:a line that a kill cut")
-    assert "통행료".encode() not in segment.read_bytes()
-    assert b"010-1234" not in segment.read_bytes()
-    following = EventLog(folder, event_store(services), services.recorded_text)
-    following.start()
-    following.close()
-    assert [row["request_id"] for row in stored(services)] == ["r1", "r2", "r3"]
-    assert "tw1:" in (folder / "refused.jsonl").read_text()
+    written = segment.read_bytes()
+    assert "통행료".encode() not in written
+    assert b"010-1234" not in written
+    # a kill cut the first piece and the last one
+    segment.write_bytes(written[:200] + written + written[:200])
+    older = services.recorded_text._cipher.seal(orjson.dumps(answer("r0", None, None)) + b"\n", "events")
+    (folder / "00000000000000000001.jsonl").write_text(f"{older}\ntw1:a line that a kill cut", encoding="ascii")
+    mover = EventMover(folder, event_store(services), services.recorded_text)
+    mover.start()
+    mover.close()
+    assert [row["request_id"] for row in stored(services)] == ["r0", "r1", "r2", "r3"]
+    refused = [piece.content for piece in services.recorded_text.opened_events((folder / "refused.jsonl").read_bytes())]
+    assert [b"cut off in the middle" in line for line in refused] == [True] * 3

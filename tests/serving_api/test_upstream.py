@@ -21,6 +21,7 @@ from serving_api import upstream, user_connection
 from serving_api.chat_access import ChatAccess
 from serving_api.data_path import DataPath
 from serving_api.event_log import EventLog
+from serving_api.event_mover import EventMover
 from serving_api.routing import Routing, RoutingTable
 from serving_api.user_connection import connections_to
 from settings import Settings
@@ -189,7 +190,7 @@ def running_router(folder, loop: asyncio.AbstractEventLoop, servers: list[Server
     )
     table = RoutingTable({"base-v1": endpoint}, endpoint, (), "version")
     events: list[dict[str, Any]] = []
-    journal = EventLog(folder / "events", events.extend)
+    journal, mover = EventLog(folder / "events"), EventMover(folder / "events", events.extend)
     data_path = DataPath(
         cast(Routing, FixedRouting(table)), journal, "a key of the test", ChatAccess(Services(Settings()))
     )
@@ -198,11 +199,13 @@ def running_router(folder, loop: asyncio.AbstractEventLoop, servers: list[Server
         if scope["type"] == "lifespan":
             await receive()
             journal.start()
+            mover.start()
             await data_path.start()
             await send({"type": "lifespan.startup.complete"})
             await receive()
             await data_path.stop()
             journal.close()
+            mover.close()
             await send({"type": "lifespan.shutdown.complete"})
         else:
             await data_path(scope, receive, send)
