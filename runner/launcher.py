@@ -36,6 +36,7 @@ from stages.launching import GPU_IDS_VARIABLE
 from storage.files import read_json, write_json_atomically
 from storage.job_folder import AttemptFolder, JobFolder
 from storage.job_state import EXIT_CODE_ERROR, EXIT_CODE_STOPPED, read_submission
+from storage.private_folders import remove_private_folders
 from storage.processes import ATTEMPT_VARIABLE, attempt_mark, die_with_parent, identity_of, kill_attempt
 
 HEARTBEAT_SECONDS = 1.0
@@ -115,6 +116,7 @@ def _run(submission: JobSubmission, folder: JobFolder, number: int, signals: _Si
         survivors = kill_attempt(mark)
         if survivors:
             log.warning("ended the remaining processes %s", survivors)
+        remove_private_folders(folder.root)  # what a killed process had opened
         why = _reason_to_restart(attempt, code, ending)
         if why is None or folder.result.exists() or len(restarts) >= MAX_RESTARTS:
             return code, ending

@@ -113,6 +113,8 @@ class Settings(BaseSettings):
     smtp_from: str = "tuneway@localhost"
     encryption: str = Field(default="on", pattern="^(on|off)$")
     """on: what docs/encryption.md lists is written encrypted. Both kinds are read either way."""
+    checkpoint_encryption: str = Field(default="on", pattern="^(on|off)$")
+    """off: checkpoints of jobs that are created from now on are written in plain though the rest is encrypted."""
     key_keeper: str = Field(default="file", pattern="^(file|environment|vault)$")
     """Who keeps the key-encryption key: a file, the environment (development only) or a Vault's transit engine."""
     key_file: Path | None = None

@@ -497,6 +497,7 @@ def _student_plan(
         seed=request.seed,
         keep_checkpoints=settings.checkpoint_keep,
         keep_best_checkpoints=settings.checkpoint_keep_best,
+        seals_checkpoints=settings.checkpoint_encryption == "on",
         cache_dir=str(settings.cache_dir),
         watermark=identity_of(name, dataset.content_hash, _numbers(request), settings),
         tags={

@@ -217,6 +217,7 @@ def create_job(
             seed=request.seed,
             keep_checkpoints=settings.checkpoint_keep,
             keep_best_checkpoints=settings.checkpoint_keep_best,
+            seals_checkpoints=settings.checkpoint_encryption == "on",
             cache_dir=str(settings.cache_dir),
             watermark=identity_of(request.base_model, dataset.content_hash, numbers, settings),
             followed=run,

@@ -5,6 +5,7 @@ Whatever reads files that the platform wrote opens them here, and sees the same 
 
 import hashlib
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedReader, TextIOWrapper
@@ -66,6 +67,33 @@ def create_stored_text(path: Path, mode: int = 0o600) -> Iterator[TextIO]:
             text.detach()
 
 
+def scope_of_stored(path: Path) -> str | None:
+    """What is erased together with a file at the path; None where it would be written in plain."""
+    installation = installation_of(path)
+    if installation is None or not installation.encrypts:
+        return None
+    return installation.scope_of(path.parent.resolve().relative_to(installation.root) / path.name)
+
+
+def seal_file(source: Path, target: Path, scope: str) -> str:
+    """Encrypt a plain file, under the scope's key and another name; the digest of its content."""
+    installation = installation_of(target)
+    assert installation is not None
+    digest = hashlib.sha256()
+    with source.open("rb") as content, EncryptedWriter(target, installation.keyring, scope) as sealed:
+        while piece := content.read(_DIGEST_BYTES):
+            digest.update(piece)
+            sealed.write(piece)
+    return digest.hexdigest()
+
+
+def copy_in_clear(source: Path, target: Path) -> None:
+    """The content as a plain file, whatever the target's place."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with open_stored(source) as content, target.open("wb") as clear:
+        shutil.copyfileobj(content, clear, _DIGEST_BYTES)
+
+
 def sha256_of_stored(path: Path) -> str:
     """Hex digest of the content: the same for a plain and an encrypted file."""
     if not is_encrypted(path):
@@ -98,8 +126,7 @@ def _reader(path: Path) -> EncryptedReader:
 
 
 def _writer(path: Path, mode: int) -> EncryptedWriter | None:
-    installation = installation_of(path)
-    if installation is None or not installation.encrypts:
+    scope, installation = scope_of_stored(path), installation_of(path)
+    if scope is None or installation is None:
         return None
-    scope = installation.scope_of(path.parent.resolve().relative_to(installation.root) / path.name)
     return EncryptedWriter(path, installation.keyring, scope, mode=mode)

@@ -1,5 +1,8 @@
 """Checkpoints that are whole or absent: checkpoint-<step>/ holds the trainer's files and, written last, a manifest.
 
+Where the installation encrypts, the files are sealed and the manifest stands over sealed files only; it holds numbers
+and digests. `opened_checkpoints.py` gives a trainer what it reads.
+
 set-aside/<label>/ holds those that a person, or the guard, has gone back behind: nothing resumes from them.
 """
 
@@ -13,11 +16,12 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from contracts.errors import ConflictError, InvalidRequestError
+from contracts.errors import ConflictError, DamagedFileError, InvalidRequestError
 from contracts.record import Record, utc_now
 from contracts.training import CheckpointRecord
 from storage.files import fsync_path, sha256_of_file, write_text_atomically
 from storage.job_folder import JobFolder
+from storage.stored_files import seal_file, sha256_of_stored
 
 MANIFEST = "manifest.json"
 PREFIX = "checkpoint-"
@@ -48,22 +52,37 @@ class CheckpointManifest(Record):
     """Digest of each file, by its path in the folder."""
 
 
-def commit_checkpoint(staged: Path, target: Path, manifest: CheckpointManifest) -> None:
-    """Make a staged folder a checkpoint: flush, manifest, rename. A broken one of the same name gives way."""
+def commit_checkpoint(staged: Path, target: Path, manifest: CheckpointManifest, sealed_for: str | None = None) -> None:
+    """Make a staged folder a checkpoint: flush or seal, manifest, rename. A broken one of the same name gives way.
+
+    With a scope the files are encrypted by its key, one after the other, each gone in clear before the next.
+    """
     files = sorted(path for path in staged.rglob("*") if path.is_file())
-    for path in files:
-        fsync_path(path)
-    digests = {str(path.relative_to(staged)): sha256_of_file(path) for path in files}
+    names = [str(path.relative_to(staged)) for path in files]
+    written = staged
+    if sealed_for is None:
+        for path in files:
+            fsync_path(path)
+        digests = {name: sha256_of_file(path) for name, path in zip(names, files, strict=True)}
+    else:
+        written = target.parent / STAGING / target.name
+        digests = {}
+        for name, path in zip(names, files, strict=True):
+            digests[name] = seal_file(path, written / name, sealed_for)
+            path.unlink()
     whole = manifest.model_copy(update={"files": digests})
-    write_text_atomically(staged / MANIFEST, whole.model_dump_json(indent=1) + "\n")
+    write_text_atomically(written / MANIFEST, whole.model_dump_json(indent=1) + "\n")
     if target.exists():
         shutil.rmtree(target)
-    staged.rename(target)
+    written.rename(target)
     fsync_path(target.parent)
 
 
 def newest_whole_checkpoint(folder: Path) -> tuple[Path, CheckpointManifest] | None:
-    """The newest checkpoint whose files are what the manifest says; broken ones are skipped, with a line in the log."""
+    """The newest checkpoint whose files are what the manifest says; broken ones are skipped, with a line in the log.
+
+    Raises KeyUnavailableError where a checkpoint is sealed and its key was erased.
+    """
     for path in sorted(folder.glob(f"{PREFIX}*"), key=_step_of, reverse=True):
         manifest = read_manifest(path)
         if manifest is None:
@@ -227,7 +246,10 @@ def _step_of(path: Path) -> int:
 
 
 def _is_whole(path: Path, digest: str) -> bool:
-    return path.is_file() and sha256_of_file(path) == digest
+    try:
+        return sha256_of_stored(path) == digest
+    except (FileNotFoundError, DamagedFileError):
+        return False
 
 
 def _size_of(path: Path) -> int:

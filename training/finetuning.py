@@ -16,11 +16,20 @@ from typing import TYPE_CHECKING, Any
 
 from contracts.errors import TrainingDivergedError
 from contracts.training import TrainingReport
+from storage.private_folders import remove_private_folders
 from training.callbacks import run_callback
 from training.checkpoints import PREFIX, STAGING, checkpoint_records, newest_whole_checkpoint
 from training.loading import check_options, describe_devices, load_model, make_deterministic
 from training.memory_fallback import Adjustment, adjusted, is_memory_shortage, read_adjustment, shortage_error
 from training.metrics import BYTES_PER_MB, MetricsFile, ProgressWriter, loss_curve, perplexity
+from training.opened_checkpoints import (
+    BEST,
+    RESUMED,
+    WEIGHTS,
+    by_first_process,
+    closing_callback,
+    open_checkpoint,
+)
 from training.output import save_output, write_artifacts
 from training.rows import training_rows
 from training.run_manifest import keep_manifest, make_manifest
@@ -34,6 +43,7 @@ if TYPE_CHECKING:
 
     from contracts.training import RunManifest
     from storage.job_folder import JobFolder
+    from training.checkpoints import CheckpointManifest
     from training.output import Mark
     from training.plan import TrainingPlan
 
@@ -54,10 +64,14 @@ def finetune(
     is_first = int(os.environ.get("RANK", "0")) == 0
     if not is_first:
         return _finetune(plan, adjustment, folder, None, None, None)
-    with ProgressWriter(folder, "starting") as progress:
-        if adjustment is not None:
-            progress.update(message=adjustment.why)
-        return _finetune(plan, adjustment, folder, tracker, progress, mark)
+    remove_private_folders(folder.root)  # of an attempt that was killed
+    try:
+        with ProgressWriter(folder, "starting") as progress:
+            if adjustment is not None:
+                progress.update(message=adjustment.why)
+            return _finetune(plan, adjustment, folder, tracker, progress, mark)
+    finally:
+        remove_private_folders(folder.root)
 
 
 def _finetune(
@@ -91,8 +105,7 @@ def _finetune(
     if is_first:
         for leftover in (staging, *folder.root.glob(f".{folder.output.name}.*.tmp")):
             shutil.rmtree(leftover, ignore_errors=True)
-    whole = newest_whole_checkpoint(folder.checkpoints)
-    resume_path, manifest = whole or (None, None)
+    resume_path, manifest = by_first_process(lambda: _opened_newest(folder))
     state = RunState.of(manifest)
     resumed_from = manifest.step if manifest is not None else None
     if is_first:
@@ -114,7 +127,10 @@ def _finetune(
         validation_rows,
         state=state,
         metrics=metrics,
-        callbacks=[run_callback(plan, state, progress, metrics, validates=validation_rows is not None)],
+        callbacks=[
+            run_callback(plan, state, progress, metrics, validates=validation_rows is not None),
+            *([closing_callback(folder)] if is_first else []),
+        ],
     )
     follower = RunFollower(tracker if is_first else None, folder, run_params(given), _tags(kept))
     follower.start()
@@ -154,7 +170,7 @@ def _finetune(
     final_step = last if recipe.final_weights == "last" or state.best_step is None else state.best_step
     final = folder.checkpoints / f"{PREFIX}{final_step}"
     if final_step != last and recipe.sharding == "none":
-        trainer._load_from_checkpoint(str(final))
+        trainer._load_from_checkpoint(str(by_first_process(lambda: open_checkpoint(final, folder, BEST, WEIGHTS))))
     watermark = save_output(trainer, tokenizer, plan, folder.output, final, mark) if is_first else None
     trainer.accelerator.wait_for_everyone()
     if metrics is not None:
@@ -193,6 +209,15 @@ def _finetune(
         follower.finish("FINISHED", write_artifacts(plan, folder, report))
     _leave_process_group()
     return report
+
+
+def _opened_newest(folder: JobFolder) -> tuple[Path | None, CheckpointManifest | None]:
+    """Where the run goes on: a folder with the newest whole checkpoint in clear, and its manifest."""
+    whole = newest_whole_checkpoint(folder.checkpoints)
+    if whole is None:
+        return None, None
+    path, manifest = whole
+    return open_checkpoint(path, folder, RESUMED), manifest
 
 
 def _leave_process_group() -> None:

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from storage.files import folder_written_whole, write_json_atomically
+from storage.stored_files import copy_in_clear
 from training.methods import training_method
 from training.metrics import read_metrics
+from training.opened_checkpoints import WEIGHTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,8 +38,8 @@ def save_output(
     with folder_written_whole(output) as folder:
         if plan.recipe.sharding != "none":
             for path in checkpoint.iterdir():
-                if path.name.startswith(("adapter_", "model", "config", "generation_config")):
-                    shutil.copy2(path, folder)
+                if path.name.startswith(WEIGHTS):
+                    copy_in_clear(path, folder / path.name)
         else:
             model = trainer.accelerator.unwrap_model(trainer.model)
             if training_method(plan.recipe.method).merges(plan.recipe):

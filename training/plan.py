@@ -38,6 +38,8 @@ class TrainingPlan(Record):
     """The newest ones."""
     keep_best_checkpoints: int = Field(default=1, ge=1)
     """Those with the lowest validation loss, kept beside them."""
+    seals_checkpoints: bool = True
+    """Where the installation encrypts, checkpoints are encrypted with the dataset's key."""
     cache_dir: str | None = None
     """Where tokenised rows and digests of base models are kept for other runs; None keeps none."""
     watermark: str | None = None

@@ -1,10 +1,14 @@
-"""Checkpoints of a run as its trainer writes them: whole or absent."""
+"""Checkpoints of a run as its trainer writes them: whole or absent, and sealed where the installation encrypts."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from storage.private_folders import make_private_folder, remove_private_folders
 from training.checkpoints import PREFIX, STAGING, CheckpointManifest, commit_checkpoint, remove_old_checkpoints
+from training.fitting.disk import checkpoint_bytes
+from training.opened_checkpoints import SAVED, by_first_process, sealing_scope
 
 if TYPE_CHECKING:
     from storage.job_folder import JobFolder
@@ -23,10 +27,18 @@ class WholeCheckpoints:
     def save_to(self, plan: TrainingPlan, folder: JobFolder, run: RunState, metrics: MetricsFile | None) -> None:
         """Checkpoints go to the job folder, with what the run carries; the trainer's own output is the staging."""
         self._plan, self._folder, self._run_state, self._metrics_file = plan, folder, run, metrics
+        self._staging = folder.checkpoints / STAGING
+        self._scope = sealing_scope(plan, folder)
+
+    def _get_output_dir(self, trial: Any) -> str:
+        return str(self._staging)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         from transformers import Trainer
 
+        if self._scope is not None:
+            # the trainer writes where nothing is on a disk in clear, and it is sealed from there
+            self._staging = by_first_process(self._private_staging)
         # Past TRL's own method: it would write a model card for the hub beside each checkpoint.
         Trainer._save_checkpoint(self, model, trial)
         self.accelerator.wait_for_everyone()
@@ -35,7 +47,7 @@ class WholeCheckpoints:
             if self._metrics_file is not None:
                 self._metrics_file.flush_to_disk()
             commit_checkpoint(
-                checkpoints / STAGING / f"{PREFIX}{step}",
+                self._staging / f"{PREFIX}{step}",
                 checkpoints / f"{PREFIX}{step}",
                 CheckpointManifest(
                     step=step,
@@ -50,8 +62,14 @@ class WholeCheckpoints:
                     spikes=run.history.spikes,
                     files={},
                 ),
+                self._scope,
             )
+            remove_private_folders(self._folder.root, SAVED)
             remove_old_checkpoints(
                 checkpoints, self._plan.keep_checkpoints, self._plan.keep_best_checkpoints, run.best_step
             )
         self.accelerator.wait_for_everyone()
+
+    def _private_staging(self) -> Path:
+        needed = checkpoint_bytes(Path(self._plan.base_model_path), self._plan.recipe)
+        return make_private_folder(self._folder.root, SAVED, needed)

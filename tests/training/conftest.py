@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from settings.encryption import use_encryption
+from settings.model import Settings
 from storage.files import write_json_atomically
 from storage.job_folder import JobFolder
 from tests.training.tiny_model import make_base_model, make_dataset
@@ -25,8 +27,11 @@ def dataset(tmp_path_factory) -> Path:
 def planned(request, dataset, tmp_path_factory):
     """Makes a job folder with its plan; over the tiny base model, which is made only where it is needed."""
     root = tmp_path_factory.mktemp("jobs")
+    use_encryption(Settings(data_dir=root))
 
-    def plan(name: str, recipe: str = "demo-lora", base: Path | None = None, data: Path = dataset, **numbers):
+    def plan(
+        name: str, recipe: str = "demo-lora", base: Path | None = None, data: Path = dataset, seals=True, **numbers
+    ):
         folder = JobFolder(root / name)
         base = base or request.getfixturevalue("base_model")
         changes = {"batch_size": 16, "num_epochs": 2, "warmup_steps": 2, "logging_steps": 1, "save_steps": 4}
@@ -43,6 +48,7 @@ def planned(request, dataset, tmp_path_factory):
             num_gpus=1,
             seed=0,
             keep_checkpoints=2,
+            seals_checkpoints=seals,
         )
         write_json_atomically(folder.plan, made.model_dump(mode="json"))
         return folder

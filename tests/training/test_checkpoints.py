@@ -1,13 +1,19 @@
 """Checkpoints are whole or skipped."""
 
 import os
+import shutil
 import time
 from datetime import timedelta
 
 import pytest
 
-from contracts.errors import ConflictError, InvalidRequestError
+from contracts.errors import ConflictError, InvalidRequestError, KeyUnavailableError
+from settings.encryption import dataset_scope, use_encryption
+from settings.model import Settings
+from storage.encryption.container import is_encrypted
 from storage.job_folder import JobFolder
+from storage.private_folders import private_folders, remove_private_folders
+from storage.stored_files import seal_file
 from training.checkpoints import (
     MANIFEST,
     CheckpointManifest,
@@ -19,15 +25,18 @@ from training.checkpoints import (
     remove_old_checkpoints,
     remove_set_aside,
 )
+from training.opened_checkpoints import RESUMED, WEIGHTS, open_checkpoint
 
 
-def save(folder, step, text="weights", **values):
+def save(folder, step, text="weights", sealed_for=None, **values):
     staged = folder / ".staging" / f"checkpoint-{step}"
     staged.mkdir(parents=True)
     (staged / "adapter_model.safetensors").write_text(text)
     values = {"metrics": {"loss": 1.0}, **values}
     manifest = CheckpointManifest(step=step, epoch=step / 10, train_seconds=1, files={}, **values)
-    commit_checkpoint(staged, folder / f"checkpoint-{step}", manifest)
+    if sealed_for is not None:
+        staged = staged.rename(folder.parent / f"private-{step}")
+    commit_checkpoint(staged, folder / f"checkpoint-{step}", manifest, sealed_for)
     return folder / f"checkpoint-{step}"
 
 
@@ -168,3 +177,80 @@ def test_a_removal_that_was_killed_is_ended_by_the_next(tmp_path):
     half.mkdir(parents=True)
     remove_set_aside(tmp_path, timedelta(days=14))
     assert list((tmp_path / "set-aside").iterdir()) == []
+
+
+SCOPE = dataset_scope("demo")
+
+
+@pytest.fixture
+def sealed_job(tmp_path):
+    """A job with a sealed checkpoint in an installation, and that installation's keys."""
+    installation = use_encryption(Settings(data_dir=tmp_path))
+    folder = JobFolder(tmp_path / "jobs" / "train-1")
+    save(folder.checkpoints, 25, sealed_for=SCOPE)
+    yield folder, installation.keyring
+    remove_private_folders(folder.root)
+
+
+def test_a_sealed_checkpoint_opens_in_private_and_nothing_of_it_is_left_in_clear(sealed_job):
+    folder, _ = sealed_job
+    path = folder.checkpoints / "checkpoint-25"
+    assert {file.name: is_encrypted(file) for file in path.iterdir()} == {
+        "adapter_model.safetensors": True,
+        MANIFEST: False,
+    }
+    assert not any(path.is_file() for path in folder.root.glob("private-25/**/*"))
+    assert newest_step(folder.checkpoints) == 25
+
+    opened = open_checkpoint(path, folder, RESUMED, WEIGHTS)
+    assert [opened] == private_folders(folder.root)
+    assert (opened / "adapter_model.safetensors").read_text() == "weights"
+
+
+def test_a_checkpoint_in_clear_is_opened_where_it_lies(tmp_path):
+    folder = JobFolder(tmp_path)
+    assert open_checkpoint(save(folder.checkpoints, 25), folder, RESUMED) == folder.checkpoints / "checkpoint-25"
+
+
+def test_without_its_datasets_key_a_checkpoint_is_lost_for_good(sealed_job):
+    folder, keyring = sealed_job
+    keyring.erase(SCOPE)
+    with pytest.raises(KeyUnavailableError, match="erased"):
+        newest_whole_checkpoint(folder.checkpoints)
+    with pytest.raises(KeyUnavailableError, match="erased"):
+        open_checkpoint(folder.checkpoints / "checkpoint-25", folder, RESUMED)
+
+
+@pytest.mark.parametrize("harm", ["a flipped bit", "a cut end", "another checkpoint's file", "a file in clear"])
+def test_a_sealed_checkpoint_that_is_not_what_was_written_is_skipped(sealed_job, harm):
+    folder, _ = sealed_job
+    file = save(folder.checkpoints, 50, "weightz", SCOPE) / "adapter_model.safetensors"
+    content = file.read_bytes()
+    match harm:
+        case "a flipped bit":
+            file.write_bytes(content[:-3] + bytes([content[-3] ^ 1]) + content[-2:])
+        case "a cut end":
+            file.write_bytes(content[:-1])
+        case "another checkpoint's file":
+            shutil.copy(folder.checkpoints / "checkpoint-25" / file.name, file)
+        case _:
+            file.write_text("weightx")
+    assert newest_step(folder.checkpoints) == 25
+
+
+def test_a_kill_while_files_are_sealed_leaves_no_checkpoint_and_the_step_is_saved_again(sealed_job, monkeypatch):
+    folder, _ = sealed_job
+
+    def killed(source, target, scope):
+        seal_file(source, target, scope)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("training.checkpoints.seal_file", killed)
+    with pytest.raises(KeyboardInterrupt):
+        save(folder.checkpoints, 50, sealed_for=SCOPE)
+    assert newest_step(folder.checkpoints) == 25
+    monkeypatch.undo()
+    shutil.rmtree(folder.checkpoints / ".staging")  # as the next start does
+    shutil.rmtree(folder.checkpoints.parent / "private-50")
+    save(folder.checkpoints, 50, sealed_for=SCOPE)
+    assert newest_step(folder.checkpoints) == 50

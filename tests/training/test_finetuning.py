@@ -6,15 +6,19 @@ import random
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from contracts.training import TrainingReport
+from storage.encryption.container import is_encrypted
 from storage.job_folder import JobFolder
+from storage.private_folders import private_folders, remove_private_folders
 from tests.conftest import REPOSITORY_ROOT
 from tests.runner.conftest import wait_until
-from training.checkpoints import newest_whole_checkpoint
+from training.checkpoints import MANIFEST, newest_whole_checkpoint
 from training.metrics import read_metrics
+from training.opened_checkpoints import BEST, open_checkpoint
 
 pytestmark = pytest.mark.slow
 
@@ -22,7 +26,8 @@ RUN = (
     "import sys, logging; logging.basicConfig(level=logging.INFO); from pathlib import Path;"
     "from storage.job_folder import JobFolder; from training.plan import TrainingPlan;"
     "from training.finetuning import finetune; from storage.files import write_json_atomically, read_json; import os;"
-    "folder = JobFolder(Path(sys.argv[1]));"
+    "from settings.model import Settings; from settings.encryption import use_encryption;"
+    "folder = JobFolder(Path(sys.argv[1])); use_encryption(Settings(data_dir=folder.root.parent));"
     "report = finetune(TrainingPlan.model_validate(read_json(folder.plan)), folder, None);"
     "os.environ.get('RANK', '0') == '0' and write_json_atomically(folder.result, report.model_dump(mode='json'))"
 )
@@ -30,8 +35,8 @@ RUN = (
 
 @pytest.fixture(scope="module")
 def quiet(planned):
-    """The report of a run that nobody disturbs, and its folder."""
-    folder = planned("quiet", lora_dropout=0.1)
+    """The report of a run that nobody disturbs, its checkpoints in clear, and its folder."""
+    folder = planned("quiet", seals=False, lora_dropout=0.1)
     return report_of(folder, start(folder)), folder
 
 
@@ -67,6 +72,10 @@ def kill_at_step(folder: JobFolder, process: subprocess.Popen[bytes], step: int,
     process.wait(timeout=60)
 
 
+def files_in_clear(folder: Path) -> set[str]:
+    return {path.name for path in folder.rglob("*") if path.is_file() and not is_encrypted(path)}
+
+
 def losses(folder: JobFolder) -> list[tuple[int, float]]:
     lines = read_metrics(folder.metrics)
     return [(int(str(line["step"])), float(str(line["loss"]))) for line in lines if "loss" in line]
@@ -85,7 +94,10 @@ def test_a_run_killed_twice_ends_with_the_very_weights_of_one_never_killed(plann
     assert newest is not None
     weights = newest[0] / "adapter_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"?")
+    assert files_in_clear(killed.checkpoints) == {MANIFEST}
     resumed = report_of(killed, start(killed))
+    assert files_in_clear(killed.checkpoints) == {MANIFEST}
+    assert private_folders(killed.root) == []
 
     assert resumed.resumed_from_step == newest[1].step - 4
     assert f"skipped {newest[0].name}" in log_of(killed)
@@ -203,5 +215,6 @@ def test_training_ends_early_when_the_validation_loss_no_longer_falls_and_keeps_
     assert f"checkpoint-{best_step}" in {checkpoint.name for checkpoint in report.checkpoints}
     from training.safetensors_files import sha256_of_weights
 
-    kept = folder.checkpoints / f"checkpoint-{best_step}"
+    kept = open_checkpoint(folder.checkpoints / f"checkpoint-{best_step}", folder, BEST)
     assert report.weights_sha256 == sha256_of_weights(kept)
+    remove_private_folders(folder.root)

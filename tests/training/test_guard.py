@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from storage.private_folders import remove_private_folders
 from tests.training.test_finetuning import log_of, losses, start
 from tests.training.tiny_model import make_dataset, make_tokenizer
 from training.checkpoints import newest_whole_checkpoint
 from training.guard import LossHistory, rows_within
+from training.opened_checkpoints import BEST, open_checkpoint
 from training.plan import TrainingPlan
 from training.recipe import load_recipe
 
@@ -103,8 +105,10 @@ def test_a_bad_sample_stops_the_run_before_its_step_and_is_named(planned, poison
     import torch
     from safetensors.torch import load_file
 
-    assert tensors_of(saved[0])
-    weights = load_file(saved[0] / "adapter_model.safetensors")
+    opened = open_checkpoint(saved[0], folder, BEST)
+    assert tensors_of(opened)
+    weights = load_file(opened / "adapter_model.safetensors")
+    remove_private_folders(folder.root)
     assert all(torch.isfinite(tensor).all() for tensor in weights.values())
     assert all(math.isfinite(loss) for _, loss in losses(folder))
 

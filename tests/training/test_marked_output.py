@@ -23,7 +23,7 @@ def mark(folder):
 
 @pytest.mark.deep
 def test_a_run_killed_while_it_marked_ends_with_the_very_weights_and_checkpoints_stay_unmarked(planned):
-    folder = planned("marked", num_epochs=1)
+    folder = planned("marked", seals=False, num_epochs=1)
     plan = TrainingPlan.model_validate(read_json(folder.plan))
     first = finetune(plan, folder, None, mark)
     assert first.watermark is not None
