@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import ab_experiments
+from cli import ab_experiments, ab_replay
 from cli.answers import print_json, told
 from cli.texts import translate
 from contracts.errors import InvalidRequestError
@@ -34,6 +34,7 @@ for _command, _name in (
     (ab_experiments.list_all, "list"),
     (ab_experiments.results, "results"),
     (ab_experiments.conclude, "conclude"),
+    (ab_replay.replay, "replay"),
 ):
     app.command(_name, help=_help(f"help_{_name}"))(_command)
 

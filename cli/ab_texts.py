@@ -13,6 +13,61 @@ AB_TEXTS: dict[str, tuple[str, str]] = {
         "가상의 A/B 테스트를 수천 번 반복해 오판율을 기준과 비교합니다. 기준에 못 미치면 종료 코드 1로 끝납니다.",
         "Repeat simulated A/B tests thousands of times and hold their error rates against the bars; exit code 1 where one is missed.",
     ),
+    "ab.help_replay": (
+        "사용자가 남긴 질문이나 평가 모음을 두 모델에 똑같이 묻고 답을 짝지어 비교합니다. 트래픽이 적을 때 쓰며, 이 결과만으로 모델이 바뀌지 않습니다.",
+        "Put recorded questions, or a suite, to both models and compare the answers in pairs: for thin traffic; it promotes nothing by itself.",
+    ),
+    "ab.opt_questions": (
+        "물을 질문의 수. 시작할 때 정해지고 판정은 모두 답한 뒤 한 번만 합니다.",
+        "How many questions; planned at the start, the verdict comes once, when all are answered",
+    ),
+    "ab.opt_suite": (
+        "기록된 질문 대신 쓸 평가 모음의 이름이나 문항 파일",
+        "Managed suite or file of test cases in place of recorded questions",
+    ),
+    "ab.opt_system_prompt": (
+        "두 모델에 똑같이 줄 시스템 프롬프트 (기록에는 남지 않습니다)",
+        "System prompt for both models (records do not hold it)",
+    ),
+    "ab.opt_judge_url": (
+        "심사 모델의 OpenAI 호환 주소. 없으면 규칙으로만 비교합니다.",
+        "OpenAI-compatible endpoint of the judge; without one rules alone compare",
+    ),
+    "ab.opt_judge_model": ("그 주소의 심사 모델 이름", "The judge's name there"),
+    "ab.opt_replay_margin": (
+        "이보다 작은 차이는 의미 없는 것으로 봅니다 (이긴 몫 − 진 몫)",
+        "Differences smaller than this do not matter (share won less share lost)",
+    ),
+    "ab.opt_max_answer_tokens": ("답변의 최대 토큰 수", "Tokens an answer may have"),
+    "ab.opt_concurrency": (
+        "서비스 중인 모델에 한꺼번에 보낼 질문의 수",
+        "Questions at a time to the models, which serve users too",
+    ),
+    "ab.opt_again": (
+        "끝난 리플레이가 있어도 새로 합니다. 허용하는 오판 확률은 5분의 1이 됩니다.",
+        "Another replay although there is one, at a fifth of the error rate",
+    ),
+    "ab.opt_dry_run": ("아무것도 묻지 않고 계획만 보여 줍니다.", "Show the plan, ask nothing"),
+    "ab.replay_plan": (
+        "질문 {questions}개(독립 단위 {units}개)를 {a}와 {b}에 묻습니다. 판정 기준은 {decides}, 오판 확률은 {alpha} 이하, 80 % 확률로 찾는 차이는 {detectable}입니다.",
+        "{questions} questions ({units} independent units) go to {a} and {b}. Decided by {decides} with at most {alpha} false winners; a difference of {detectable} is found with 80 % chance.",
+    ),
+    "ab.replay_judge": ("심사 모델", "the judge"),
+    "ab.replay_rules": ("규칙", "rules"),
+    "ab.replay_done": (
+        "리플레이 {number}이(가) 끝났습니다. 오프라인 근거이며, 이 결과만으로 모델이 바뀌지 않습니다.",
+        "Replay {number} has ended. It is offline evidence and promotes nothing by itself.",
+    ),
+    "ab.replay_reading": (
+        "{measure}: B 승 {wins_b}, A 승 {wins_a}, 무승부 {ties}. 차이(B − A) {difference}, {level} 구간 {lower}에서 {upper}, p {p} (한 번만 유효)",
+        "{measure}: B won {wins_b}, A {wins_a}, ties {ties}. Difference (B − A) {difference}, {level} interval {lower} to {upper}, p {p} (valid once)",
+    ),
+    "ab.replay_none": ("{measure}: 비교할 수 있는 답이 없습니다.", "{measure}: no answers to compare."),
+    "ab.replay_consistency": (
+        "심사 모델이 순서를 바꾸어도 같은 판정을 한 비율 {share}",
+        "The judge said the same in both orders on {share} of the pairs",
+    ),
+    "ab.replay_excluded": ("비교에서 뺀 질문: {reasons}", "Questions left out: {reasons}"),
     "ab.opt_effect": (
         "찾고 싶은 가장 작은 차이 (평점은 점, 응답 시간은 비율: 0.1은 10 %)",
         "Smallest difference worth finding (rating points; for response times a share, 0.1 is ten per cent)",

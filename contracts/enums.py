@@ -615,6 +615,24 @@ class GuardrailName(StrEnum):
     RESPONSE_TIME_MS = "response_time_ms"
 
 
+class ReplaySource(StrEnum):
+    """Where the questions of a shadow replay come from."""
+
+    RECORDED = "recorded"
+    """What users asked."""
+    SUITE = "suite"
+    """A managed suite or a file of test cases."""
+
+
+class ReplayMeasure(StrEnum):
+    """By what two answers to one question are compared."""
+
+    JUDGE = "judge"
+    """A judging model, in both orders."""
+    RULES = "rules"
+    """The case's scorer; without accepted answers: whether there is a whole answer at all."""
+
+
 class DecisionCause(StrEnum):
     """What ended an A/B test."""
 
@@ -649,6 +667,8 @@ class StageName(StrEnum):
     """Looks at running A/B tests and carries out what they decide; beside the pipeline, each minute."""
     CONCLUDE_AB_TEST = "conclude_ab_test"
     """A person's answer to an A/B test; beside the pipeline."""
+    REPLAY_AB_TEST = "replay_ab_test"
+    """The same questions to both models of an A/B test; beside the pipeline."""
 
 
 _BESIDE = (
@@ -658,6 +678,7 @@ _BESIDE = (
     StageName.EVALUATE_SUITES,
     StageName.MONITOR_AB_TEST,
     StageName.CONCLUDE_AB_TEST,
+    StageName.REPLAY_AB_TEST,
 )
 PIPELINE_STAGES = tuple(stage for stage in StageName if stage not in _BESIDE)
 """The stages that every run of the whole pipeline has."""

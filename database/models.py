@@ -551,6 +551,20 @@ class ABExperimentDecisionRow(Base):
     loser_left_at: Mapped[datetime | None]
 
 
+class ABTestReplayRow(Base):
+    """The same questions put to both models of an A/B test. A trigger of PostgreSQL refuses to change plan and result."""
+
+    __tablename__ = "ab_test_replays"
+    __table_args__ = (UniqueConstraint("experiment_id", "number", name="uq_ab_test_replays_experiment_id_number"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    experiment_id: Mapped[int] = mapped_column(ForeignKey("ab_experiments.id"))
+    number: Mapped[int]
+    plan: Mapped[dict[str, Any]]
+    result: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    created_at: Mapped[datetime] = _created()
+    finished_at: Mapped[datetime | None]
+
+
 class NotificationRow(Base):
     """Something that people are told; written with what it tells of, delivered afterwards."""
 

@@ -18,6 +18,7 @@ from database.repositories.datasets import DatasetRepository
 from database.repositories.deployments import DeploymentRepository
 from database.repositories.evaluations import EvaluationRepository
 from database.repositories.experiment_decisions import ExperimentDecisionRepository
+from database.repositories.experiment_replays import ExperimentReplayRepository
 from database.repositories.experiments import ExperimentRepository
 from database.repositories.idempotency_keys import IdempotencyKeyRepository
 from database.repositories.jobs import JobRepository
@@ -145,6 +146,11 @@ class UnitOfWork:
     def experiment_decisions(self) -> ExperimentDecisionRepository:
         """Decisions of A/B tests."""
         return ExperimentDecisionRepository(self.session)
+
+    @cached_property
+    def experiment_replays(self) -> ExperimentReplayRepository:
+        """Shadow replays of A/B tests."""
+        return ExperimentReplayRepository(self.session)
 
     @cached_property
     def notifications(self) -> NotificationRepository:

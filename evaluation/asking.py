@@ -23,6 +23,8 @@ REPEATED_SHARE = 0.1
 ATTEMPTS = 5
 FIRST_PAUSE_SECONDS = 0.5
 """Doubled after each attempt: 0.5, 1, 2 and 4 s bridge a server that restarts."""
+REFUSED = "refused"
+"""Finish reason of an answer that is empty because the server refused its question."""
 SYNCED_EVERY = 64
 """Answers between two syncs of the journal: a kill loses none, a power cut these at most."""
 _BUSY_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
@@ -162,6 +164,7 @@ async def ask_async(
     seed: int = 0,
     on_progress: Callable[[int, int], None] | None = None,
     journal: KeyedJournal | None = None,
+    keeps_refused: bool = False,
 ) -> list[Answer]:
     """`ask` for callers that have an event loop."""
     repeated = chosen_for_repetition(cases, seed)
@@ -173,6 +176,14 @@ async def ask_async(
     async with aiohttp.ClientSession(timeout=timeout, connector=connector, trust_env=False) as session:
         asker = _Asker(session, url, model, system_prompt, max_answer_tokens)
 
+        async def asked(body: dict[str, object]) -> _Reply:
+            try:
+                return await asker.ask(body)
+            except InvalidRequestError:
+                if not keeps_refused:
+                    raise
+                return _Reply(text="", finish_reason=REFUSED, latency_ms=0.0)
+
         async def reply_to(case: TestCase, repetition: int) -> _Reply:
             nonlocal done
             body = asker.body(case)
@@ -182,8 +193,8 @@ async def ask_async(
                 reply = _Reply(**known)
             else:
                 async with gate:
-                    reply = await asker.ask(body)
-                if journal is not None:
+                    reply = await asked(body)
+                if journal is not None and reply.finish_reason != REFUSED:
                     journal.add(key, asdict(reply), sync=False)
             done += 1
             if journal is not None and done % SYNCED_EVERY == 0:
@@ -226,12 +237,13 @@ def ask(
     seed: int = 0,
     on_progress: Callable[[int, int], None] | None = None,
     journal: KeyedJournal | None = None,
+    keeps_refused: bool = False,
 ) -> list[Answer]:
     """Every case's answer, in the order of the cases; a tenth is asked twice.
 
     Connection errors and a busy server are tried again; then UnavailableError. A refused question raises
-    InvalidRequestError. `on_progress(done, total)` is called after each reply. Answers that the journal has are not
-    asked for again; those that come are added to it.
+    InvalidRequestError; with `keeps_refused` its answer is empty, and no journal keeps it. `on_progress(done, total)` is
+    called after each reply. Answers that the journal has are not asked for again; those that come are added to it.
     """
     return asyncio.run(
         ask_async(
@@ -245,5 +257,6 @@ def ask(
             seed=seed,
             on_progress=on_progress,
             journal=journal,
+            keeps_refused=keeps_refused,
         )
     )

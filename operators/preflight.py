@@ -10,6 +10,7 @@ from contracts.errors import ConflictError, TunewayError
 if TYPE_CHECKING:
     from contracts.compression import CompressModelRequest
     from contracts.experiment_decisions import AskABTestRequest
+    from contracts.experiment_replays import AskReplayRequest
     from contracts.pipeline import (
         DeployModelRequest,
         EvaluateModelRequest,
@@ -133,6 +134,14 @@ def experiment_runs(request: AskABTestRequest, services: Services) -> None:
             allowed="a running A/B test",
             next_step="read its results with `tuneway ab results`",
         )
+
+
+def replay_is_possible(request: AskReplayRequest, services: Services) -> None:
+    """Both models answer, there are questions enough, and no other replay is there."""
+    from contracts.experiment_replays import ReplayABTestRequest
+    from stages.replay_ab_test import preview
+
+    preview(ReplayABTestRequest(**request.model_dump()), services)
 
 
 def model_exists(request: DeployModelRequest, services: Services) -> None:

@@ -9,6 +9,7 @@ from contracts.datasets import DatasetVersion, ImportedDataset, ImportRequest, P
 from contracts.enums import Arm, Priority
 from contracts.evaluation import EvaluateRequest, EvaluationReport, GateRequest
 from contracts.experiment_decisions import AskABTestRequest, ConcludeABTestRequest
+from contracts.experiment_replays import AskReplayRequest, ReplayABTestRequest
 from contracts.experiments import StartABTestRequest, TrafficSplit
 from contracts.generation import GenerateRequest
 from contracts.models import Deployment, DeployRequest, ModelVersion, RegisterRequest
@@ -192,6 +193,12 @@ def conclude_ab_test(run: RunRecords) -> ConcludeABTestRequest:
         actor=person,
         reason=f"answered in Airflow, run {run.run_id}: {', '.join(said['chosen_options'])}",
     )
+
+
+def replay_ab_test(run: RunRecords) -> ReplayABTestRequest:
+    """What the run was asked; a task that is tried again goes on with its own replay."""
+    asked = run.request(AskReplayRequest).model_dump()
+    return ReplayABTestRequest(**asked, mark=f"{run.dag_id}/{run.run_id}"[:250])
 
 
 def _ab_test(run: RunRecords, traffic_to_new: float) -> StartABTestRequest:

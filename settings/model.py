@@ -262,6 +262,11 @@ class Settings(BaseSettings):
         return self.data_dir / "ratings"
 
     @property
+    def replays_dir(self) -> Path:
+        """Answers of shadow replays that are not finished; sealed, and deleted at their end."""
+        return self.data_dir / "replays"
+
+    @property
     def audit_dir(self) -> Path:
         """Signed heads, archives and waiting events of the audit trail."""
         return self.data_dir / "audit"

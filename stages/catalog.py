@@ -31,6 +31,7 @@ from contracts.experiment_decisions import (
     MonitorABTestRequest,
     MonitorReport,
 )
+from contracts.experiment_replays import ABTestReplay, ReplayABTestRequest
 from contracts.experiments import ABExperiment, StartABTestRequest
 from contracts.generation import GenerateRequest, GenerationReport
 from contracts.models import Deployment, DeployRequest, ModelVersion, RegisterRequest
@@ -81,5 +82,6 @@ STAGES: dict[StageName, Stage] = {
         Stage(StageName.START_AB_TEST, StartABTestRequest, ABExperiment),
         Stage(StageName.MONITOR_AB_TEST, MonitorABTestRequest, MonitorReport),
         Stage(StageName.CONCLUDE_AB_TEST, ConcludeABTestRequest, ExperimentDecision),
+        Stage(StageName.REPLAY_AB_TEST, ReplayABTestRequest, ABTestReplay),
     )
 }

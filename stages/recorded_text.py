@@ -73,6 +73,14 @@ class RecordedText:
     def _open_bytes(self, sealed: bytes) -> bytes:
         return self._cipher.open_bytes(sealed, _JOURNAL)
 
+    def policy_applied(self, texts: list[str]) -> list[str]:
+        """What was kept under another policy before, as it may be used under the present one."""
+        if self._policy != "masked":
+            return texts
+        from data_prep.masking.masker import mask
+
+        return [masked.text for masked in mask(texts)]
+
     @cached_property
     def _cipher(self) -> ValueCipher:
         return self._installation.cipher(TRAFFIC_SCOPE)

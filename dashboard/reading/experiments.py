@@ -13,6 +13,7 @@ from dashboard.reading.keeping import FRESH_SECONDS, LISTED, ask, kept
 from dashboard.visits import Visit
 
 if TYPE_CHECKING:
+    from contracts.experiment_replays import ABTestReplay
     from contracts.experiment_results import ExperimentResults
     from database.unit_of_work import UnitOfWork
 
@@ -26,6 +27,8 @@ class ExperimentState:
     model_b: ModelVersion
     counts: dict[Arm, ArmCounts]
     results: ExperimentResults
+    replays: list[ABTestReplay]
+    """Newest first."""
 
     @property
     def ratings(self) -> int:
@@ -72,4 +75,5 @@ def experiment_state(uow: UnitOfWork, experiment: ABExperiment) -> ExperimentSta
             uow.experiment_decisions.state(experiment.experiment_id),
             uow.experiment_decisions.get(experiment.experiment_id),
         ),
+        replays=uow.experiment_replays.of_experiment(experiment.experiment_id),
     )

@@ -14,6 +14,7 @@ from dashboard import parts, reading
 from dashboard.formats import milliseconds, model_label, moment, number, percent
 from dashboard.links import choose
 from dashboard.views.ab_answer import is_open, show_answer
+from dashboard.views.ab_replays import show_replays
 
 if TYPE_CHECKING:
     from dashboard.reading import ExperimentState
@@ -122,6 +123,7 @@ def _story(state: ExperimentState, visit: Visit, words: Words) -> None:
     if not any(counts.samples for counts in state.counts.values()):
         parts.missing(words("ab_tests.no_answers"))
     st.caption(words("ab_tests.rating_note"))
+    show_replays(state.replays, words)
     parts.html(f"<p>{escape(words('ab_tests.endpoint'))}: <code>{escape(reading.chat_endpoint(visit))}</code></p>")
 
 

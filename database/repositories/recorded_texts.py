@@ -6,6 +6,7 @@ from typing import NamedTuple
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from contracts.enums import AnswerStatus
 from database.models import ABTestLog
 
 _BATCH_ROWS = 2_000
@@ -20,6 +21,14 @@ class RecordedRow(NamedTuple):
     query: str | None
     response: str | None
     user_feedback: str | None
+
+
+class RecordedQuestion(NamedTuple):
+    """A question that was answered, as it is stored."""
+
+    request_id: str
+    user_key: str | None
+    query: str
 
 
 class RecordedTextRepository:
@@ -54,6 +63,29 @@ class RecordedTextRepository:
                 return
             yield rows
             last = rows[-1].row_id
+
+    def newest_questions(self, limit: int) -> list[RecordedQuestion]:
+        """Of answers that came whole, newest first; those whose text is not kept are left out."""
+        query = (
+            select(ABTestLog.request_id, ABTestLog.user_key, ABTestLog.query)
+            .where(ABTestLog.query != "", ABTestLog.response != "", ABTestLog.status == AnswerStatus.COMPLETE.value)
+            .order_by(ABTestLog.id.desc())
+            .limit(limit)
+        )
+        return [
+            RecordedQuestion(request_id, user_key, asked or "")
+            for request_id, user_key, asked in self._session.execute(query)
+        ]
+
+    def questions(self, request_ids: Collection[str]) -> list[RecordedQuestion]:
+        """Those of these answers, in no order; those that were forgotten meanwhile are left out."""
+        query = select(ABTestLog.request_id, ABTestLog.user_key, ABTestLog.query).where(
+            ABTestLog.request_id.in_(list(request_ids)), ABTestLog.query != ""
+        )
+        return [
+            RecordedQuestion(request_id, user_key, asked or "")
+            for request_id, user_key, asked in self._session.execute(query)
+        ]
 
     def forget(self, row_ids: Collection[int]) -> int:
         """Empty the texts of these answers; what was measured of them stays. Returns how many."""

@@ -13,6 +13,7 @@ from stages.monitor_ab_test import monitor_ab_test
 from stages.services import open_services
 from tests.conftest import free_port
 from tests.stages.ab_test_story import deployed_pair, rated
+from tests.stages.test_replay_ab_test import story
 
 pytestmark = pytest.mark.slow
 
@@ -73,3 +74,20 @@ def alone_experiment(services):
     with services.unit_of_work() as uow:
         (running,) = uow.experiments.running()
         return running
+
+
+def test_a_replay_is_planned_made_and_read_again(alone, tmp_path):
+    with story(alone, tmp_path) as (_, (a, _, judging)):
+        judge = ("--judge-url", judging.url, "--judge-model", "judge")
+        plan = json.loads(ab("replay", *judge, "--dry-run", "--json").stdout)
+        assert (plan["units"], plan["decides"], a.questions) == (25, "judge", [])
+        shown = ab("replay", "spring", *judge)
+        assert "51 questions (25 independent units)" in shown.stderr
+        assert "asking the judge: 102 of 102 (100 %)" in shown.stderr
+        assert "the judge: B won 51, A 0, ties 0. Difference (B − A) 1.00" in shown.stdout
+        asked = len(a.questions)
+        again = json.loads(ab("replay", "spring", *judge, "--json").stdout)
+        assert again["result"]["readings"][0]["verdict"] == "better_b"
+        assert len(a.questions) == asked
+        assert "replay 1 with 200 questions" in ab("replay", "spring", code=1).stderr
+    assert "judge_url and judge_model together" in ab("replay", "spring", "--judge-model", "judge", code=2).stderr

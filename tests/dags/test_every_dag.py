@@ -26,6 +26,7 @@ def test_there_are_dags():
     assert set(DAG_IDS) == {
         "finetune_pipeline", "prepare_dataset", "train_model", "evaluate_model", "deploy_model", "generate_qa",
         "tune_hyperparameters", "compress_model", "resume_training", "finetune_job", "monitor_ab_test", "conclude_ab_test",
+        "replay_ab_test",
     }  # fmt: skip
 
 

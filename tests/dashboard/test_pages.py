@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from contracts.enums import Arm, DecisionCause, ExperimentStatus, JobStatus, Method
+from contracts.enums import Arm, DecisionCause, ExperimentStatus, JobStatus, Method, ReplayMeasure, ReplaySource
 from contracts.experiment_decisions import ExperimentDecision
+from contracts.experiment_replays import PairedReading, ReplayABTestRequest, ReplayPlan, ReplayResult
+from contracts.experiment_verdicts import Bounds, ExperimentVerdict
 from contracts.record import utc_now
 from contracts.training import TrainRequest
 from dashboard import reading
@@ -134,6 +136,30 @@ def test_a_test_that_waits_for_an_answer_says_so_and_one_with_a_breach_says_whic
     text = text_of(open_page("ab-tests", "ko"))
     assert "새 모델(B)이 안전장치를 어겨 시험을 끝내고 현재 모델(A)로 되돌립니다: 답변 실패." in text
     assert "결론이 사람의 답을 기다립니다" in text
+
+
+def test_a_replay_stands_beside_the_live_result_and_says_that_it_promotes_nothing(story: Story, services):
+    reading_of_judge = PairedReading(
+        measure=ReplayMeasure.JUDGE, pairs=40, units=31, wins_a=5, wins_b=25, ties=10, difference=0.48,
+        bounds=Bounds(lower=0.21, upper=0.75, level=0.96), p_value=0.001, verdict=ExperimentVerdict.BETTER_B,
+    )  # fmt: skip
+    plan = ReplayPlan(
+        request=ReplayABTestRequest(experiment_id=story.experiment_id), source=ReplaySource.RECORDED, source_name="",
+        served_a="a", served_b="b", question_ids=["r"] * 40, units=31, decides=ReplayMeasure.JUDGE, alpha=0.04,
+        detectable=0.39,
+    )  # fmt: skip
+    with services.unit_of_work() as uow:
+        first = uow.experiment_replays.begin(1, plan)
+        uow.experiment_replays.finish(
+            first.replay_id,
+            ReplayResult(readings=[reading_of_judge], judge_consistency=0.8, unstable_a=0, unstable_b=0),
+        )
+        uow.experiment_replays.begin(2, plan)
+    text = text_of(open_page("ab-tests", "ko"))
+    assert "리플레이 1: 새 모델(B)의 답이 더 좋습니다." in text
+    assert "이 결과만으로 모델이 바뀌지 않습니다" in text
+    assert "0.21 ~ 0.75" in text
+    assert "리플레이 2: 질문 40개를 묻고 있습니다" in text
 
 
 def test_an_answer_on_the_page_ends_the_test_with_name_and_reason(story: Story, services):

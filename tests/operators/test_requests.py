@@ -151,3 +151,9 @@ def test_what_a_person_chose_in_airflow_ends_the_experiment(chosen, winner):
     asked = requests.conclude_ab_test(RunRecords("conclude_ab_test", "experiment-7", left.get))
     assert (asked.experiment_id, asked.winner, asked.actor) == (7, winner, "kim")
     assert chosen in asked.reason
+
+
+def test_a_replay_that_is_tried_again_goes_on_with_its_own():
+    left = {"validate_request": {"experiment_id": 7, "again": True}}
+    asked = requests.replay_ab_test(RunRecords("replay_ab_test", "manual-1", left.get))
+    assert (asked.experiment_id, asked.again, asked.mark) == (7, True, "replay_ab_test/manual-1")
