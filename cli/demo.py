@@ -208,13 +208,10 @@ def show_addresses(settings: Settings, screen: Screen) -> None:
     """Where to look, with which login, and how to stop."""
     from rich.table import Table
 
-    from settings.secrets import AIRFLOW_PASSWORDS_FILE
-
-    login = screen.text("demo.airflow_login", path=settings.secrets_dir / AIRFLOW_PASSWORDS_FILE)
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), title=screen.text("demo.addresses"))
     for name, url, note in (
         (screen.text("demo.dashboard"), settings.resolved_dashboard_url, screen.text("demo.dashboard_login")),
-        ("Airflow", settings.resolved_airflow_url, login),
+        ("Airflow", settings.resolved_airflow_url, screen.text("demo.airflow_login")),
         ("MLflow", settings.resolved_mlflow_tracking_url, ""),
         (screen.text("demo.api"), f"{settings.resolved_serving_url}/docs", ""),
     ):

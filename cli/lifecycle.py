@@ -23,7 +23,6 @@ from contracts.errors import CapacityError, ConflictError, NotFoundError, Tunewa
 from database.embedded import embedded_postgres
 from settings import Settings, refuse_weak_secrets
 from settings.encryption import require_kept_apart
-from settings.secrets import AIRFLOW_PASSWORDS_FILE
 from stages.backups.mark import require_restored
 from stages.runner_client import interrupt_jobs
 from stages.services import open_services
@@ -260,7 +259,7 @@ def _show_addresses(settings: Settings, screen: Screen, programs: list[Program])
         if program.url is not None:
             screen.err.print(f"  {program.name:<20} {program.url}", soft_wrap=True)
     if any(program.name is ProgramName.AIRFLOW_API_SERVER for program in programs):
-        screen.say("up.login", path=settings.secrets_dir / AIRFLOW_PASSWORDS_FILE)
+        screen.say("up.login")
     screen.say("up.how_to_stop")
 
 

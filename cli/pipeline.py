@@ -165,17 +165,18 @@ def connect(
             allowed="--token, or --user and --password-file",
             next_step="give one of them",
         )
-    from settings.secrets import airflow_passwords
+    from contracts.identity import PLATFORM_USER
+    from settings.secrets import SecretName, read_secret
 
     try:
-        password = airflow_passwords(settings.secrets_dir)["ci"]
+        password = read_secret(settings.secrets_dir, SecretName.AIRFLOW_PLATFORM_PASSWORD)
     except NotFoundError as error:
         raise NotFoundError(
             "This machine's platform has not been started yet",
             value=settings.data_dir,
             next_step="run `tuneway up`, or give --url and --token",
         ) from error
-    return AirflowClient(settings.resolved_airflow_url, username="ci", password=password)
+    return AirflowClient(settings.resolved_airflow_url, username=PLATFORM_USER, password=password)
 
 
 def read_conf(source: str) -> JsonObject:

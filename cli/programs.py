@@ -11,7 +11,6 @@ from cli.secret_files import AIRFLOW_DATABASE_URL_FILE
 from contracts.errors import NotFoundError
 from database.embedded import embedded_postgres
 from settings import SecretName, Settings
-from settings.secrets import AIRFLOW_PASSWORDS_FILE
 
 
 class ProgramName(StrEnum):
@@ -98,7 +97,6 @@ def airflow_environment(settings: Settings) -> dict[str, str]:
         "AIRFLOW__CORE__DAGS_FOLDER": str(root / "dags"),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(root / "plugins"),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{settings.resolved_airflow_url}/execution/",
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(secrets / AIRFLOW_PASSWORDS_FILE),
         "AIRFLOW__CORE__FERNET_KEY_CMD": read(SecretName.AIRFLOW_FERNET_KEY),
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_CMD": read(AIRFLOW_DATABASE_URL_FILE),
         "AIRFLOW__API__SECRET_KEY_CMD": read(SecretName.AIRFLOW_API_SECRET),

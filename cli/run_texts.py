@@ -71,7 +71,7 @@ RUN_TEXTS: dict[str, tuple[str, str]] = {
     "demo.no_arms": ("배포된 모델이 없어 질문하지 않았습니다", "Nothing is deployed, so nothing was asked"),
     "demo.addresses": ("접속 주소와 계정", "Addresses and logins"),
     "demo.dashboard": ("대시보드", "Dashboard"),
-    "demo.airflow_login": ("admin / 비밀번호는 {path}", "admin / password in {path}"),
+    "demo.airflow_login": ("대시보드와 같은 계정", "the same account as the dashboard"),
     "demo.dashboard_login": (
         "admin / 처음 시작할 때 표시된 비밀번호 (새로 정하기: ./tuneway user set-password admin)",
         "admin / the password shown at the first start (another one: ./tuneway user set-password admin)",

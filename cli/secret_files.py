@@ -1,16 +1,12 @@
 """The secret files of an installation: made once, random, readable by their owner only."""
 
 import base64
-import json
 import secrets
 
-from settings import SecretName, Settings, read_secret
-from settings.secrets import AIRFLOW_PASSWORDS_FILE
+from settings import SecretName, Settings
 from storage.files import write_text_atomically
 
 AIRFLOW_DATABASE_URL_FILE = "airflow_database_url"
-AIRFLOW_USERS = {"admin": "admin", "engineer": "user", "ci": "op", "viewer": "viewer"}
-"""User names of Airflow's SimpleAuthManager and their roles; airflow.cfg names the same ones."""
 
 
 def _new_secret(name: SecretName) -> str:
@@ -39,18 +35,7 @@ def ensure_secrets(settings: Settings) -> list[SecretName]:
             write_text_atomically(path, _new_secret(name), mode=0o600)
             made.append(name)
         path.chmod(0o600)
-    _ensure_airflow_passwords(settings)
     return made
-
-
-def _ensure_airflow_passwords(settings: Settings) -> None:
-    path = settings.secrets_dir / AIRFLOW_PASSWORDS_FILE
-    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    passwords = {user: known.get(user) or secrets.token_urlsafe(18) for user in AIRFLOW_USERS}
-    passwords["admin"] = read_secret(settings.secrets_dir, SecretName.AIRFLOW_ADMIN_PASSWORD)
-    if passwords != known:
-        write_text_atomically(path, json.dumps(passwords, indent=1) + "\n", mode=0o600)
-    path.chmod(0o600)
 
 
 def write_airflow_database_url(settings: Settings) -> None:

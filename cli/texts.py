@@ -133,8 +133,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "up.addresses": ("접속 주소", "Addresses"),
     "up.login": (
-        "Airflow 로그인: admin, engineer, ci, viewer (비밀번호: {path})",
-        "Airflow logins: admin, engineer, ci, viewer (passwords: {path})",
+        "Airflow와 대시보드에는 같은 계정으로 로그인합니다 (계정: tuneway user list)",
+        "Airflow and the dashboard take the same accounts (tuneway user list)",
     ),
     "up.how_to_stop": ("종료: tuneway down", "To stop: tuneway down"),
     # down

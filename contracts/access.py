@@ -20,6 +20,10 @@ class ResourceKind(StrEnum):
     TOKEN = "token"  # noqa: S105 - a kind of thing
     AUDIT = "audit"
     GPU = "gpu"
+    DAG = "dag"
+    """Told by its name, not by a number."""
+    AIRFLOW = "airflow"
+    """Airflow itself: its pages, its connections and variables."""
 
 
 class Ownership(Record):

@@ -7,6 +7,8 @@ from pydantic import AwareDatetime, Field
 from contracts.record import Record
 
 USERNAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{1,62}$"
+PLATFORM_USER = "tuneway"
+"""Airflow's user for what the platform itself triggers; no account may have its name."""
 PROJECT_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 SCOPE_PATTERN = r"^(\*|[a-z_]+):(\*|[a-z_]+)$"
 

@@ -9,12 +9,12 @@
 - `deploy`: 서비스 중인 모델은 그대로입니다. `tuneway logs`로 모델 서버의 로그를 보고 Clear 하십시오.
 """
 
-from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import Label, TriggerRule, chain, dag
 
 from contracts.enums import StageName
 from contracts.pipeline import DeployModelRequest
 from operators import branches, preflight, requests
+from operators.ask_person import ApproveDeploymentOperator
 from operators.branches import ChooseOperator
 from operators.defaults import TASK_DEFAULTS
 from operators.finish_run import FinishRunOperator
@@ -35,11 +35,12 @@ from operators.validate_request import ValidateRequestOperator
 )
 def deploy_model() -> None:
     validate_request = ValidateRequestOperator(
-        task_id="validate_request", request=DeployModelRequest, checks=[preflight.model_exists]
+        task_id="validate_request", request=DeployModelRequest, checks=[preflight.model_exists, preflight.may_deploy]
     )
     choose_approval = ChooseOperator(task_id="choose_approval", choose=branches.approval)
-    approve_deployment = ApprovalOperator(
+    approve_deployment = ApproveDeploymentOperator(
         task_id="approve_deployment",
+        model_id=requests.given_model_id,
         subject="모델을 서비스에 올리시겠습니까?",
         body="모델 버전의 평가 결과는 대시보드에서 확인할 수 있습니다. 거부하면 서비스 중인 모델이 그대로 유지됩니다.",
     )

@@ -38,7 +38,7 @@ def evaluate_model() -> None:
     validate_request = ValidateRequestOperator(
         task_id="validate_request",
         request=EvaluateModelRequest,
-        checks=[preflight.suites_exist, preflight.job_is_complete],
+        checks=[preflight.suites_exist, preflight.job_is_complete, preflight.may_read_job],
     )
     evaluate = RunnerJobOperator(
         task_id="evaluate", stage=StageName.EVALUATE, request=requests.evaluate_given_job, num_gpus=1

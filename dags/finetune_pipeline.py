@@ -23,12 +23,12 @@ when any part of Airflow is restarted.
 - `deploy`: 서비스 중인 모델은 그대로입니다. `tuneway logs`로 모델 서버의 로그를 보고 Clear 하십시오.
 """
 
-from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import Label, TriggerRule, chain, dag
 
 from contracts.enums import StageName
 from contracts.pipeline import FinetuneRequest
 from operators import branches, preflight, requests
+from operators.ask_person import ApproveDeploymentOperator
 from operators.assets import DATASET_VERSIONS, FINETUNED_MODELS, MODEL_VERSIONS
 from operators.branches import ChooseOperator
 from operators.defaults import TASK_DEFAULTS
@@ -54,7 +54,13 @@ def finetune_pipeline() -> None:
     validate_request = ValidateRequestOperator(
         task_id="validate_request",
         request=FinetuneRequest,
-        checks=[preflight.inputs_exist, preflight.suites_exist, preflight.dataset_exists, preflight.training_is_known],
+        checks=[
+            preflight.inputs_exist,
+            preflight.suites_exist,
+            preflight.dataset_exists,
+            preflight.training_is_known,
+            preflight.may_read_dataset,
+        ],
     )
 
     choose_dataset = ChooseOperator(task_id="choose_dataset", choose=branches.dataset_source)
@@ -99,8 +105,9 @@ def finetune_pipeline() -> None:
     )
 
     choose_deployment = ChooseOperator(task_id="choose_deployment", choose=branches.deployment)
-    approve_deployment = ApprovalOperator(
+    approve_deployment = ApproveDeploymentOperator(
         task_id="approve_deployment",
+        model_id=requests.registered_model_id,
         subject="새 모델을 서비스에 올리시겠습니까?",
         body="판정 결과는 gate 작업의 로그와 대시보드에서 확인할 수 있습니다. 거부하면 서비스 중인 모델이 그대로 유지됩니다.",
     )

@@ -37,7 +37,9 @@ from operators.validate_request import ValidateRequestOperator
 )
 def resume_training() -> None:
     validate_request = ValidateRequestOperator(
-        task_id="validate_request", request=ResumeTrainingRequest, checks=[preflight.job_can_go_on]
+        task_id="validate_request",
+        request=ResumeTrainingRequest,
+        checks=[preflight.job_can_go_on, preflight.may_resume_job],
     )
     choose_gpus = ChooseOperator(task_id="choose_gpus", choose=branches.gpu_count_of_job)
     train = ResumeJobOperator(task_id="train", num_gpus=1)

@@ -46,7 +46,12 @@ def train_model() -> None:
         task_id="validate_request",
         request=FinetuneRequest,
         fields=FIELDS,
-        checks=[preflight.suites_exist, preflight.dataset_exists, preflight.training_is_known],
+        checks=[
+            preflight.suites_exist,
+            preflight.dataset_exists,
+            preflight.training_is_known,
+            preflight.may_read_dataset,
+        ],
     )
     check_quality = StageOperator(
         task_id="check_quality", stage=StageName.CHECK_QUALITY, request=requests.check_quality

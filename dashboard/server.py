@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import logging
+from base64 import b64encode
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,11 +21,11 @@ from starlette.routing import Route
 
 from contracts.audit import acting_from
 from contracts.errors import TooManyRequestsError, TunewayError, UnauthorizedError
-from dashboard.login_page import login_page
 from dashboard.sessions import cookie_name, sessions_of
 from dashboard.texts import Language, Words
-from security.limits.addresses import bucket_of, client_address
-from stages.logins import log_in, open_tokens
+from security.identity.login_page import LOGIN_HEADERS, LoginPage, login_page
+from security.limits.addresses import client_address
+from stages.logins import count_login, log_in, open_tokens
 from stages.oidc_logins import LOGIN_COOKIE, begin_login, finish_login
 from stages.services import open_services
 
@@ -41,16 +42,10 @@ OIDC_CALLBACK = "/login/oidc/callback"
 OPEN = frozenset({LOGIN, OIDC, OIDC_CALLBACK, HEALTH})
 """What answers without a session."""
 LOGIN_BODY_BYTES = 10_000
-LOGIN_PERIOD_SECONDS = 60.0
 HEADERS = {
     b"x-frame-options": b"DENY",
     b"x-content-type-options": b"nosniff",
     b"referrer-policy": b"same-origin",
-}
-LOGIN_HEADERS = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'; "
-    "frame-ancestors 'none'; base-uri 'none'",
 }
 
 _log = logging.getLogger(__name__)
@@ -145,18 +140,9 @@ async def _login(request: Request) -> Response:
 
 def _tokens(username: str, password: str, address: str, services: Services) -> TokenPair:
     """The API's tokens, counted and audited as its own logins are."""
-    _count_login(address, services)
+    count_login(address, services)
     with acting_from(address):
         return log_in(username, password, open_tokens(services.settings), services, source=address)
-
-
-def _count_login(address: str, services: Services) -> None:
-    """Together with the API's. Raises TooManyRequestsError with the seconds to wait."""
-    with services.unit_of_work() as uow:
-        bucket = f"login:{bucket_of(address)}"
-        wait = uow.limits.hit(bucket, services.settings.logins_per_minute, LOGIN_PERIOD_SECONDS)
-    if wait > 0:
-        raise TooManyRequestsError("This address logs in too often", value=round(wait) + 1)
 
 
 async def _oidc_login(request: Request) -> Response:
@@ -166,7 +152,7 @@ async def _oidc_login(request: Request) -> Response:
         services = await run_in_threadpool(_services)
         settings = services.settings
         redirect_uri = f"{settings.oidc_dashboard_url or settings.resolved_dashboard_url}{OIDC_CALLBACK}"
-        await run_in_threadpool(_count_login, address_of(request, services), services)
+        await run_in_threadpool(count_login, address_of(request, services), services)
         url, kept = await run_in_threadpool(begin_login, redirect_uri, open_tokens(settings), services, following)
     except TunewayError as error:
         return _oidc_problem(error, words, following)
@@ -189,7 +175,7 @@ async def _oidc_callback(request: Request) -> Response:
     try:
         services = await run_in_threadpool(_services)
         address = address_of(request, services)
-        await run_in_threadpool(_count_login, address, services)
+        await run_in_threadpool(count_login, address, services)
         pair, following = await run_in_threadpool(
             _oidc_tokens,
             request.query_params.get("code", "")[:2000],
@@ -231,7 +217,20 @@ def _page(
     retry: TooManyRequestsError | None = None,
 ) -> Response:
     headers = LOGIN_HEADERS | ({} if retry is None else {"Retry-After": str(retry.value)})
-    return HTMLResponse(login_page(words, following, problem, username, has_provider=_has_provider()), status, headers)
+    page = LoginPage(
+        words=lambda key: words("app.tagline" if key == "tagline" else f"login.{key}"),
+        language=words.language.value,
+        path=LOGIN,
+        icon=_icon(),
+        provider_path=OIDC if _has_provider() else "",
+    )
+    return HTMLResponse(login_page(page, following, problem, username), status, headers)
+
+
+@cache
+def _icon() -> str:
+    picture = Path(__file__).with_name("icon.png").read_bytes()
+    return f"data:image/png;base64,{b64encode(picture).decode('ascii')}"
 
 
 def _refused(request: Request) -> Response:

@@ -1,4 +1,7 @@
-"""The question how an A/B test ends: asked in Airflow, and over as soon as it is answered anywhere."""
+"""Questions that a run puts to a person on Airflow's page, and who may answer them.
+
+How an A/B test ends is over as soon as it is answered anywhere.
+"""
 
 from __future__ import annotations
 
@@ -6,23 +9,45 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowSkipException
-from airflow.providers.standard.operators.hitl import HITLOperator
+from airflow.providers.standard.operators.hitl import ApprovalOperator, HITLOperator
 from airflow.sdk.execution_time.hitl import upsert_hitl_detail
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
+from contracts.access import ResourceKind
 from contracts.experiment_decisions import AskABTestRequest
+from operators.access.runs import assigned_to
 from operators.params import parse_request
+from operators.run_records import RunRecords
 from stages.services import open_services
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from airflow.sdk import Context
 
     from stages.services import Services
 
 POLL_SECONDS = 2.0
+REVIEWER = "이 모델을 학습시키지 않은 검토자"
+"""Who is asked, as Airflow's page names them."""
 ANSWERED_ELSEWHERE = "answered_elsewhere"
+
+
+class ApproveDeploymentOperator(ApprovalOperator):
+    """Asks whether a model version goes into service: somebody who may deploy it, so nobody who had it trained.
+
+    :param model_id: the number of the model version, from what the run's tasks have left
+    """
+
+    def __init__(self, *, model_id: Callable[[RunRecords], int], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.model_id = model_id
+
+    def execute(self, context: Context) -> None:
+        """Ask, and wait without a worker."""
+        model_id = self.model_id(RunRecords.of(context))
+        self.assigned_users = [assigned_to(ResourceKind.MODEL, model_id, "deploy", REVIEWER)]
+        super().execute(context)
 
 
 class AskPersonOperator(HITLOperator):
@@ -39,7 +64,7 @@ class AskPersonOperator(HITLOperator):
             defaults=self.defaults,
             multiple=self.multiple,
             params=self.serialized_params,
-            assigned_users=self.assigned_users,
+            assigned_users=[assigned_to(ResourceKind.AB_TEST, request.experiment_id, "conclude", REVIEWER)],
         )
         self.defer(trigger=AnsweredElsewhereTrigger(request.experiment_id), method_name="execute_complete")
 

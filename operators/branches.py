@@ -8,7 +8,7 @@ from airflow.providers.standard.operators.branch import BaseBranchOperator
 
 from contracts.pipeline import DeployModelRequest, FinetuneJobRun, FinetuneRequest, ResumeTrainingRequest
 from operators.failures import airflow_failures
-from operators.run_records import RunRecords
+from operators.run_records import APPROVE_DEPLOYMENT, RunRecords
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,9 +69,9 @@ def deployment(run: RunRecords) -> str | None:
     request = run.request(FinetuneRequest)
     if not request.deploy:
         return None
-    return "approve_deployment" if request.approval_needed else "deploy"
+    return APPROVE_DEPLOYMENT if request.approval_needed else "deploy"
 
 
 def approval(run: RunRecords) -> str:
     """Deploy at once, or after a person's approval."""
-    return "approve_deployment" if run.request(DeployModelRequest).approval_needed else "deploy"
+    return APPROVE_DEPLOYMENT if run.request(DeployModelRequest).approval_needed else "deploy"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from contracts.access import ResourceKind
 from contracts.enums import ExperimentStatus, JobStatus
 from contracts.errors import ConflictError, TunewayError
+from operators.access.runs import require_of_starter
 
 if TYPE_CHECKING:
     from contracts.compression import CompressModelRequest
@@ -148,3 +150,25 @@ def model_exists(request: DeployModelRequest, services: Services) -> None:
     """The model version is registered."""
     with services.unit_of_work() as uow:
         uow.models.get(request.model_id)
+
+
+def may_read_dataset(request: FinetuneRequest, services: Services) -> None:
+    """Whoever started the run may read the dataset version that it was given."""
+    if request.dataset_id is not None:
+        require_of_starter(ResourceKind.DATASET, "read", request.dataset_id, services)
+
+
+def may_resume_job(request: ResumeTrainingRequest, services: Services) -> None:
+    """Whoever started the run may resume the job."""
+    require_of_starter(ResourceKind.JOB, "resume", request.job_id, services)
+
+
+def may_read_job(request: EvaluateModelRequest, services: Services) -> None:
+    """Whoever started the run may read the job whose model it is about."""
+    require_of_starter(ResourceKind.JOB, "read", request.job_id, services)
+
+
+def may_deploy(request: DeployModelRequest, services: Services) -> None:
+    """Whoever started the run may deploy the model; where it is to be approved, that is asked of the one who approves."""
+    if not request.approval_needed:
+        require_of_starter(ResourceKind.MODEL, "deploy", request.model_id, services)

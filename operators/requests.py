@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from contracts.compression import CompressModelRequest, CompressRequest
 from contracts.datasets import DatasetVersion, ImportedDataset, ImportRequest, PrepareRequest, QualityRequest
 from contracts.enums import Arm, Priority
+from contracts.errors import ConflictError
 from contracts.evaluation import EvaluateRequest, EvaluationReport, GateRequest
 from contracts.experiment_decisions import AskABTestRequest, ConcludeABTestRequest
 from contracts.experiment_replays import AskReplayRequest, ReplayABTestRequest
@@ -21,7 +22,7 @@ from contracts.pipeline import (
     GenerateSamplesRequest,
 )
 from contracts.training import Hyperparameters, TrainingReport, TrainRequest
-from operators.run_records import VALIDATE_REQUEST
+from operators.run_records import APPROVE_DEPLOYMENT, VALIDATE_REQUEST
 
 if TYPE_CHECKING:
     from operators.run_records import RunRecords
@@ -162,14 +163,26 @@ def register(run: RunRecords) -> RegisterRequest:
     return _register(run, run.request(FinetuneRequest))
 
 
+def registered_model_id(run: RunRecords) -> int:
+    """Of the model version that this run has registered."""
+    return run.record("register", ModelVersion).model_id
+
+
+def given_model_id(run: RunRecords) -> int:
+    """Of the model version that the run was given."""
+    return run.request(DeployModelRequest).model_id
+
+
 def deploy(run: RunRecords) -> DeployRequest:
-    """The model version that this run has registered."""
-    return DeployRequest(model_id=run.record("register", ModelVersion).model_id)
+    """The model version that this run has registered. Raises ConflictError where its approval is missing."""
+    _require_approval(run, is_needed=run.request(FinetuneRequest).approval_needed)
+    return DeployRequest(model_id=registered_model_id(run))
 
 
 def deploy_given_model(run: RunRecords) -> DeployRequest:
-    """The model version that the run was given."""
+    """The model version that the run was given. Raises ConflictError where its approval is missing."""
     request = run.request(DeployModelRequest)
+    _require_approval(run, is_needed=request.approval_needed)
     return DeployRequest(model_id=request.model_id, config=request.config)
 
 
@@ -199,6 +212,18 @@ def replay_ab_test(run: RunRecords) -> ReplayABTestRequest:
     """What the run was asked; a task that is tried again goes on with its own replay."""
     asked = run.request(AskReplayRequest).model_dump()
     return ReplayABTestRequest(**asked, mark=f"{run.dag_id}/{run.run_id}"[:250])
+
+
+def _require_approval(run: RunRecords, *, is_needed: bool) -> None:
+    """A task that somebody has marked as successful approves nothing: the answer itself must be there."""
+    said = run.pull(APPROVE_DEPLOYMENT) if is_needed else None
+    if is_needed and (not isinstance(said, dict) or said.get("chosen_options") != ["Approve"]):
+        raise ConflictError(
+            "Nobody has approved this deployment",
+            value=run.run_id,
+            allowed=f"an answer to {APPROVE_DEPLOYMENT} on Airflow's page, by somebody who may deploy the model",
+            next_step=f"clear {APPROVE_DEPLOYMENT} and what follows, and have it answered",
+        )
 
 
 def _ab_test(run: RunRecords, traffic_to_new: float) -> StartABTestRequest:

@@ -23,6 +23,9 @@ MAIN_DAG = "finetune_pipeline"
 VALIDATE_REQUEST = "validate_request"
 """The first task of every DAG; its record is the run's request."""
 
+APPROVE_DEPLOYMENT = "approve_deployment"
+"""The task whose answer lets a model version into service, where the run asks for one."""
+
 
 def services_for(context: Mapping[str, Any]) -> Services:
     """The services of a task, which know who started its run: what the run makes is theirs."""

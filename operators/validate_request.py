@@ -9,8 +9,7 @@ from airflow.sdk import BaseOperator
 from operators.drop_folder import asked_values
 from operators.failures import airflow_failures
 from operators.params import parse_request
-from operators.run_records import RunRecords
-from stages.services import open_services
+from operators.run_records import RunRecords, services_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -26,7 +25,7 @@ class ValidateRequestOperator(BaseOperator):
 
     :param request: the record
     :param fields: the record's fields that this DAG takes; None takes all
-    :param checks: each looks at the request and the installation and raises InvalidRequestError or NotFoundError
+    :param checks: each looks at the request, the installation and whoever started the run, and raises a TunewayError
     """
 
     ui_color = "#f3e8fd"
@@ -47,7 +46,7 @@ class ValidateRequestOperator(BaseOperator):
     def execute(self, context: Context) -> JsonObject:
         """The request as JSON, for the tasks after this one."""
         with airflow_failures():
-            services = open_services()
+            services = services_for(context)
             run = RunRecords.of(context)
             request = parse_request(self.request, asked_values(context), self.fields)
             for check in self.checks:

@@ -155,6 +155,8 @@ class Settings(BaseSettings):
     """The dashboard's address as browsers see it, for the provider to send them back; None is resolved_dashboard_url."""
     oidc_api_url: str | None = None
     """The same of the API."""
+    oidc_airflow_url: str | None = None
+    """The same of Airflow; None is resolved_airflow_url."""
     chat_key_required: bool = False
     """Whoever asks on /v1/* needs a service account's key with the scope chat:ask."""
     chat_user_per_minute: int = Field(default=0, ge=0)

@@ -1,6 +1,5 @@
 """Secrets are files of mode 0600 in one folder, made at first start; never defaults, never in the environment's dump."""
 
-import json
 import os
 from enum import StrEnum
 from pathlib import Path
@@ -12,14 +11,12 @@ FEWEST_DISTINCT = 12
 """32 random characters of base64 have fewer with a probability below 1e-6."""
 
 
-AIRFLOW_PASSWORDS_FILE = "airflow_passwords.json"
-
-
 class SecretName(StrEnum):
     """The secrets of one installation."""
 
     POSTGRES_PASSWORD = "postgres_password"  # noqa: S105 - the secret's name
-    AIRFLOW_ADMIN_PASSWORD = "airflow_admin_password"  # noqa: S105
+    AIRFLOW_PLATFORM_PASSWORD = "airflow_platform_password"  # noqa: S105
+    """With it the platform itself triggers DAGs; nobody else has a password of Airflow's own."""
     AIRFLOW_JWT_SECRET = "airflow_jwt_secret"  # noqa: S105
     AIRFLOW_API_SECRET = "airflow_api_secret"  # noqa: S105
     AIRFLOW_FERNET_KEY = "airflow_fernet_key"
@@ -39,18 +36,6 @@ def read_secret(folder: Path, name: SecretName) -> str:
         raise NotFoundError(
             f"The secret {name.value} has not been made yet", value=path, next_step="run `tuneway up` once"
         ) from error
-
-
-def airflow_passwords(folder: Path) -> dict[str, str]:
-    """Airflow's users and their passwords. Raises NotFoundError before the first `tuneway up`."""
-    path = folder / AIRFLOW_PASSWORDS_FILE
-    try:
-        passwords: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise NotFoundError(
-            "Airflow's passwords have not been made yet", value=path, next_step="run `tuneway up` once"
-        ) from error
-    return passwords
 
 
 def refuse_weak_secrets(folder: Path, *, may_be_new: bool = False) -> None:

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from contracts.errors import ConflictError, InvalidRequestError
 from contracts.identity import (
+    PLATFORM_USER,
     PROJECT_PATTERN,
     SCOPE_PATTERN,
     USERNAME_PATTERN,
@@ -229,12 +230,18 @@ def _keep_an_admin(
         )
 
 
+def may_be_named(username: str) -> bool:
+    """Whether an account may have the name."""
+    return re.fullmatch(USERNAME_PATTERN, username) is not None and username != PLATFORM_USER
+
+
 def _refuse_name(username: str) -> None:
-    if not re.fullmatch(USERNAME_PATTERN, username):
+    if not may_be_named(username):
         raise InvalidRequestError(
             "The user name cannot be used",
             value=username[:100],
-            allowed="2 to 63 small letters, digits, dots, hyphens and underscores; a letter or digit first",
+            allowed="2 to 63 small letters, digits, dots, hyphens and underscores; a letter or digit first; not "
+            f"{PLATFORM_USER}, which is the platform's own",
             next_step="choose another one",
         )
 

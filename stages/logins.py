@@ -5,15 +5,17 @@ import secrets
 from datetime import datetime, timedelta
 from functools import cache
 
-from contracts.errors import UnauthorizedError
+from contracts.errors import TooManyRequestsError, UnauthorizedError
 from contracts.identity import AccountKind, Principal, TokenPair
 from contracts.record import utc_now
+from database.repositories.api_keys import StoredKey
 from database.repositories.tokens import RefreshUse
 from database.repositories.users import Credentials
 from database.unit_of_work import UnitOfWork
 from security.identity.access_tokens import LEEWAY, LIFETIME, AccessTokens, refused
 from security.identity.opaque_tokens import generate_refresh_token, hash_token, key_prefix
 from security.identity.passwords import hash_password, needs_rehash, random_password, verify_password
+from security.limits.addresses import bucket_of
 from settings import SecretName, Settings, read_secret
 from stages.services import Services
 
@@ -21,6 +23,18 @@ MOST_FAILURES = 5
 LOCKED_FOR = timedelta(minutes=15)
 SESSION_LIFETIME = timedelta(hours=12)
 """A working day; after it the password is asked for again, however often the login was refreshed."""
+
+
+LOGIN_PERIOD_SECONDS = 60.0
+
+
+def count_login(address: str, services: Services) -> None:
+    """One more attempt from this address, at whichever door. Raises TooManyRequestsError with the seconds to wait."""
+    with services.unit_of_work() as uow:
+        bucket = f"login:{bucket_of(address)}"
+        wait = uow.limits.hit(bucket, services.settings.logins_per_minute, LOGIN_PERIOD_SECONDS)
+    if wait > 0:
+        raise TooManyRequestsError("This address logs in too often", value=round(wait) + 1)
 
 
 def open_tokens(settings: Settings) -> AccessTokens:
@@ -117,6 +131,28 @@ def identify(bearer: str, tokens: AccessTokens, services: Services) -> Principal
         return _by_token(bearer, tokens, uow) if prefix is None else _by_key(bearer, prefix, uow)
 
 
+def still_admitted(username: str, services: Services, *, session_id: str | None = None, key: str = "") -> Principal:
+    """Who was let in earlier, by a session or by the key of this prefix, as the database has them now.
+
+    Raises UnauthorizedError where the session has ended, the key is revoked or has expired, or the account is disabled.
+    """
+    now = utc_now()
+    with services.unit_of_work() as uow:
+        if key:
+            return _by_known_key(uow.api_keys.find(key), uow, now)
+        found = uow.users.credentials(username)
+        if session_id is None or found is None or not found.account.is_active or uow.tokens.is_revoked("", session_id):
+            raise refused("revoked")
+        return _principal(found, "", session_id=session_id)
+
+
+def principal_named(username: str, services: Services) -> Principal | None:
+    """The account of that name as one who acts, for what it set going earlier; None where there is none."""
+    with services.unit_of_work() as uow:
+        found = uow.users.credentials(username)
+        return None if found is None else _principal(found, "")
+
+
 def wrong_login() -> UnauthorizedError:
     """The one answer to every login that fails."""
     return UnauthorizedError(
@@ -139,16 +175,22 @@ def _by_key(bearer: str, prefix: str, uow: UnitOfWork) -> Principal:
     key = uow.api_keys.find(prefix)
     if key is None or not hmac.compare_digest(key.key_hash, hash_token(bearer)):
         raise refused("unknown key")
-    found = uow.users.credentials(key.details.username)
+    principal = _by_known_key(key, uow, now)
+    uow.api_keys.record_use(prefix, now)
+    return principal
+
+
+def _by_known_key(key: StoredKey | None, uow: UnitOfWork, now: datetime) -> Principal:
+    found = None if key is None else uow.users.credentials(key.details.username)
     if (
-        key.details.revoked_at is not None
+        key is None
+        or key.details.revoked_at is not None
         or key.details.expires_at <= now
         or found is None
         or not found.account.is_active
     ):
         raise refused("the key is revoked or has expired")
-    uow.api_keys.record_use(prefix, now)
-    return _principal(found, prefix, scopes=key.details.scopes)
+    return _principal(found, key.details.prefix, scopes=key.details.scopes)
 
 
 def _principal(

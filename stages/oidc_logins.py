@@ -4,11 +4,12 @@ import re
 from functools import lru_cache
 
 from contracts.errors import ConflictError, ForbiddenError, InvalidRequestError, UnauthorizedError
-from contracts.identity import PROJECT_PATTERN, USERNAME_PATTERN, AccountKind, Role, TokenPair
+from contracts.identity import PROJECT_PATTERN, AccountKind, Role, TokenPair
 from database.unit_of_work import UnitOfWork
 from security.identity.access_tokens import AccessTokens
 from security.identity.oidc import Challenge, OidcProvider, refused, values_of
 from settings import Settings
+from stages.accounts import may_be_named
 from stages.logins import open_session
 from stages.services import Services
 
@@ -110,7 +111,7 @@ def _projects(claims: dict[str, object], settings: Settings) -> list[str] | None
 def _made(names: list[str], external_id: str, uow: UnitOfWork) -> str:
     """The name of a new account for somebody who was never here."""
     name = names[0].lower() if names else ""
-    if not re.fullmatch(USERNAME_PATTERN, name):
+    if not may_be_named(name):
         raise InvalidRequestError(
             "The provider's user name cannot be one of this platform",
             value=name[:100],

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from contracts.identity import PLATFORM_USER
 from settings import Settings, load_settings
 from settings.encryption import use_encryption
 
@@ -41,14 +42,14 @@ class Services:
 
     @cached_property
     def airflow(self) -> AirflowClient:
-        """Airflow, as the platform's own user of the role Op. Raises NotFoundError before the first `tuneway up`."""
-        from settings.secrets import airflow_passwords
+        """Airflow, as the platform's own user. Raises NotFoundError before the first `tuneway up`."""
+        from settings.secrets import SecretName, read_secret
         from stages.airflow_client import AirflowClient
 
         return AirflowClient(
             self.settings.resolved_airflow_url,
-            username="ci",
-            password=airflow_passwords(self.settings.secrets_dir)["ci"],
+            username=PLATFORM_USER,
+            password=read_secret(self.settings.secrets_dir, SecretName.AIRFLOW_PLATFORM_PASSWORD),
             timeout_seconds=AIRFLOW_SECONDS,
         )
 

@@ -27,7 +27,7 @@ if [ -n "${AIRFLOW_TOKEN_FILE:-}" ]; then
     token=$(cat "$AIRFLOW_TOKEN_FILE")
 else
     escaped=$(sed 's/\\/\\\\/g; s/"/\\"/g' "${AIRFLOW_PASSWORD_FILE:?file with the password of AIRFLOW_USER}")
-    token=$(printf '{"username": "%s", "password": "%s"}' "${AIRFLOW_USER:?name of a user of the role Op}" "$escaped" |
+    token=$(printf '{"username": "%s", "password": "%s"}' "${AIRFLOW_USER:?name of a service account; its key is the password}" "$escaped" |
         curl -sS --max-time 60 -H 'Content-Type: application/json' --data-binary @- "${AIRFLOW_URL%/}/auth/token" |
         field access_token) || token=
 fi

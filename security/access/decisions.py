@@ -13,6 +13,7 @@ from contracts.identity import Principal
 from security.access.plans import visibility_of
 
 ALLOWED = "EFFECT_ALLOW"
+CHECK = "/api/check/resources"
 
 
 class PolicyDecisions:
@@ -28,27 +29,7 @@ class PolicyDecisions:
         self, principal: Principal, questions: Sequence[tuple[Ownership, Sequence[str]]]
     ) -> list[frozenset[str]]:
         """For each thing, those of the actions that the principal may do; all in one call."""
-        answer = await self._ask(
-            "/api/check/resources",
-            {
-                "principal": _principal(principal),
-                "resources": [
-                    {
-                        "resource": {
-                            "kind": thing.kind.value,
-                            "id": thing.resource_id,
-                            "attr": {"owner": thing.owner, "projects": thing.projects, "trainers": thing.trainers},
-                        },
-                        "actions": list(actions),
-                    }
-                    for thing, actions in questions
-                ],
-            },
-        )
-        results = answer.get("results")
-        if not isinstance(results, list) or len(results) != len(questions):
-            raise _no_decision("an answer of another shape")
-        return [_allowed(result, thing, actions) for result, (thing, actions) in zip(results, questions, strict=True)]
+        return _answers(await self._ask(CHECK, _asked(principal, questions)), questions)
 
     async def visible(self, principal: Principal, kind: ResourceKind) -> Visibility:
         """Which things of a kind the principal may read, as a filter for the query."""
@@ -69,13 +50,60 @@ class PolicyDecisions:
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 response = await self._client.post(path, json={"requestId": uuid4().hex, **body})
-            response.raise_for_status()
-            answer = response.json()
+            return _read(response)
         except (httpx.HTTPError, TimeoutError, ValueError) as error:
             raise _no_decision(f"{type(error).__name__}: {error}") from error
-        if not isinstance(answer, dict):
-            raise _no_decision("an answer of another shape")
-        return answer
+
+
+class BlockingPolicyDecisions:
+    """The same for callers without an event loop, from any of their threads."""
+
+    def __init__(self, url: str, timeout_seconds: float) -> None:
+        """`timeout_seconds`: of connecting, of sending and of each wait for the answer."""
+        self._client = httpx.Client(base_url=url, timeout=timeout_seconds, trust_env=False)
+
+    def allowed(
+        self, principal: Principal, questions: Sequence[tuple[Ownership, Sequence[str]]]
+    ) -> list[frozenset[str]]:
+        """As `PolicyDecisions.allowed`."""
+        body = {"requestId": uuid4().hex, **_asked(principal, questions)}
+        try:
+            answer = _read(self._client.post(CHECK, json=body))
+        except (httpx.HTTPError, ValueError) as error:
+            raise _no_decision(f"{type(error).__name__}: {error}") from error
+        return _answers(answer, questions)
+
+
+def _asked(principal: Principal, questions: Sequence[tuple[Ownership, Sequence[str]]]) -> dict[str, Any]:
+    return {
+        "principal": _principal(principal),
+        "resources": [
+            {
+                "resource": {
+                    "kind": thing.kind.value,
+                    "id": thing.resource_id,
+                    "attr": {"owner": thing.owner, "projects": thing.projects, "trainers": thing.trainers},
+                },
+                "actions": list(actions),
+            }
+            for thing, actions in questions
+        ],
+    }
+
+
+def _read(response: httpx.Response) -> dict[str, Any]:
+    response.raise_for_status()
+    answer = response.json()
+    if not isinstance(answer, dict):
+        raise _no_decision("an answer of another shape")
+    return answer
+
+
+def _answers(answer: dict[str, Any], questions: Sequence[tuple[Ownership, Sequence[str]]]) -> list[frozenset[str]]:
+    results = answer.get("results")
+    if not isinstance(results, list) or len(results) != len(questions):
+        raise _no_decision("an answer of another shape")
+    return [_allowed(result, thing, actions) for result, (thing, actions) in zip(results, questions, strict=True)]
 
 
 def _principal(principal: Principal) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
+from contracts.identity import PLATFORM_USER
 from tests.conftest import free_port
 
 
@@ -72,7 +73,7 @@ class AirflowStandIn:
 
         @app.post("/auth/token", status_code=201)
         async def log_in(request: Request):
-            if await request.json() != {"username": "ci", "password": "right"}:
+            if await request.json() not in [{"username": name, "password": "right"} for name in ("ci", PLATFORM_USER)]:
                 return problem(401, "Invalid credentials")
             self.logins += 1
             self.valid_tokens = {f"token-{self.logins}"}

@@ -16,9 +16,9 @@ import pytest
 
 from cli.processes import own_processes
 from cli.readiness import fetch
+from contracts.identity import PLATFORM_USER
 from database.connections import connect
-from settings import Settings
-from settings.secrets import airflow_passwords
+from settings import SecretName, Settings, read_secret
 from tests.cli.command_line import free_port_base, tuneway
 
 pytestmark = [pytest.mark.slow, pytest.mark.e2e, pytest.mark.timeout(1800)]
@@ -101,11 +101,11 @@ def test_the_gpu_pool_counts_deferred_tasks(platform):
     assert row == (platform.settings.job_slots, True)
 
 
-def test_the_ci_user_gets_a_token_and_a_wrong_password_does_not(platform):
+def test_the_platform_gets_a_token_of_airflow_and_a_wrong_password_does_not(platform):
     def token(password: str) -> int:
         request = urllib.request.Request(
             f"{platform.settings.resolved_airflow_url}/auth/token",
-            data=json.dumps({"username": "ci", "password": password}).encode(),
+            data=json.dumps({"username": PLATFORM_USER, "password": password}).encode(),
             headers={"Content-Type": "application/json"},
         )
         try:
@@ -114,7 +114,7 @@ def test_the_ci_user_gets_a_token_and_a_wrong_password_does_not(platform):
         except urllib.error.HTTPError as error:
             return error.code
 
-    assert token(airflow_passwords(platform.settings.secrets_dir)["ci"]) == 201
+    assert token(read_secret(platform.settings.secrets_dir, SecretName.AIRFLOW_PLATFORM_PASSWORD)) == 201
     assert token("guessed") == 401
 
 

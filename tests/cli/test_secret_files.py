@@ -1,14 +1,11 @@
 """Secrets are random, private and made once."""
 
-import json
-
 import pytest
 from cryptography.fernet import Fernet
 
-from cli.secret_files import AIRFLOW_USERS, ensure_secrets, write_airflow_database_url
+from cli.secret_files import ensure_secrets, write_airflow_database_url
 from contracts.errors import InvalidRequestError
 from settings import SecretName, Settings, read_secret, refuse_weak_secrets
-from settings.secrets import airflow_passwords
 
 
 def mode(path):
@@ -66,26 +63,6 @@ def test_the_fernet_key_encrypts(tmp_path):
     ensure_secrets(settings)
     key = Fernet(read_secret(settings.secrets_dir, SecretName.AIRFLOW_FERNET_KEY))
     assert key.decrypt(key.encrypt(b"password")) == b"password"
-
-
-def test_each_airflow_user_has_a_password_and_the_admin_the_known_secret(tmp_path):
-    settings = Settings(data_dir=tmp_path)
-    ensure_secrets(settings)
-    passwords = airflow_passwords(settings.secrets_dir)
-    assert set(passwords) == set(AIRFLOW_USERS)
-    assert passwords["admin"] == read_secret(settings.secrets_dir, SecretName.AIRFLOW_ADMIN_PASSWORD)
-    assert len(set(passwords.values())) == len(passwords)
-
-
-def test_a_lost_password_file_gets_the_admins_password_again(tmp_path):
-    settings = Settings(data_dir=tmp_path)
-    ensure_secrets(settings)
-    (settings.secrets_dir / "airflow_passwords.json").write_text(json.dumps({"ci": "kept"}), encoding="utf-8")
-    ensure_secrets(settings)
-    assert airflow_passwords(settings.secrets_dir)["ci"] == "kept"
-    assert airflow_passwords(settings.secrets_dir)["admin"] == read_secret(
-        settings.secrets_dir, SecretName.AIRFLOW_ADMIN_PASSWORD
-    )
 
 
 def test_the_database_url_of_airflow_is_a_private_file(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 from supervisor.options import ServerOptions
 
 from cli.programs import airflow_environment, platform_programs, program_named
-from cli.secret_files import AIRFLOW_USERS, ensure_secrets
+from cli.secret_files import ensure_secrets
 from cli.supervisor_config import programs_dir, render_configuration
 from settings import SecretName, Settings, read_secret
 
@@ -148,7 +148,8 @@ def test_airflow_cfg_has_the_users_that_get_passwords_and_keys_that_airflow_know
         if key not in known[section]["options"]
     ]
     assert unknown == []
-    assert config["core"]["simple_auth_manager_users"] == ",".join(f"{u}:{r}" for u, r in AIRFLOW_USERS.items())
+    module, _, name = config["core"]["auth_manager"].rpartition(".")
+    assert (ROOT / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8").count(f"class {name}(") == 1
 
 
 def test_the_variables_for_airflow_are_options_that_airflow_knows(settings):

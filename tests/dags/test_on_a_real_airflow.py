@@ -7,6 +7,8 @@ import signal
 import subprocess
 import tempfile
 import time
+from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,9 @@ import pytest
 
 from contracts.enums import JobState, StageName, StageStatus
 from contracts.errors import TunewayError
+from contracts.identity import PLATFORM_USER, AccountKind, Role
+from settings import SecretName, read_secret
+from stages.accounts import add_account, create_key
 from stages.airflow_client import AirflowClient
 from tests.conftest import REPOSITORY_ROOT
 from tests.dags.toll_rows import write_toll_rows
@@ -22,7 +27,15 @@ from tests.e2e.installation import Installation, free_port_base
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
-STARTED = ["runner", "mlflow", "airflow-api-server", "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer"]
+STARTED = [
+    "runner",
+    "mlflow",
+    "airflow-api-server",
+    "airflow-scheduler",
+    "airflow-dag-processor",
+    "airflow-triggerer",
+    "cerbos",
+]
 LONG = {"num_epochs": 400}
 SHORT = {"num_epochs": 6}
 PATIENCE_SECONDS = 600
@@ -32,17 +45,16 @@ class Platform:
     """A real Airflow with a real runner, and a dataset version to train on."""
 
     def __init__(self, installation: Installation) -> None:
-        from settings.secrets import airflow_passwords
         from stages.services import open_services
 
         self.installation = installation
         self.settings = installation.settings
         self.services = open_services(self.settings)
-        password = airflow_passwords(self.settings.secrets_dir)["ci"]
-        self.airflow = AirflowClient(self.settings.resolved_airflow_url, username="ci", password=password)
+        password = read_secret(self.settings.secrets_dir, SecretName.AIRFLOW_PLATFORM_PASSWORD)
+        self.airflow = AirflowClient(self.settings.resolved_airflow_url, username=PLATFORM_USER, password=password)
         token = httpx.post(
             f"{self.settings.resolved_airflow_url}/auth/token",
-            json={"username": "ci", "password": password},
+            json={"username": PLATFORM_USER, "password": password},
             timeout=60,
         ).json()["access_token"]
         self.api = httpx.Client(
@@ -50,6 +62,13 @@ class Platform:
             headers={"Authorization": f"Bearer {token}"},
             timeout=60,
         )
+
+    @cached_property
+    def key_of_ci(self) -> str:
+        """Of a service account, as docs/ci.md has it."""
+        add_account("ci", Role.ML_ENGINEER, "test", self.services, kind=AccountKind.SERVICE)
+        scopes = ["dag:read", "dag:read_logs", "dag:trigger", "airflow:look_inside"]
+        return create_key("ci", "pipeline", scopes, timedelta(days=1), "test", self.services).key
 
     def train(self, run_id: str, **changes: Any) -> str:
         conf = {"dataset_id": 1, "base_model": "tiny", "test_suite": None, "extra_suites": [], **changes}
@@ -151,17 +170,15 @@ def dataset(platform, tmp_path_factory):
 
 
 def run_script(platform, dag_id, request, run_id):
-    from settings.secrets import airflow_passwords
-
-    password = request.with_name("password")
-    password.write_text(airflow_passwords(platform.settings.secrets_dir)["ci"], encoding="utf-8")
+    key = request.with_name("key")
+    key.write_text(platform.key_of_ci, encoding="utf-8")
     return subprocess.run(
         ["sh", str(REPOSITORY_ROOT / "docs" / "ci" / "trigger.sh"), dag_id, str(request), run_id],
         env={
             "PATH": os.environ["PATH"],
             "AIRFLOW_URL": platform.settings.resolved_airflow_url,
             "AIRFLOW_USER": "ci",
-            "AIRFLOW_PASSWORD_FILE": str(password),
+            "AIRFLOW_PASSWORD_FILE": str(key),
             "POLL_SECONDS": "1",
         },
         capture_output=True,

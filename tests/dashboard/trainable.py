@@ -26,7 +26,7 @@ def make_trainable(services: Services, owner: str | None = None) -> int:
         (folder / "config.json").write_text(json.dumps(config))
         (folder / "model.safetensors").write_bytes(plain_weights())
     services.settings.secrets_dir.mkdir(parents=True, exist_ok=True)
-    (services.settings.secrets_dir / "airflow_passwords.json").write_text('{"ci": "right"}')
+    (services.settings.secrets_dir / "airflow_platform_password").write_text("right")
     if owner is not None:
         add_person(services, owner, Role.ML_ENGINEER, ("roads",))
     rows = make_dataset(services.settings.datasets_dir / "rules")

@@ -286,11 +286,14 @@ def test_a_finished_job_is_judged_again_on_a_slice(installation, demo, tmp_path)
 
 def test_a_refused_approval_leaves_what_is_served(installation, demo, tmp_path):
     before = rows(installation, "SELECT id FROM ab_experiments WHERE status = 'running'")
-    passwords = json.loads((installation.settings.secrets_dir / "airflow_passwords.json").read_text(encoding="utf-8"))
+    # demo's run was the platform's own: the model is of nobody in particular, and an analyst is independent of it
+    made = installation.tuneway("user", "add", "reviewer", "--role", "analyst", "--json")
+    assert made.returncode == 0, made.stderr
+    password = json.loads(made.stdout)["password"]
     conf = {"model_id": installation.summary(DEMO_RUN)["model_id"], "approval_needed": True}
     waiting = installation.trigger("refused", conf, tmp_path, dag="deploy_model")
     url = installation.settings.resolved_airflow_url
-    token = httpx.post(f"{url}/auth/token", json={"username": "engineer", "password": passwords["engineer"]}).json()
+    token = httpx.post(f"{url}/auth/token", json={"username": "reviewer", "password": password}).json()
     headers = {"Authorization": f"Bearer {token['access_token']}"}
     path = f"{url}/api/v2/dags/deploy_model/dagRuns/refused/taskInstances/approve_deployment"
     answer = {"chosen_options": ["Reject"], "params_input": {}}

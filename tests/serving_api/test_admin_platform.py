@@ -30,7 +30,7 @@ def installation(services, monkeypatch):
     monkeypatch.setenv("TUNEWAY_RUNNER_PORT", str(free_port()))
     opened = open_services(load_settings())
     opened.settings.secrets_dir.mkdir(parents=True)
-    (opened.settings.secrets_dir / "airflow_passwords.json").write_text('{"ci": "right"}')
+    (opened.settings.secrets_dir / "airflow_platform_password").write_text("right")
     return opened, airflow
 
 

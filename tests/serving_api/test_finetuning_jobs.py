@@ -50,7 +50,7 @@ def installation(services, airflow):
         (folder / "tokenizer.json").write_text("{}")
         (folder / "model.safetensors").write_bytes(plain_weights())
     services.settings.secrets_dir.mkdir(parents=True)
-    (services.settings.secrets_dir / "airflow_passwords.json").write_text('{"ci": "right"}')
+    (services.settings.secrets_dir / "airflow_platform_password").write_text("right")
     with services.unit_of_work() as uow:
         for name in ("rules", "old"):
             dataset = uow.datasets.add(

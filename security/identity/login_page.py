@@ -1,17 +1,20 @@
-"""The login page: one file without a script, Korean or English, light or dark as the reader's system is."""
+"""The login page of every program: one file without a script, Korean or English, light or dark as the reader's system is."""
 
 from __future__ import annotations
 
-from base64 import b64encode
-from functools import cache
+from dataclasses import dataclass
 from html import escape
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 if TYPE_CHECKING:
-    from dashboard.texts import Words
+    from collections.abc import Callable
 
+LOGIN_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'; "
+    "frame-ancestors 'none'; base-uri 'none'",
+}
 STYLES = """
 :root { color-scheme: light dark; --back: #f4f6f9; --card: #fff; --text: #1d2430; --quiet: #5b6472; --line: #c9d0da;
         --key: #2f6fde; --on-key: #fff; --bad: #b23a14; }
@@ -43,45 +46,57 @@ a { color: var(--key); }
 """
 
 
-def login_page(
-    words: Words, following: str, problem: str = "", username: str = "", *, has_provider: bool = False
-) -> str:
+OTHER_LANGUAGE = {"ko": ("en", "English"), "en": ("ko", "한국어")}
+
+
+@dataclass(frozen=True, slots=True)
+class LoginPage:
+    """What one program's login page says and where it leads."""
+
+    words: Callable[[str], str]
+    """Texts by key: title, tagline, username, password, send, help, by_provider."""
+    language: str
+    path: str
+    """Of the page, which also takes the form."""
+    icon: str = ""
+    """A data URI."""
+    provider_path: str = ""
+    """Where a login at the site's provider begins; empty where there is none."""
+
+
+def login_page(page: LoginPage, following: str, problem: str = "", username: str = "") -> str:
     """The page as markup. `following`: where to go after the login. `problem`: why the last attempt did not succeed."""
-    here = f"/login?{urlencode({'next': following, 'lang': words.language.value})}"
-    other = words.language.other
-    there = f"/login?{urlencode({'next': following, 'lang': other.value})}"
+    words, language = page.words, page.language
+    other, others_name = OTHER_LANGUAGE[language]
+    here, there = (f"{page.path}?{urlencode({'next': following, 'lang': name})}" for name in (language, other))
     told = f'<p class="problem" role="alert">{escape(problem)}</p>' if problem else ""
-    by_provider = f"/login/oidc?{urlencode({'next': following, 'lang': words.language.value})}"
+    by_provider = f"{page.provider_path}?{urlencode({'next': following, 'lang': language})}"
     provider = (
-        f'<a class="key second" href="{escape(by_provider)}">{escape(words("login.by_provider"))}</a>'
-        if has_provider
+        f'<a class="key second" href="{escape(by_provider)}">{escape(words("by_provider"))}</a>'
+        if page.provider_path
         else ""
     )
     at = "password" if username else "username"
     focus = {name: " autofocus" if name == at else "" for name in ("username", "password")}
+    tab_icon = f'<link rel="icon" href="{page.icon}">' if page.icon else ""
+    picture = f'<img src="{page.icon}" alt="">' if page.icon else ""
     return f"""<!doctype html>
-<html lang="{words.language.value}">
+<html lang="{language}">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{escape(words("login.title"))} · Tuneway</title><link rel="icon" href="{_icon()}"><style>{STYLES}</style></head>
+<title>{escape(words("title"))} · Tuneway</title>{tab_icon}<style>{STYLES}</style></head>
 <body><main>
-<header><img src="{_icon()}" alt=""><span>Tuneway</span><a href="{escape(there)}" lang="{other.value}" hreflang="{other.value}">{escape(other.own_name)}</a></header>
-<h1>{escape(words("login.title"))}</h1>
-<p>{escape(words("app.tagline"))}</p>
+<header>{picture}<span>Tuneway</span><a href="{escape(there)}" lang="{other}" hreflang="{other}">{others_name}</a></header>
+<h1>{escape(words("title"))}</h1>
+<p>{escape(words("tagline"))}</p>
 {told}
 <form method="post" action="{escape(here)}">
-<label for="username">{escape(words("login.username"))}</label>
+<label for="username">{escape(words("username"))}</label>
 <input id="username" name="username" autocomplete="username" autocapitalize="none" spellcheck="false" maxlength="100" required value="{escape(username)}"{focus["username"]}>
-<label for="password">{escape(words("login.password"))}</label>
+<label for="password">{escape(words("password"))}</label>
 <input id="password" name="password" type="password" autocomplete="current-password" maxlength="256" required{focus["password"]}>
-<button>{escape(words("login.send"))}</button>
+<button>{escape(words("send"))}</button>
 </form>
 {provider}
-<small>{escape(words("login.help"))}</small>
+<small>{escape(words("help"))}</small>
 </main></body></html>
 """
-
-
-@cache
-def _icon() -> str:
-    picture = Path(__file__).with_name("icon.png").read_bytes()
-    return f"data:image/png;base64,{b64encode(picture).decode('ascii')}"

@@ -1,0 +1,1 @@
+"""Who gets into Airflow, and what they may do there: the platform's accounts and policies."""
