@@ -1,7 +1,5 @@
-"""The service as a process: `python -m serving_api`."""
+"""The service as a process: `python -m serving_api`. It answers /v1, and starts the control process for everything else."""
 
-import ctypes
-import gc
 import logging
 import sys
 import time
@@ -10,16 +8,17 @@ from types import FrameType
 import uvicorn
 
 from contracts.errors import TunewayError
-from serving_api.app import create_app
+from serving_api.control_door import listener
+from serving_api.control_process import ControlProcess
 from serving_api.data_path import DataPath
-from serving_api.guardrail_watch import GuardrailWatch
+from serving_api.memory import settle_memory
+from serving_api.public import PublicService
 from serving_api.user_connection import connections_to
 from settings import refuse_weak_secrets
 from stages.services import open_services
 
 KEEP_ALIVE_SECONDS = 75
 SHUTDOWN_SECONDS = 2
-_M_ARENA_MAX = -8
 DRAIN_SECONDS = 8.0
 """For answers on their way; with the above less than the 15 s after which the supervisor kills."""
 
@@ -47,18 +46,6 @@ class DrainingServer(uvicorn.Server):
         return await super().on_tick(counter)
 
 
-def _settle_memory() -> None:
-    """What was imported stays: the collector need not look at it again, and what it left free goes back to the system."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 50, 100)
-    libc = ctypes.CDLL(None)
-    if hasattr(libc, "malloc_trim"):  # glibc
-        # threads take turns here: one pool for all of them instead of one each
-        libc.mallopt(_M_ARENA_MAX, 1)
-        libc.malloc_trim(0)
-
-
 def main() -> None:
     """Serve until SIGTERM."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
@@ -66,7 +53,8 @@ def main() -> None:
         services = open_services()
         if services.settings.production:
             refuse_weak_secrets(services.settings.secrets_dir)
-        app = create_app(services, GuardrailWatch())
+        control = ControlProcess(services.settings, listener(services.settings.run_dir))
+        app = PublicService(services, control)
     except TunewayError as error:
         sys.exit(error.sentence())
     config = uvicorn.Config(
@@ -74,6 +62,7 @@ def main() -> None:
         host=services.settings.host,
         port=services.settings.ports["serving"],
         loop="uvloop",
+        ws="none",
         http=connections_to(app.data_path),
         access_log=False,
         server_header=False,
@@ -84,7 +73,7 @@ def main() -> None:
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
-    _settle_memory()
+    settle_memory()
     DrainingServer(config, app.data_path).run()
 
 

@@ -1,40 +1,22 @@
 """Who may ask on /v1 and how often: looked up and counted in memory, so that a question costs no query.
 
-Keys are a snapshot of PostgreSQL, renewed each second, as the routing table is: one that was revoked is refused a second
-later. While PostgreSQL is away the last snapshot holds, and each key's own expiry with it. What is counted is counted in
-this process: with several of them, each lets the limit through.
+Keys are a snapshot of PostgreSQL, renewed each second with the routing table: one that was revoked is refused a second later.
+While PostgreSQL or the control process is away the last snapshot holds, and each key's own expiry with it. What is counted is
+counted in this process: with several of them, each lets the limit through.
 """
 
-import asyncio
-import logging
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
 
-from contracts.record import utc_now
 from security.identity.opaque_tokens import hash_token
-from security.identity.scopes import covers
 from serving_api.openai_errors import RequestError
-from stages.services import Services
+from serving_api.serving_state import ChatKey
+from settings import Settings
 
-REFRESH_SECONDS = 1.0
 PERIOD_SECONDS = 60.0
 MOST_COUNTED = 100_000
-SCOPE = ("chat", "ask")
 _BEARER = "bearer "
-
-log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class ChatKey:
-    """A key with which questions may be asked."""
-
-    prefix: str
-    expires_at: float
-    """Seconds since 1970."""
 
 
 class Rate:
@@ -62,44 +44,30 @@ class Rate:
 class ChatAccess:
     """The keys and rates of /v1."""
 
-    def __init__(self, services: Services) -> None:
-        settings = services.settings
-        self._services = services
-        self._keys: Mapping[str, ChatKey] | None = None
+    def __init__(self, settings: Settings) -> None:
+        self.keys: Mapping[str, ChatKey] | None = None
+        """Those with which questions may be asked, by their hash; None before PostgreSQL was first read."""
         self._needs_key = settings.chat_key_required
         self._by_user = Rate(settings.chat_user_per_minute)
         self._by_key = Rate(settings.chat_key_per_minute)
-        self._reads_keys = self._needs_key or bool(settings.chat_key_per_minute)
-        self._task: asyncio.Task[None] | None = None
-
-    async def start(self) -> None:
-        """Read the keys, then again each second; nothing where no key is asked for."""
-        if self._reads_keys:
-            await self._refresh()
-            self._task = asyncio.create_task(self._refresh_forever())
-
-    async def stop(self) -> None:
-        """Read no more."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        self._looks_at_keys = self._needs_key or bool(settings.chat_key_per_minute)
 
     def admit(self, authorization: str, user: str) -> None:
         """Return where the question may be asked; `user`: who asks, empty for nobody in particular.
 
         Raises RequestError: 401 without a good key where one is needed, 429 with Retry-After, 503 before the keys are known.
         """
-        if self._reads_keys:
+        if self._looks_at_keys:
             self._admit_key(authorization)
         if user and self._by_user.per_minute:
             _refuse(self._by_user.wait(user, time.monotonic()), "user", self._by_user.per_minute)
 
     def _admit_key(self, authorization: str) -> None:
-        if self._keys is None:
+        if self.keys is None:
             raise RequestError(503, "The service is starting: the keys are not known yet", "server_error", "starting")
         key = None
         if authorization[: len(_BEARER)].lower() == _BEARER:
-            key = self._keys.get(hash_token(authorization[len(_BEARER) :].strip()))
+            key = self.keys.get(hash_token(authorization[len(_BEARER) :].strip()))
         if key is None or key.expires_at <= time.time():
             if self._needs_key:
                 raise RequestError(
@@ -112,28 +80,6 @@ class ChatAccess:
             return
         if self._by_key.per_minute:
             _refuse(self._by_key.wait(key.prefix, time.monotonic()), "key", self._by_key.per_minute)
-
-    async def _refresh(self) -> None:
-        try:
-            self._keys = await asyncio.to_thread(read_chat_keys, self._services, utc_now())
-        except Exception:
-            # the edge of a background task: the last keys stay, and the next second tries again
-            log.exception("the keys could not be read")
-
-    async def _refresh_forever(self) -> None:
-        while True:
-            await asyncio.sleep(REFRESH_SECONDS)
-            await self._refresh()
-
-
-def read_chat_keys(services: Services, now: datetime) -> dict[str, ChatKey]:
-    """The good keys of active accounts that may ask, by their hash. Raises UnavailableError."""
-    with services.unit_of_work() as uow:
-        return {
-            key.key_hash: ChatKey(key.details.prefix, key.details.expires_at.timestamp())
-            for key in uow.api_keys.good(now)
-            if covers(key.details.scopes, *SCOPE)
-        }
 
 
 def _refuse(wait: float, whose: str, per_minute: int) -> None:

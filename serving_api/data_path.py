@@ -8,7 +8,7 @@ rest of /v1 is an ASGI application.
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import orjson
@@ -16,6 +16,7 @@ import orjson
 from ab_testing.assignment import assign_arm, exposure_of, user_key
 from contracts.enums import Arm, Exposure
 from contracts.models import ArmEndpoint
+from serving_api.asgi import Receive, Scope, Send
 from serving_api.chat_access import ChatAccess
 from serving_api.event_log import Event, EventLog
 from serving_api.exchange import Exchange
@@ -27,11 +28,6 @@ from serving_api.upstream import ModelServers
 from serving_api.user_connection import MAX_BODY_BYTES, QUESTION_PATHS, Reply
 
 log = logging.getLogger(__name__)
-
-Message = MutableMapping[str, Any]
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 
 MAX_USER_CHARACTERS = 256
 MAX_SESSION_CHARACTERS = 255
@@ -54,14 +50,12 @@ class DataPath:
         self._unsent: list[tuple[Reply, bytes, bool]] = []
         self._is_draining = False
 
-    async def start(self) -> None:
-        """Start the clock of the connections to the model servers, and know the keys."""
+    def start(self) -> None:
+        """Start the clock of the connections to the model servers."""
         self._servers.start()
-        await self._access.start()
 
     async def stop(self) -> None:
         """Close the connections."""
-        await self._access.stop()
         await self._servers.stop()
         self._write_events()
 
@@ -79,9 +73,8 @@ class DataPath:
         """Questions being answered now."""
         return len(self._in_flight)
 
-    def metrics(self, *, is_behind: bool) -> str:
-        """What was counted, in Prometheus' text format; `is_behind`: events wait for PostgreSQL."""
-        gauges = {"events_waiting_bytes": self._events.pending_bytes, "events_behind": is_behind}
+    def metrics(self, gauges: Mapping[str, float]) -> str:
+        """What was counted, and the gauges, in Prometheus' text format."""
         return self._metrics.text(self._servers.all(), gauges)
 
     def ask(self, reply: Reply) -> None:

@@ -96,7 +96,7 @@ class EventLog:
 
     def _open_segment(self) -> tuple[int, Path]:
         path = self._folder / f"{time.time_ns():020d}.jsonl"
-        unlocked = path.with_suffix(".new")
+        unlocked = path.with_name(f".{path.name}.tmp")
         descriptor = os.open(unlocked, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o600)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         unlocked.rename(path)

@@ -19,8 +19,6 @@ from stages import permissions
 PUBLIC = frozenset(
     {
         "/health",
-        "/metrics",
-        "/ready",
         "/docs",
         "/docs/swagger-ui.js",
         "/docs/swagger-ui.css",

@@ -22,8 +22,7 @@ from contracts.errors import (
     UnauthorizedError,
     UnavailableError,
 )
-
-MEDIA_TYPE = "application/problem+json"
+from serving_api.problem_details import MEDIA_TYPE, problem_details
 
 STATUS_CODES: dict[type[TunewayError], int] = {
     TooLargeError: 413,
@@ -72,17 +71,10 @@ def status_of(error: TunewayError) -> int:
 def problem(error: TunewayError, status: int | None = None, retry_after_seconds: int | None = None) -> JSONResponse:
     """The error as an answer."""
     status = status or status_of(error)
-    content = {
-        "type": f"urn:tuneway:error:{error.code}",
-        "title": error.what,
-        "status": status,
-        "detail": error.sentence(),
-        **error.as_record(),
-    }
     headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
     if retry_after_seconds is not None:
         headers["Retry-After"] = str(retry_after_seconds)
-    return JSONResponse(content, status_code=status, media_type=MEDIA_TYPE, headers=headers)
+    return JSONResponse(problem_details(error, status), status_code=status, media_type=MEDIA_TYPE, headers=headers)
 
 
 def _with_media_type(document: dict[str, Any]) -> dict[str, Any]:

@@ -59,7 +59,7 @@ def reference() -> str:
         settings.secrets_dir.mkdir()
         for name, value in ((SecretName.TOKEN_KEY, token_urlsafe(32)), (SecretName.ASSIGNMENT_KEY, token_urlsafe(32))):
             (settings.secrets_dir / name.value).write_text(value, encoding="utf-8")
-        return page_of(create_app(Services(settings)).control)
+        return page_of(create_app(Services(settings)))
 
 
 def page_of(app: FastAPI) -> str:

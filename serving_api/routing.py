@@ -1,24 +1,27 @@
-"""Which model answers whom: a snapshot of PostgreSQL, renewed each second."""
+"""Which model answers whom: a snapshot of what PostgreSQL says, renewed each second."""
 
 import asyncio
 import hashlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from ab_testing.assignment import bucket_of
-from contracts.enums import Arm, ModelStatus
+from contracts.enums import Arm
 from contracts.errors import UnavailableError
 from contracts.experiments import ABExperiment
 from contracts.layers import CHAT_LAYER, LAYER_BUCKETS
 from contracts.models import ArmEndpoint
 from contracts.record import utc_now
-from stages.services import Services
+from serving_api.chat_access import ChatAccess
+from serving_api.serving_state import ServingState
 
 log = logging.getLogger(__name__)
 
 REFRESH_SECONDS = 1.0
+START_SECONDS = 0.1
+"""Between the first attempts."""
 VIRTUAL_MODEL = "auto"
 """The model name that stands for "whichever is right for this user"."""
 
@@ -61,33 +64,24 @@ class RoutingTable:
         return self.buckets[bucket_of(secret, CHAT_LAYER, unit)] if self.buckets else self.experiments[0]
 
 
-@dataclass(frozen=True, slots=True)
-class ServingState:
-    """What PostgreSQL says of models and experiments; the table follows from it and the clock."""
-
-    deployed: list[ArmEndpoint]
-    production: Mapping[int, int]
-    """Versions in production, each with the number of its promotion."""
-    experiments: list[ABExperiment]
-    """Those that run, out of their hours too."""
-    pins: Mapping[int, dict[str, Arm]]
-    """Arms of each experiment's users."""
-
-
 class Routing:
     """The newest table, kept up to date in the background."""
 
-    def __init__(self, services: Services) -> None:
-        self._services = services
+    def __init__(self, ask: Callable[[Collection[int]], Awaitable[ServingState]], access: ChatAccess) -> None:
+        """`ask` gives the newest state, without the pins of the experiments named; it raises UnavailableError."""
+        self._ask = ask
+        self._access = access
         self.table: RoutingTable | None = None
         """None until PostgreSQL was first read."""
         self.database_answers = False
+        self.is_behind = False
+        """PostgreSQL did not take the events that wait for it, when it was read last."""
         self._state: ServingState | None = None
+        self._pins: dict[int, dict[str, Arm]] = {}
         self._task: asyncio.Task[None] | None = None
 
-    async def start(self) -> None:
-        """Read once, then each second."""
-        await self.refresh()
+    def start(self) -> None:
+        """Read now, then each second."""
         self._task = asyncio.create_task(self._refresh_forever())
 
     async def stop(self) -> None:
@@ -99,47 +93,40 @@ class Routing:
     async def refresh(self) -> None:
         """Read now. While PostgreSQL is away what it said last stays, and tests still begin, ramp and end on time."""
         try:
-            self._state = await asyncio.to_thread(read_state, self._services, self._state)
+            state = await self._ask(self._pins)
         except UnavailableError as error:
-            if self.database_answers or self.table is None:
+            if self.database_answers:
                 log.warning("the routing table could not be renewed: %s", error)
             self.database_answers = False
         else:
             self.database_answers = True
+            self._take(state)
         if self._state is not None:
-            self.table = table_at(self._state, utc_now(), self.table)
+            self.table = table_at(self._state, self._pins, utc_now(), self.table)
+
+    def _take(self, state: ServingState) -> None:
+        numbers = [experiment.experiment_id for experiment in state.experiments]
+        known = self._pins
+        # who came since has a pin here and perhaps not there: what is known stays
+        self._pins = {number: known[number] if number in known else state.pins[number] for number in numbers}
+        self._state = state
+        self._access.keys = state.chat_keys
+        self.is_behind = state.is_behind
 
     async def _refresh_forever(self) -> None:
         while True:
-            await asyncio.sleep(REFRESH_SECONDS)
             try:
                 await self.refresh()
             except Exception:
                 # the edge of a background task: the last table stays, and the next second tries again
                 log.exception("the routing table could not be renewed")
                 self.database_answers = False
+            await asyncio.sleep(START_SECONDS if self.table is None else REFRESH_SECONDS)
 
 
-def read_state(services: Services, previous: ServingState | None) -> ServingState:
-    """As PostgreSQL has it now; the pins of experiments that ran before are kept. Raises UnavailableError."""
-    known = {} if previous is None else previous.pins
-    with services.unit_of_work() as uow:
-        experiments = uow.experiments.running()
-        promoted = uow.promotions.newest_by_model()
-        return ServingState(
-            deployed=uow.models.deployed(),
-            production={
-                model.model_id: promoted.get(model.model_id, 0) for model in uow.models.newest(ModelStatus.PRODUCTION)
-            },
-            experiments=experiments,
-            pins={
-                number: known[number] if number in known else uow.experiments.pinned(number)
-                for number in (experiment.experiment_id for experiment in experiments)
-            },
-        )
-
-
-def table_at(state: ServingState, now: datetime, previous: RoutingTable | None) -> RoutingTable:
+def table_at(
+    state: ServingState, pins: Mapping[int, dict[str, Arm]], now: datetime, previous: RoutingTable | None
+) -> RoutingTable:
     """The table at a time; the previous one itself where nothing differs."""
     by_model = {endpoint.model_id: endpoint for endpoint in state.deployed}
     running = []
@@ -150,7 +137,7 @@ def table_at(state: ServingState, now: datetime, previous: RoutingTable | None) 
             # one arm's users would get no answer, or one that is not their arm's: they get the default model
             continue
         exposed = experiment.traffic.exposed(experiment.traffic_split.b, experiment.start_date, now)
-        running.append(RunningExperiment(experiment, arms, exposed, state.pins[experiment.experiment_id]))
+        running.append(RunningExperiment(experiment, arms, exposed, pins[experiment.experiment_id]))
     default = _default(state.deployed, state.production)
     version = _version(state.deployed, default, running)
     if previous is not None and previous.version == version:

@@ -309,6 +309,11 @@ class Settings(BaseSettings):
         return self.data_dir / "run"
 
     @property
+    def events_dir(self) -> Path:
+        """What happened on /v1 and PostgreSQL does not have yet."""
+        return self.data_dir / "serving" / "events"
+
+    @property
     def supervisor_socket(self) -> Path:
         """Unix socket of the supervisor; below the system's temporary folder where the data folder's path is too long."""
         path = self.run_dir / "supervisor.sock"

@@ -10,13 +10,12 @@ from typer.testing import CliRunner
 from contracts.enums import ExperimentStatus
 from contracts.experiments import StartABTestRequest
 from contracts.models import ModelVersion
-from contracts.record import utc_now
-from serving_api.routing import read_state, table_at
 from settings import load_settings
 from stages.services import Services, open_services
 from tests.conftest import free_port
 from tests.deployment.supervised import running_supervisor
 from tests.model_fixtures import tiny_models
+from tests.serving_api.running import table_of
 from tests.stages.test_deploy import register
 
 __all__ = ["tiny_models"]
@@ -82,7 +81,7 @@ def test_a_version_goes_into_service_and_the_service_comes_back_to_the_one_befor
     back = json.loads(run("rollback", "rules", "--json"))
     assert (back["promotion"]["model_id"], back["was_loaded"]) == (first.model_id, True)
     assert back["seconds"] < ROLLBACK_BAR_SECONDS
-    table = table_at(read_state(platform, None), utc_now(), None)
+    table = table_of(platform)
     assert table.default is not None
     assert table.default.model_id == first.model_id
     assert table.experiments == ()

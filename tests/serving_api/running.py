@@ -4,13 +4,15 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import uvicorn
+from fastapi import FastAPI
 
 from contracts.enums import Arm, ModelFormat, ModelStatus, ServerBackend
 from contracts.experiments import ABExperiment, StartABTestRequest, TrafficSplit
@@ -18,7 +20,14 @@ from contracts.identity import AccountKind, Role
 from contracts.models import ArmEndpoint, ModelVersion
 from contracts.record import utc_now
 from security.identity.opaque_tokens import hash_token, key_prefix
-from serving_api.app import Service, create_app
+from serving_api.app import create_app
+from serving_api.control import Control, control_server
+from serving_api.control_door import listener
+from serving_api.data_path import DataPath
+from serving_api.event_mover import EventMover
+from serving_api.public import PublicService
+from serving_api.routing import Routing, RoutingTable, table_at
+from serving_api.serving_state import read_state
 from serving_api.user_connection import connections_to
 from settings import SecretName
 from stages.recorded_text import COLUMNS
@@ -53,36 +62,60 @@ def add_admin_key(services: Services) -> None:
             )
 
 
+@dataclass(frozen=True, slots=True)
+class Running:
+    """Both halves of the service, to look inside."""
+
+    routing: Routing
+    data_path: DataPath
+    mover: EventMover
+    control: FastAPI
+
+
 @contextmanager
-def running_service(services: Services, **limits: int) -> Iterator[tuple[str, Service]]:
-    """The service's URL, and the service itself to look inside."""
+def running_service(services: Services, **limits: int) -> Iterator[tuple[str, Running]]:
+    """The service's URL, and the service itself; its halves are threads here, joined by the socket as the processes are."""
     services = with_policies(services, **limits)
     make_secrets(services.settings.secrets_dir)
     add_admin_key(services)
-    app = create_app(services)
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            loop="uvloop",
-            http=connections_to(app.data_path),
-            # as the service itself: uvicorn would believe any header of a local caller
-            proxy_headers=False,
-            log_config=None,
-            timeout_graceful_shutdown=2,
-        )
+    admin = create_app(services)
+    public = PublicService(services, None)
+    config = uvicorn.Config(
+        public,
+        loop="uvloop",
+        http=connections_to(public.data_path),
+        # as the service itself: uvicorn would believe any header of a local caller
+        proxy_headers=False,
+        log_config=None,
+        timeout_graceful_shutdown=2,
     )
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    with ExitStack() as stack:
+        behind = stack.enter_context(listener(services.settings.run_dir))
+        stack.enter_context(running_server(control_server(Control(services, admin)), behind))
+        front = stack.enter_context(socket.socket())
+        front.bind(("127.0.0.1", 0))
+        stack.enter_context(running_server(uvicorn.Server(config), front))
+        url = f"http://127.0.0.1:{front.getsockname()[1]}"
+        wait_until(lambda: _answers(url) and public.routing.table is not None)
+        yield url, Running(public.routing, public.data_path, admin.state.mover, admin)
+
+
+def table_of(services: Services) -> RoutingTable:
+    """The routing table as of now."""
+    state = read_state(services, utc_now())
+    return table_at(state, state.pins, utc_now(), None)
+
+
+@contextmanager
+def running_server(server: uvicorn.Server, listening: socket.socket) -> Iterator[None]:
+    """A server in a thread."""
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
-    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    wait_until(lambda: _answers(url))
     try:
-        yield url, app
+        yield
     finally:
         server.should_exit = True
         thread.join(timeout=20)
-        listener.close()
 
 
 def _answers(url: str) -> bool:

@@ -19,12 +19,14 @@ from contracts.errors import UnavailableError
 from database.embedded import EmbeddedPostgres
 from database.migrate import upgrade
 from database.unit_of_work import engine_for
+from serving_api.control_process import MODULE
 from serving_api.event_log import EventLog, segments_of
 from serving_api.event_mover import EventMover, RefusedEventError
 from serving_api.event_store import said_in
 from serving_api.request_ids import is_request_id, new_request_id
 from settings import load_settings
 from stages.services import open_services
+from storage.processes import start_ticks
 from tests.conftest import free_port
 from tests.serving_api.running import (
     add_model,
@@ -293,7 +295,7 @@ def test_answers_and_ratings_outlive_a_killed_postgresql(tmp_path, monkeypatch):
                 users.stop()
                 assert set(users.statuses) == {200}
                 wait_until(lambda: app.mover.is_behind, 30)
-                assert httpx.get(f"{service_url}/ready").json()["events_waiting"] is True
+                wait_until(lambda: httpx.get(f"{service_url}/ready").json()["events_waiting"] is True)
                 process = start_postgres(postgres)
                 wait_until(lambda: not app.mover.is_behind, 60)
         assert users.lack(services) == []
@@ -348,6 +350,49 @@ def test_answers_and_ratings_outlive_a_killed_service_and_a_stopped_one_ends_wha
         user.join()
         assert late == [200]
         wait_until(lambda: len(stored_answers(services)) == known + 1)
+
+
+@pytest.mark.slow
+def test_questions_and_ratings_go_on_while_the_control_process_is_killed(services, monkeypatch):
+    port = free_port()
+    monkeypatch.setenv("TUNEWAY_SERVING_PORT", str(port))
+    make_secrets(services.settings.secrets_dir)
+    url = f"http://127.0.0.1:{port}"
+    with running_upstream("old") as upstream:
+        add_model(services, "m", "1", "m-1", upstream.url, Arm.A)
+        service = start_service(port)
+        try:
+            users = Users(url)
+            before = len(users.ratings)
+            control = wait_for_control_of(service.pid)
+            os.kill(control, signal.SIGKILL)
+            wait_until(lambda: len(users.ratings) > before + 20, 60)
+            # whoever comes meanwhile waits for the next one, or is told to come again
+            wait_until(lambda: httpx.get(f"{url}/health", timeout=60).status_code == 200, 60)
+            assert wait_for_control_of(service.pid) != control
+            users.stop()
+            assert set(users.statuses) == {200}
+            wait_until(lambda: users.lack(services) == [], 30)
+            # it does not outlive the process that started it, whatever ends that one
+            control = wait_for_control_of(service.pid)
+            os.kill(service.pid, signal.SIGKILL)
+            wait_until(lambda: start_ticks(control) is None, 30)
+        finally:
+            service.kill()
+            service.wait()
+
+
+def wait_for_control_of(pid: int) -> int:
+    """Process id of the control process."""
+    found: list[int] = []
+
+    def is_there() -> bool:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+        found[:] = [int(child) for child in children if MODULE.encode() in Path(f"/proc/{child}/cmdline").read_bytes()]
+        return bool(found)
+
+    wait_until(is_there)
+    return found[0]
 
 
 def start_service(port: int) -> subprocess.Popen[bytes]:

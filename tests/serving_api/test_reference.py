@@ -19,7 +19,7 @@ def app(tmp_path_factory):
     folder = tmp_path_factory.mktemp("installation")
     settings = Settings(data_dir=folder, database_url="postgresql+psycopg://nobody@127.0.0.1:1/none")
     make_secrets(settings.secrets_dir)
-    return create_app(Services(settings)).control
+    return create_app(Services(settings))
 
 
 def test_the_committed_page_is_what_the_service_says_of_itself(app):

@@ -1,7 +1,6 @@
 """The /v1 door: who answers, what is passed through, what is kept."""
 
 import threading
-from dataclasses import replace
 from datetime import timedelta
 
 import httpx
@@ -13,7 +12,8 @@ from contracts.enums import Arm, ModelStatus
 from contracts.experiments import StartABTestRequest
 from contracts.record import utc_now
 from contracts.traffic import TrafficPlan
-from serving_api.routing import read_state, table_at
+from serving_api.routing import table_at
+from serving_api.serving_state import read_state
 from stages.start_ab_test import start_ab_test
 from tests.serving_api.running import (
     ADMIN_TOKEN,
@@ -376,13 +376,13 @@ def test_experiments_run_beside_each_other_and_a_later_one_moves_nobody(platform
 
 def test_a_test_ends_by_the_clock_while_postgresql_is_away(platform):
     platform.experiment(share_a=0.0)
-    state = read_state(platform.services, None)
+    state = read_state(platform.services, utc_now())
     ends_at = utc_now() + timedelta(hours=1)
     experiment = state.experiments[0].model_copy(update={"traffic": TrafficPlan(ends_at=ends_at)})
-    known = replace(state, experiments=[experiment])
-    before = table_at(known, ends_at - timedelta(seconds=1), None)
+    known = state.model_copy(update={"experiments": [experiment]})
+    before = table_at(known, known.pins, ends_at - timedelta(seconds=1), None)
     assert [one.experiment for one in before.experiments] == [experiment]
-    after = table_at(known, ends_at, before)
+    after = table_at(known, known.pins, ends_at, before)
     assert after.experiments == ()
     assert after.version != before.version
-    assert table_at(known, ends_at + timedelta(days=1), after) is after
+    assert table_at(known, known.pins, ends_at + timedelta(days=1), after) is after

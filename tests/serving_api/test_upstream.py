@@ -25,7 +25,6 @@ from serving_api.event_mover import EventMover
 from serving_api.routing import Routing, RoutingTable
 from serving_api.user_connection import connections_to
 from settings import Settings
-from stages.services import Services
 from tests.serving_api.running import wait_until
 
 pytestmark = pytest.mark.slow
@@ -191,16 +190,14 @@ def running_router(folder, loop: asyncio.AbstractEventLoop, servers: list[Server
     table = RoutingTable({"base-v1": endpoint}, endpoint, (), "version")
     events: list[dict[str, Any]] = []
     journal, mover = EventLog(folder / "events"), EventMover(folder / "events", events.extend)
-    data_path = DataPath(
-        cast(Routing, FixedRouting(table)), journal, "a key of the test", ChatAccess(Services(Settings()))
-    )
+    data_path = DataPath(cast(Routing, FixedRouting(table)), journal, "a key of the test", ChatAccess(Settings()))
 
     async def application(scope, receive, send):
         if scope["type"] == "lifespan":
             await receive()
             journal.start()
             mover.start()
-            await data_path.start()
+            data_path.start()
             await send({"type": "lifespan.startup.complete"})
             await receive()
             await data_path.stop()
@@ -283,7 +280,7 @@ def test_what_was_asked_is_counted_for_prometheus(one):
     router.ask(stream=True)
     server.mode = "away"
     router.ask()
-    lines = router.data_path.metrics().splitlines()
+    lines = router.data_path.metrics({}).splitlines()
     labels = 'arm="none",model="base-v1"'
     assert f'tuneway_answers_total{{{labels},status="complete"}} 2' in lines
     assert f'tuneway_answers_total{{{labels},status="failed"}} 1' in lines

@@ -20,7 +20,6 @@ from contracts.promotions import PromoteRequest
 from contracts.record import utc_now
 from contracts.traffic import TrafficPlan
 from database.models import NotificationRow
-from serving_api.routing import read_state, table_at
 from settings import load_settings
 from settings.model import REPOSITORY_ROOT
 from stages.conclude_ab_test import conclude_ab_test, stop_ab_test
@@ -29,7 +28,7 @@ from stages.monitor_ab_test import monitor_ab_test
 from stages.promote import promote
 from stages.services import open_services
 from tests.conftest import free_port
-from tests.serving_api.running import wait_until
+from tests.serving_api.running import table_of, wait_until
 from tests.stages.ab_test_story import audited, deployed_pair, kept_results, rated, running_test
 
 pytestmark = pytest.mark.slow
@@ -248,7 +247,7 @@ def test_the_version_that_went_into_production_last_is_the_default_under_whateve
     promote(PromoteRequest(model_id=b.model_id, actor="kim", reason="second", override=True), alone)
     again = promote(PromoteRequest(model_id=a.model_id, actor="kim", reason="r", override=True), alone)
     assert not again.happened_now
-    table = table_at(read_state(alone, None), utc_now(), None)
+    table = table_of(alone)
     assert table.default is not None and table.default.model_id == b.model_id
 
 
