@@ -1,4 +1,4 @@
-"""Looks at an A/B test at once when its users meet errors or rate low, in a process of its own.
+"""Looks at an A/B test at once when its users meet errors, rate low or wait for B, in a process of its own.
 
 The router pays one write to a pipe for a batch of events. What is lost with a crash is seen by the next minute's run of
 `monitor_ab_test`: the look is the same one, under the same lock.
@@ -12,6 +12,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from contracts.enums import AnswerStatus
+from serving_api.slow_answers import SlowAnswers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,6 +41,7 @@ class GuardrailWatch:
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
+        self._slow = SlowAnswers()
 
     def watched(self, store: Callable[[list[Event]], None]) -> Callable[[list[Event]], None]:
         """The same store; what it has stored is looked at."""
@@ -49,7 +51,7 @@ class GuardrailWatch:
             if any(event.get("experiment_id") is not None for event in events):
                 # it needs seconds to start: it is there before the first error
                 self._running()
-            for experiment in sorted(experiments_to_look_at(events)):
+            for experiment in sorted(experiments_to_look_at(events) | self._slow.experiments_to_look_at(events)):
                 self._tell(experiment)
 
         return store_and_tell

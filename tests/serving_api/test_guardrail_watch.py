@@ -2,7 +2,8 @@
 
 import pytest
 
-from serving_api.guardrail_watch import EVERY_RUNNING, experiments_to_look_at
+from serving_api.guardrail_watch import EVERY_RUNNING, GuardrailWatch, experiments_to_look_at
+from serving_api.slow_answers import SlowAnswers
 
 
 def answered(status: str, experiment_id: int | None = 7) -> dict[str, object]:
@@ -24,3 +25,53 @@ def answered(status: str, experiment_id: int | None = 7) -> dict[str, object]:
 )
 def test_errors_and_low_ratings_are_looked_at(event, looked_at):
     assert experiments_to_look_at([event]) == looked_at
+
+
+def answers(arm: str, milliseconds: list[int], experiment_id: int | None = 7) -> list[dict[str, object]]:
+    return [
+        {
+            "kind": "answer",
+            "experiment_id": experiment_id,
+            "variant": arm,
+            "status": "complete",
+            "response_time_ms": each,
+        }
+        for each in milliseconds
+    ]
+
+
+SPREAD = [80, 90, 100, 110, 120] * 8
+
+
+def test_an_experiment_whose_b_seems_slower_is_looked_at_with_each_batch_of_b():
+    slow = SlowAnswers()
+    assert slow.experiments_to_look_at(answers("a", SPREAD)) == set()
+    assert slow.experiments_to_look_at(answers("b", [130, 140] * 14)) == set(), "fewer than the guardrail takes"
+    assert slow.experiments_to_look_at(answers("b", [130, 140])) == {"7"}
+    assert slow.experiments_to_look_at(answers("a", SPREAD)) == set(), "nothing new of b"
+    assert slow.experiments_to_look_at(answers("b", [130, 140])) == {"7"}
+
+
+@pytest.mark.parametrize(
+    "times", [SPREAD, [each // 2 for each in SPREAD], [0] * 40, [each + 4 for each in SPREAD] * 50]
+)
+def test_one_whose_b_is_about_as_fast_or_faster_is_left_to_the_minutes_look(times):
+    slow = SlowAnswers()
+    assert slow.experiments_to_look_at(answers("a", SPREAD) + answers("b", times)) == set()
+
+
+def test_answers_outside_of_an_experiment_and_of_testers_count_for_nothing():
+    slow = SlowAnswers()
+    events = answers("a", SPREAD, None) + [{**event, "variant": None} for event in answers("b", [9000] * 40)]
+    assert slow.experiments_to_look_at([*events, *answers("b", [9000])]) == set()
+
+
+def test_the_process_that_looks_is_told_of_a_slow_b(monkeypatch):
+    watch = GuardrailWatch()
+    told: list[str] = []
+    monkeypatch.setattr(watch, "_running", lambda: None)
+    monkeypatch.setattr(watch, "_tell", told.append)
+    store = watch.watched(lambda events: None)
+    store(answers("a", SPREAD))
+    store(answers("b", [each * 2 for each in SPREAD]))
+    assert told == ["7"]
