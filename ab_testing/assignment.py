@@ -42,6 +42,11 @@ def assign_arm(secret: str, experiment_id: int, user: str, split: TrafficSplit) 
     return Arm.A if assignment_point(secret, experiment_id, user) < split.a else Arm.B
 
 
+def arm_point(secret: str, experiment_id: int, user: str, arm: str) -> float:
+    """The user's place in (0, 1] for one arm of many, independent between arms."""
+    return 1 - _point(secret, f"{experiment_id}\0{arm}", user, b"tuneway-arms")
+
+
 def _point(secret: str, scope: int | str, user: str, person: bytes) -> float:
     digest = hashlib.blake2b(f"{scope}\0{user}".encode(), key=_key(secret), digest_size=8, person=person).digest()
     return (int.from_bytes(digest, "big") >> 11) / _POINTS

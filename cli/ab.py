@@ -55,6 +55,7 @@ def plan(
     per_day: Annotated[float | None, typer.Option(help=_help("opt_per_day"))] = None,
     spread: Annotated[float | None, typer.Option(help=_help("opt_spread"))] = None,
     base_rate: Annotated[float | None, typer.Option(help=_help("opt_base_rate"))] = None,
+    challengers: Annotated[int, typer.Option(help=_help("opt_challengers"))] = 1,
     as_json: AsJson = False,
 ) -> None:
     """How many values an experiment needs, and what a given number of them can show."""
@@ -76,6 +77,16 @@ def plan(
             "samples": samples,
             "values_per_day": per_day,
         }
+        if challengers != 1:
+            if samples is not None or per_day is not None or split != "50:50":
+                raise InvalidRequestError(
+                    "A plan for several new models takes its own split and size",
+                    value=f"{challengers} challengers with --samples, --per-day or --split",
+                    allowed="--challengers with the effect, power, alpha and ratings of a user",
+                    next_step="leave these out, or plan with one new model",
+                )
+            _plan_several(validated(SizeRequest, request), challengers, screen, as_json=as_json)
+            return
         found = plan_size(validated(SizeRequest, request))
         if as_json:
             print_json({**found.model_dump(mode="json"), "samples_needed": found.samples_needed})
@@ -127,6 +138,28 @@ def share_b_of(split: str) -> float:
             allowed="two numbers above 0 with a colon, A first",
             next_step="write for example --split 80:20",
         ) from None
+
+
+def _plan_several(request: SizeRequest, challengers: int, screen: Screen, *, as_json: bool) -> None:
+    from ab_testing.several_arms import plan_several_arms
+
+    found = plan_several_arms(request, challengers)
+    if as_json:
+        print_json(found.model_dump(mode="json"))
+        return
+    told = screen.text(
+        "ab.plan_several",
+        challengers=found.challengers,
+        effect=f"{request.effect:g}",
+        unit=screen.text(f"ab.unit_{request.metric}"),
+        power=f"{request.power:.0%}",
+        control=f"{found.samples_of_control:,}",
+        each=f"{found.samples_of_a_challenger:,}",
+        total=f"{found.samples_needed:,}",
+        looks=f"{found.samples_needed_with_looks:,}",
+        share=f"{found.share_of_control:.0%}",
+    )
+    screen.out.print(told, markup=False, soft_wrap=True)
 
 
 def _show_plan(found: SizePlan, screen: Screen) -> None:

@@ -101,6 +101,14 @@ AB_TEXTS: dict[str, tuple[str, str]] = {
         "Standard deviation of one sample (for response times of its logarithm)",
     ),
     "ab.opt_base_rate": ("success_rate: 현재 모델의 성공률", "success_rate: the present model's rate"),
+    "ab.opt_challengers": (
+        "현재 모델과 비교할 새 모델의 수. 2 이상이면 --split, --samples, --per-day를 함께 쓸 수 없습니다.",
+        "New models that are compared with the present one; from 2 on without --split, --samples and --per-day",
+    ),
+    "ab.plan_several": (
+        "새 모델 {challengers}개 각각의 {effect}{unit} 차이를 {power}의 확률로 찾으려면 현재 모델 {control}건, 새 모델마다 {each}건, 모두 {total}건이 필요합니다 (진행 중에 언제든 보려면 {looks}건). 현재 모델의 몫은 {share}가 가장 유리합니다.",
+        "A difference of {effect} {unit} of each of {challengers} new models: {total} samples find it with {power} chance, {control} of the present model and {each} of each new one ({looks} looking at any time). The present model's best share is {share}.",
+    ),
     "ab.opt_scenario": ("이 시나리오만 실행합니다 (여러 번 쓸 수 있음).", "Only this scenario (may be repeated)"),
     "ab.opt_experiments": ("시나리오마다 반복할 실험 수", "Experiments a scenario"),
     "ab.opt_quick": ("적은 횟수로 빠르게 훑어봅니다.", "Fewer experiments, for a quick look"),

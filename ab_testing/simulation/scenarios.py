@@ -35,6 +35,7 @@ from ab_testing.simulation.many_experiments import (
     one_value_a_user,
 )
 from ab_testing.simulation.populations import draw_ratings, gather_crowd
+from ab_testing.simulation.several_arms import decide_arms
 from contracts.errors import InvalidRequestError
 from contracts.experiment_verdicts import DecisionBasis, DecisionLook, DecisionPlan, ExperimentVerdict
 from contracts.simulations import BarKind, ScenarioResult
@@ -492,6 +493,37 @@ def several_metrics(random: np.random.Generator, experiments: int) -> Simulated:
     return [_at_most("four_metrics_any_false_winner", np.array(false), 0.05, without_holm=float(np.mean(plain)))]
 
 
+def several_arms(random: np.random.Generator, experiments: int) -> Simulated:
+    """One control and three challengers in the hybrid plan, 300 users an arm, a look at every round of ratings."""
+    false, unadjusted, beside, better, harmful, when = [], [], [], [], [], []
+    per_arm = HYBRID.planned_users // 2
+    for count in _batches(experiments):
+        shape = (count, per_arm)
+        same = [draw_ratings(random, RATINGS, shape) for _ in range(4)]
+        decided = decide_arms(HYBRID, same[0], np.stack(same[1:]))
+        false.append((decided.better | decided.worse).any(axis=0))
+        one_by_one = [decide(HYBRID, after_each_block(same[0], each)).has_winner for each in same[1:]]
+        unadjusted.append(np.any(one_by_one, axis=0))
+        moved = [draw_ratings(random, RATINGS.moved(effect), shape) for effect in (0.4, -0.5)]
+        decided = decide_arms(HYBRID, same[0], np.stack([same[1], *moved]))
+        beside.append(decided.better[0] | decided.worse[0])
+        better.append(decided.better[1])
+        harmful.append(decided.worse[2])
+        when.append(decided.users[2].astype(float))
+    return [
+        _at_most(
+            "three_challengers_any_false_winner",
+            np.concatenate(false),
+            0.05,
+            each_by_itself=float(np.concatenate(unadjusted).mean()),
+        ),
+        _at_most("three_challengers_false_winner_beside_real_ones", np.concatenate(beside), 0.05),
+        _at_least("three_challengers_better_by_0.4_found", np.concatenate(better), 0.9),
+        _at_least("three_challengers_worse_by_half_a_point_dropped", np.concatenate(harmful), 0.95),
+        _median_at_most("three_challengers_worse_one_dropped_median_users_per_arm", np.concatenate(when), 200),
+    ]
+
+
 def segments(random: np.random.Generator, experiments: int) -> Simulated:
     """Eight segments of which two differ: the share of false ones among the segments found."""
     shares, found, plain = [], [], []
@@ -594,5 +626,6 @@ SCENARIOS: dict[str, Scenario] = {
         segments,
         non_inferiority,
         baseline_covariate,
+        several_arms,
     )
 }

@@ -33,10 +33,20 @@ def test_a_plan_is_a_record_for_programs():
     assert several["days_needed"] == pytest.approx(several["samples_needed_with_looks"] / 111)
 
 
+def test_a_plan_for_several_new_models_says_what_each_needs():
+    found = json.loads(ab("plan", "--effect", "0.3", "--challengers", "3", "--json").stdout)
+    assert found["samples_needed"] == found["samples_of_control"] + 3 * found["samples_of_a_challenger"]
+    told = ab("plan", "--effect", "0.3", "--challengers", "3").stdout
+    assert f"모두 {found['samples_needed']:,}건" in told
+    assert "현재 모델의 몫은 37%" in told
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("--effect", "0.3", "--split", "80"), "The split cannot be read"),
+        (("--effect", "0.3", "--challengers", "3", "--samples", "90"), "takes its own split and size"),
+        (("--effect", "0.3", "--challengers", "10"), "no such number of challengers"),
         (("--effect", "0.3", "--split", "80:0"), "The split cannot be read"),
         (("--effect", "3"), "cannot differ by that much"),
         (("--effect", "-1"), "greater than or equal to 0.000001"),
