@@ -39,6 +39,8 @@ check: lint ## Everything that is fast
 	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not slow and not e2e" $(PYTEST_ARGS)
 
 test: lint ## Everything, but for what test-deep repeats
+	@# the end-to-end tests' base model is made meanwhile; its lock lets them wait for it
+	@mkdir -p var && $(BIN)/python -m demo.pretrain --output var/models/base/demo-base > var/pretrain.log 2>&1 &
 	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not e2e and not deep" $(PYTEST_ARGS)
 	@$(BIN)/python -m pytest -m "e2e and not deep" $(PYTEST_ARGS)
 

@@ -115,6 +115,16 @@ def install_problem_details(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> JSONResponse:
+        if error.status_code == 400:
+            # the framework's only one: bytes that are no text, or numbers that no JSON has
+            return problem(
+                InvalidRequestError(
+                    "The body cannot be read",
+                    value=f"{request.method} {request.url.path}",
+                    allowed="JSON in UTF-8 (RFC 8259)",
+                    next_step="correct the body",
+                )
+            )
         kind = NotFoundError if error.status_code == 404 else InvalidRequestError
         return problem(
             kind(

@@ -89,6 +89,13 @@ def test_a_wrong_parameter_is_a_problem_that_names_it(admin):
     assert "limit" in response.json()["what"]
 
 
+def test_a_body_that_is_no_text_is_a_problem_like_any_other(admin):
+    for body in (b'{"a": "\xff"}', b"\xff\xfe", b'{"a": '):
+        response = admin.post("finetuning/plan", content=body, headers={"Content-Type": "application/json"})
+        assert response.status_code == 422
+        assert set(response.json()) == PARTS
+
+
 def test_models_are_listed_in_pages_and_tell_where_they_answer(admin, experiment):
     page = admin.get("models", params={"limit": 1, "skip": 1}).json()
     assert [model["model_name"] for model in page["items"]] == ["base"]

@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis.checks import not_a_server_error
+from schemathesis.generation import GenerationMode
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     response_schema_conformance,
@@ -105,7 +106,7 @@ def _faults_of(operation, path, things, examples, seen):
         suppress_health_check=list(HealthCheck),
         deadline=None,
     )
-    @given(case=operation.as_strategy(), is_real=st.booleans())
+    @given(case=_valid_or_not(operation), is_real=st.booleans())
     def ask(case, is_real):
         asker = ASKERS[next(asked) % len(ASKERS)]
         if is_real:
@@ -127,6 +128,13 @@ def _faults_of(operation, path, things, examples, seen):
 
     ask()
     return faults
+
+
+def _valid_or_not(operation):
+    """Requests as the description has them, and such as it forbids."""
+    valid = operation.as_strategy(generation_mode=GenerationMode.POSITIVE)
+    forbidden = operation.as_strategy(generation_mode=GenerationMode.NEGATIVE)
+    return st.one_of(valid, forbidden)
 
 
 def test_no_request_breaks_the_service_its_description_or_the_policies(served):
