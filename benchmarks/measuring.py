@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import os
 import socket
 import subprocess
@@ -153,6 +154,12 @@ def machine() -> str:
 def middle(values: Sequence[float], digits: int = 3) -> float:
     """Median, rounded for a reader."""
     return round(median(values), digits)
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The smallest value that so large a share of them does not exceed, to a tenth."""
+    ordered = sorted(values)
+    return round(ordered[max(math.ceil(share * len(ordered)) - 1, 0)], 1)
 
 
 def report(

@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -132,6 +134,28 @@ def test_the_demo_tells_a_person_what_it_did(installation, demo):
         "tuneway down",
     ):
         assert words in demo.stdout
+
+
+def test_a_job_created_by_the_api_trains_on_airflow_is_followed_and_stopped(installation, demo):
+    dataset = rows(installation, "SELECT id FROM training_datasets ORDER BY id LIMIT 1")[0][0]
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.job_calls", "--tiny", "--dataset", str(dataset)],
+        cwd=REPOSITORY_ROOT,
+        env=installation.environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert (result["jobs"], result["lines"]) == (2, 50)
+    assert result["create_ms"]["most"] < 5000
+    jobs = "SELECT status FROM finetuning_jobs WHERE job_name LIKE 'bench-%'"
+    deadline = time.monotonic() + 120
+    while rows(installation, jobs) != [("stopped",)] * 2:
+        assert time.monotonic() < deadline, rows(installation, jobs)
+        time.sleep(1)
 
 
 def test_nothing_listens_beyond_this_machine(installation, demo):
