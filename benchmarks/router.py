@@ -4,7 +4,8 @@
 
 The model server says the same to everyone at once, so that the routers are what is measured. Ours runs an A/B test:
 sticky assignment, metrics, and every answer stored in PostgreSQL; the others pass through. CPU time is that of the
-router's process tree (ours: until the last answer is stored), which a busy machine distorts less than time by the clock.
+router's process tree (ours: until the last answer is stored), which a busy machine distorts less than time by the clock;
+beside it that of the process that answers alone. Memory is held to its bar for the process that answers.
 """
 
 import argparse
@@ -15,15 +16,25 @@ import sys
 import time
 import urllib.request
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from sqlalchemy import text
 
-from benchmarks.measuring import REPOSITORY_ROOT, cpu_seconds, own_folder, own_settings, parser, report
+from benchmarks.measuring import (
+    KIB_PER_MIB,
+    REPOSITORY_ROOT,
+    cpu_seconds,
+    own_cpu_seconds,
+    own_folder,
+    own_settings,
+    parser,
+    report,
+)
 from benchmarks.router_peers import INSTALL, find_peer, running_peer
 from benchmarks.stub_server import ANSWER, CHUNKS, STREAM
 from benchmarks.wire_load import WireLoad, ask_on_the_wire, sequential_us
@@ -107,6 +118,15 @@ def _measure(options: argparse.Namespace, folder: Path) -> None:
         sys.stderr.write(f"{name} is not installed: {how}, then --peers-dir peers/bin\n")
 
 
+@dataclass(frozen=True, slots=True)
+class Used:
+    """CPU microseconds a question."""
+
+    all_processes: float
+    answering: float
+    """Of the process that answers."""
+
+
 class Contestant:
     """A router on its port."""
 
@@ -115,9 +135,9 @@ class Contestant:
         self.ready_url = ready_url
         self.asked = 0
 
-    def ask(self, concurrency: int, seconds: float, *, stream: bool = False) -> tuple[WireLoad, float]:
-        """The load, and CPU microseconds a question."""
-        before = cpu_seconds(self.pid)
+    def ask(self, concurrency: int, seconds: float, *, stream: bool = False) -> tuple[WireLoad, Used]:
+        """The load, and what it took."""
+        before = cpu_seconds(self.pid), own_cpu_seconds(self.pid)
         load = ask_on_the_wire(
             self.url,
             self.model,
@@ -128,7 +148,9 @@ class Contestant:
         )
         self.wait_until_stored()
         self.asked += load.requests
-        return load, (cpu_seconds(self.pid) - before) / load.requests * 1e6
+        after = cpu_seconds(self.pid), own_cpu_seconds(self.pid)
+        used = [(end - begin) / load.requests * 1e6 for begin, end in zip(before, after, strict=True)]
+        return load, Used(*used)
 
     def wait_until_stored(self) -> None:
         """What the background still has to do belongs to what was asked."""
@@ -141,19 +163,18 @@ class Contestant:
                     return
             time.sleep(0.1)
 
-    def rss_mib(self) -> float:
-        """Resident memory of the process tree."""
-        total = 0
-        for pid in process_tree(self.pid):
-            status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-            total += next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
-        return total / 1024
+    def rss_mib(self, *, answering: bool) -> float:
+        """Resident memory of the process that answers, or of all of them."""
+        return sum(map(_rss_mib, [self.pid] if answering else process_tree(self.pid)))
+
+
+def _rss_mib(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")) / KIB_PER_MIB
 
 
 def _rounds(options: argparse.Namespace, contestants: dict[str, Contestant], stub_url: str) -> list[dict[str, Any]]:
-    cpu: dict[str, dict[int, list[float]]] = {
-        name: {count: [] for count in options.concurrency} for name in contestants
-    }
+    cpu: dict[str, dict[int, list[Used]]] = {name: {count: [] for count in options.concurrency} for name in contestants}
     loads: dict[str, dict[int, list[WireLoad]]] = {
         name: {count: [] for count in options.concurrency} for name in contestants
     }
@@ -169,7 +190,7 @@ def _rounds(options: argparse.Namespace, contestants: dict[str, Contestant], stu
                 loads[name][count].append(load)
         for name, contestant in contestants.items():
             load, used = contestant.ask(options.streams, options.seconds, stream=True)
-            chunks[name].append(used / CHUNKS)
+            chunks[name].append(used.all_processes / CHUNKS)
             streams[name].append(load)
     urls = {name: (contestant.url, contestant.model) for name, contestant in contestants.items()}
     sequential = sequential_us({"direct": (stub_url, "stub"), **urls}, options.sequential)
@@ -181,8 +202,9 @@ def _rounds(options: argparse.Namespace, contestants: dict[str, Contestant], stu
         lines.append(
             {
                 "router": name,
-                "cpu_us": {str(count): round(median(found), 1) for count, found in cpu[name].items()},
-                "cpu_us_least": {str(count): round(min(found), 1) for count, found in cpu[name].items()},
+                "cpu_us": _cpu(cpu[name], lambda used: used.all_processes, median),
+                "cpu_us_least": _cpu(cpu[name], lambda used: used.all_processes, min),
+                "cpu_us_answering": _cpu(cpu[name], lambda used: used.answering, median),
                 "loads": {str(count): some[-1].summary() for count, some in loads[name].items()},
                 "cpu_us_per_chunk": round(median(chunks[name]), 1),
                 "chunks_read_per_stream": round(
@@ -191,12 +213,19 @@ def _rounds(options: argparse.Namespace, contestants: dict[str, Contestant], stu
                 "first_token_ms": round(median([value for load in streams[name] for value in load.first_ms]), 2),
                 "sequential_us": sequential[name],
                 "added_sequential_us": round(sequential[name] - sequential["direct"], 1),
-                "rss_mib": round(contestant.rss_mib(), 1),
+                "rss_mib": round(contestant.rss_mib(answering=True), 1),
+                "rss_all_mib": round(contestant.rss_mib(answering=False), 1),
                 "failures": sum(len(load.failures) for load in everything),
                 "other_bodies": sum(load.other_bodies for load in everything),
             }
         )
     return lines
+
+
+def _cpu(
+    found: dict[int, list[Used]], of: Callable[[Used], float], middle: Callable[[list[float]], float]
+) -> dict[str, float]:
+    return {str(count): round(middle([of(used) for used in some]), 1) for count, some in found.items()}
 
 
 def _bars(measured: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -230,13 +259,16 @@ def _ratio(above: float | None, below: float | None) -> float | None:
 
 def _titles(options: argparse.Namespace) -> tuple[str, ...]:
     counts = (f"CPU µs at {count}" for count in options.concurrency)
-    return ("router", *counts, "CPU µs a chunk", "added µs, one by one", "RSS MiB", "failures", "other bodies")
+    answering = (f"answering at {count}" for count in options.concurrency)
+    rest = ("CPU µs a chunk", "added µs, one by one", "RSS MiB", "of all", "failures", "other bodies")
+    return ("router", *counts, *answering, *rest)
 
 
 def _cells(line: dict[str, Any], options: argparse.Namespace) -> tuple[object, ...]:
     counts = (line["cpu_us"][str(count)] for count in options.concurrency)
-    rest = ("cpu_us_per_chunk", "added_sequential_us", "rss_mib", "failures", "other_bodies")
-    return (line["router"], *counts, *(line[name] for name in rest))
+    answering = (line["cpu_us_answering"][str(count)] for count in options.concurrency)
+    rest = ("cpu_us_per_chunk", "added_sequential_us", "rss_mib", "rss_all_mib", "failures", "other_bodies")
+    return (line["router"], *counts, *answering, *(line[name] for name in rest))
 
 
 def _stored(services: Services, expected: int) -> int:

@@ -2,8 +2,8 @@
 
     python -m benchmarks.router_soak --requests 2000000     # or: tuneway bench router --soak 2000000
 
-32 users ask without a pause, every tenth slice of time for streams. After each slice: memory, open files and threads of the router,
-and the rows in PostgreSQL are counted and then removed, so that millions of questions need no disk.
+32 users ask without a pause, every tenth slice of time for streams. After each slice: memory of the process that answers and of
+all, open files and threads, and the rows in PostgreSQL are counted and then removed, so that millions of questions need no disk.
 """
 
 import argparse
@@ -56,14 +56,15 @@ def _measure(options: argparse.Namespace, folder: Path) -> None:
             "lost_rows": last["requests"] - last["rows"],
             "rss_mib": {"warm": warm["rss_mib"], "end": last["rss_mib"]},
             "rss_growth_mib": round(last["rss_mib"] - warm["rss_mib"], 1),
+            "rss_all_mib": {"warm": warm["rss_all_mib"], "end": last["rss_all_mib"]},
             "open_files": {"warm": warm["open_files"], "end": last["open_files"]},
             "threads": {"warm": warm["threads"], "end": last["threads"]},
             "points": points,
         },
         [
-            ("requests", "rows", "RSS MiB", "open files", "threads"),
+            ("requests", "rows", "RSS MiB", "of all", "open files", "threads"),
             *(
-                tuple(point[name] for name in ("requests", "rows", "rss_mib", "open_files", "threads"))
+                tuple(point[name] for name in ("requests", "rows", "rss_mib", "rss_all_mib", "open_files", "threads"))
                 for point in points
             ),
         ],
@@ -87,7 +88,8 @@ def _soak(options: argparse.Namespace, services: Services, ours: Contestant) -> 
                 "requests": ours.asked,
                 "rows": rows,
                 "seconds": round(time.monotonic() - began, 1),
-                "rss_mib": round(ours.rss_mib(), 1),
+                "rss_mib": round(ours.rss_mib(answering=True), 1),
+                "rss_all_mib": round(ours.rss_mib(answering=False), 1),
                 "open_files": open_files,
                 "threads": threads,
                 "failures": sum(len(some.failures) for some in loads),

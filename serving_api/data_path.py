@@ -237,8 +237,13 @@ class DataPath:
         return Exposure.ASSIGNED, arm
 
     def _keep(self, exchange: Exchange) -> None:
-        self._append(exchange.event())
         self._in_flight.discard(exchange.request_id)
+        if self._in_flight:
+            self._append(exchange.event())
+        else:
+            # no other can come in this turn
+            self._unwritten.append(exchange.event())
+            self._write_events()
 
     def _append(self, event: Event) -> None:
         """Write the event at the end of this turn of the event loop, with all others of the turn."""
@@ -259,6 +264,9 @@ class DataPath:
         try:
             if events:
                 self._events.append_all(events)
+        except OSError:
+            # the disk is full: the answers are still their users'
+            log.exception("%d events could not be written and are lost", len(events))
         finally:
             for reply, sent, is_last in unsent:
                 reply.send(sent, is_last=is_last)

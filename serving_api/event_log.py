@@ -136,14 +136,20 @@ def events_of(written: bytes) -> Iterator[Event | bytes]:
     """The events in a segment that was opened; as bytes what is not whole."""
     start = 0
     while start < len(written):
-        found = _event_at(written, start)
-        if found is not None:
-            event, start = found
+        ends = written.find(b"\n", start)
+        event = _parsed(written[start:ends]) if ends >= 0 else None
+        if event is not None and (size := event.pop("body_bytes", None)) is not None:
+            begins, ends = ends + 1, ends + 1 + size
+            event["body"] = written[begins:ends]
+            if written[ends : ends + 1] != b"\n":
+                event = None
+        if event is None:
+            ends = written.find(b"\n{", start + 1)
+            ends = ends if ends >= 0 else len(written) - 1
+            yield written[start : ends + 1]
+        else:
             yield event
-            continue
-        end = written.find(b"\n{", start + 1) + 1 or len(written)
-        yield written[start:end]
-        start = end
+        start = ends + 1
 
 
 def _line(event: Event) -> bytes:
@@ -153,23 +159,12 @@ def _line(event: Event) -> bytes:
     return b"%b\n%b\n" % (orjson.dumps({**event, "body": None, "body_bytes": len(body)}), body)
 
 
-def _event_at(written: bytes, start: int) -> tuple[Event, int] | None:
-    """The event that begins there, and where the next one does; None where it is not whole."""
-    end = written.find(b"\n", start)
-    if end < 0:
-        return None
+def _parsed(line: bytes) -> Event | None:
     try:
-        event = orjson.loads(written[start:end])
+        event = orjson.loads(line)
     except ValueError:
         return None
-    if not isinstance(event, dict):
-        return None
-    size = event.pop("body_bytes", None)
-    if size is None:
-        return event, end + 1
-    ends = end + 1 + size
-    event["body"] = written[end + 1 : ends]
-    return (event, ends + 1) if written[ends : ends + 1] == b"\n" else None
+    return event if isinstance(event, dict) else None
 
 
 def _size(path: Path) -> int:

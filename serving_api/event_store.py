@@ -1,6 +1,6 @@
 """Events of the data path as rows of PostgreSQL."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -14,8 +14,8 @@ from serving_api.event_log import Event
 from serving_api.event_mover import RefusedEventError
 from stages.services import Services
 
-Kept = Callable[[str, str, str], str]
-"""What a text column of the request's row is to hold."""
+Kept = Callable[[str, Sequence[tuple[str, str]]], list[str]]
+"""What a text column is to hold for each request id with its text."""
 
 _REQUIRED = frozenset(
     {
@@ -37,7 +37,7 @@ _REQUIRED = frozenset(
 
 def event_store(services: Services) -> Callable[[list[Event]], None]:
     """A function that stores a batch of events in one transaction; what was said is sealed before."""
-    kept = services.recorded_text.kept
+    kept = services.recorded_text.all_kept
 
     def store(events: list[Event]) -> None:
         try:
@@ -52,22 +52,26 @@ def event_store(services: Services) -> Callable[[list[Event]], None]:
 
 
 def _store_answers(uow: UnitOfWork, events: list[Event], kept: Kept) -> None:
-    uow.experiments.log_answers([_row(event, kept) for event in events])
+    uow.experiments.log_answers(_rows(events, kept))
 
 
-def _row(event: Event, kept: Kept) -> dict[str, Any]:
-    if missing := _REQUIRED - event.keys():
-        raise KeyError(*missing)
-    body = event["body"]
-    said = said_in(body if isinstance(body, bytes) else str(body).encode(), is_stream=event["is_stream"])
-    return {
-        **event,
-        "body": None,
-        "query": kept("query", event["request_id"], _storable(event["query"])),
-        "response": kept("response", event["request_id"], _storable(said.text)),
-        "prompt_tokens": said.prompt_tokens,
-        "completion_tokens": said.completion_tokens,
-    }
+def _rows(events: list[Event], kept: Kept) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    questions: list[tuple[str, str]] = []
+    answers: list[tuple[str, str]] = []
+    for event in events:
+        if not event.keys() >= _REQUIRED:
+            raise KeyError(*(_REQUIRED - event.keys()))
+        body, request_id = event["body"], event["request_id"]
+        said = said_in(body if isinstance(body, bytes) else str(body).encode(), is_stream=event["is_stream"])
+        questions.append((request_id, _storable(event["query"])))
+        answers.append((request_id, _storable(said.text)))
+        tokens = {"prompt_tokens": said.prompt_tokens, "completion_tokens": said.completion_tokens}
+        rows.append({**event, "body": None, **tokens})
+    for column, texts in (("query", questions), ("response", answers)):
+        for row, text in zip(rows, kept(column, texts), strict=True):
+            row[column] = text
+    return rows
 
 
 def _store_pins(uow: UnitOfWork, events: list[Event], _kept: Kept) -> None:
@@ -80,10 +84,11 @@ def _store_pins(uow: UnitOfWork, events: list[Event], _kept: Kept) -> None:
 
 
 def _store_ratings(uow: UnitOfWork, events: list[Event], kept: Kept) -> None:
-    for event in events:
-        comment = event["comment"]
-        comment = None if comment is None else kept("user_feedback", event["request_id"], _storable(comment))
-        if not uow.experiments.rate(event["request_id"], event["rating"], comment):
+    comments = kept("user_feedback", [(event["request_id"], _storable(event["comment"] or "")) for event in events])
+    for event, comment in zip(events, comments, strict=True):
+        if not uow.experiments.rate(
+            event["request_id"], event["rating"], None if event["comment"] is None else comment
+        ):
             raise NotFoundError("There is no stored answer to rate", value=event["request_id"])
 
 
@@ -112,20 +117,20 @@ class Said:
 
 def said_in(body: bytes, *, is_stream: bool) -> Said:
     """Text and tokens of a JSON body, or of the events of a stream up to where it broke off."""
-    values = _events(body) if is_stream else _parsed(body)
+    if not is_stream:
+        value = _parsed(body)
+        return Said(_text(value), *(_usage(value) or (None, None)))
+    values = _events(body)
     texts = [text for value in values if (text := _text(value))]
-    prompt, completion = next(
-        (told for value in reversed(values) if (told := _usage(value)) is not None),
-        (None, len(texts) if is_stream else None),
-    )
-    return Said("".join(texts), prompt, completion)
+    told = next((told for value in reversed(values) if (told := _usage(value)) is not None), (None, len(texts)))
+    return Said("".join(texts), *told)
 
 
-def _parsed(body: bytes) -> list[Any]:
+def _parsed(body: bytes) -> Any:
     try:
-        return [_value(body)]
+        return _value(body)
     except ValueError:
-        return []
+        return None
 
 
 def _events(body: bytes) -> list[Any]:

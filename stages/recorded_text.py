@@ -14,7 +14,7 @@ from storage.encryption.pieces import MARK, Piece, framed, pieces_of
 from storage.encryption.values import PREFIX, is_sealed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from settings import Settings
     from storage.encryption.values import ValueCipher
@@ -34,13 +34,19 @@ class RecordedText:
 
     def kept(self, column: str, request_id: str, text: str) -> str:
         """What the column of that answer's row is to hold: sealed text that opens in this place only, or nothing."""
-        if self._policy == "none" or not text:
-            return ""
-        if self._policy == "masked":
-            from data_prep.masking.masker import mask
+        return self.all_kept(column, [(request_id, text)])[0]
 
-            text = mask([text])[0].text
-        return self._cipher.seal(text.encode(), _place(column, request_id)) if self._installation.encrypts else text
+    def all_kept(self, column: str, texts: Sequence[tuple[str, str]]) -> list[str]:
+        """The same of many rows: each request id with its text."""
+        if self._policy == "none":
+            return [""] * len(texts)
+        masked = self.policy_applied([text for _, text in texts])
+        texts = [(request_id, text) for (request_id, _), text in zip(texts, masked, strict=True)]
+        if not self._installation.encrypts:
+            return [text for _, text in texts]
+        said = [(text.encode(), _place(column, request_id)) for request_id, text in texts if text]
+        sealed = iter(self._cipher.seal_all(said))
+        return [next(sealed) if text else "" for _, text in texts]
 
     def opened(self, column: str, request_id: str, stored: str) -> str:
         """The text that was kept. Raises KeyUnavailableError where its key was erased, DamagedFileError."""

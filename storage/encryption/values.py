@@ -7,8 +7,10 @@ values than random nonces of 96 bits allow (2^32).
 """
 
 import base64
+import binascii
 import os
 import time
+from collections.abc import Sequence
 from functools import lru_cache
 
 from cryptography.exceptions import InvalidTag
@@ -19,6 +21,7 @@ from storage.encryption.container import KEY_ID_BYTES, TAG_BYTES
 from storage.encryption.keyring import Keyring
 
 PREFIX = "tw1:"
+_TO_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 _SALT_BYTES, _NONCE_BYTES = 16, 12
 _MIN_BYTES = KEY_ID_BYTES + _SALT_BYTES + _NONCE_BYTES + TAG_BYTES
 _LOOK_SECONDS = 1.0
@@ -32,25 +35,42 @@ class ValueCipher:
 
     def __init__(self, keyring: Keyring, scope: str) -> None:
         self._keyring, self._scope = keyring, scope
+        self._bound_by = f"{scope}\0".encode()
         self._salt = os.urandom(_SALT_BYTES)
         self._sealing: tuple[float, bytes, AESGCM] | None = None
         self._cipher_of = lru_cache(_KEPT_CIPHERS)(self._new_cipher)
 
     def seal(self, value: bytes, context: str) -> str:
         """The value as ASCII text. `context` is its place, such as a table, a column and a row: it opens nowhere else."""
-        return PREFIX + base64.urlsafe_b64encode(self.seal_bytes(value, context)).decode()
+        return self.seal_all([(value, context)])[0]
+
+    def seal_all(self, values: Sequence[tuple[bytes, str]]) -> list[str]:
+        """Many values at once, each with its place."""
+        before, cipher = self._current()
+        nonces = os.urandom(_NONCE_BYTES * len(values))
+        sealed = []
+        for number, (value, context) in enumerate(values):
+            nonce = nonces[_NONCE_BYTES * number : _NONCE_BYTES * (number + 1)]
+            packed = before + nonce + cipher.encrypt(nonce, value, self._bound(context))
+            # what base64.urlsafe_b64encode does, without its two calls
+            sealed.append(PREFIX + binascii.b2a_base64(packed, newline=False).translate(_TO_URL_SAFE).decode())
+        return sealed
 
     def seal_bytes(self, value: bytes, context: str) -> bytes:
-        """The same, a third shorter, for where it need not be text."""
+        """As `seal`, a third shorter, for where it need not be text."""
+        before, cipher = self._current()
+        nonce = os.urandom(_NONCE_BYTES)
+        return before + nonce + cipher.encrypt(nonce, value, self._bound(context))
+
+    def _current(self) -> tuple[bytes, AESGCM]:
+        """How what is sealed now begins, and by what."""
         sealing = self._sealing
         if sealing is None or time.monotonic() > sealing[0]:
             key_id, _ = self._keyring.current_key(self._scope)
             until = time.monotonic() + _LOOK_SECONDS
             sealing = until, bytes.fromhex(key_id) + self._salt, self._cipher_of(key_id, self._salt)
             self._sealing = sealing
-        _, before, cipher = sealing
-        nonce = os.urandom(_NONCE_BYTES)
-        return before + nonce + cipher.encrypt(nonce, value, self._bound(context))
+        return sealing[1], sealing[2]
 
     def open(self, text: str, context: str) -> bytes:
         """The value again. Raises DamagedFileError, or KeyUnavailableError where its key was erased."""
@@ -79,7 +99,7 @@ class ValueCipher:
         return AESGCM(self._keyring.value_key(self._scope, key_id, salt))
 
     def _bound(self, context: str) -> bytes:
-        return f"{self._scope}\0{context}".encode()
+        return self._bound_by + context.encode()
 
 
 def is_sealed(text: str) -> bool:
