@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import os
-import shutil
 from difflib import get_close_matches
 from errno import EACCES
 from pathlib import Path
@@ -426,9 +425,7 @@ def report(
     from stages.dataset_versions import version_report
 
     with told(as_json) as (screen, services):
-        path = version_report(version, services)
-        if out is not None:
-            path = Path(shutil.copyfile(path, _file_to_write(out))).absolute()
+        path = version_report(version, services, None if out is None else _file_to_write(out)).absolute()
         if as_json:
             print_json({"path": str(path)})
         else:

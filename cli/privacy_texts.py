@@ -6,9 +6,9 @@ PRIVACY_TEXTS: dict[str, tuple[str, str]] = {
         "Find a person's data, delete it everywhere, and certify the deletion.",
     ),
     "privacy.help_find": (
-        "가져온 원본, 모든 데이터셋 버전, 생성한 샘플, 선호 쌍, 대화 기록에서 이 사람의 행을 찾고, 영향을 받은 모델을 보여 줍니다.",
-        "Find the person's rows in imports, every dataset version, generated samples, preference pairs and the chat's log, "
-        "and the models that learned from them.",
+        "업로드 중인 파일, 가져온 원본, 모든 데이터셋 버전, 생성한 샘플, 선호 쌍, 테스트 케이스, 평가 답변, 전문가 평가, 대화 기록에서 이 사람의 행을 찾고, 영향을 받은 모델을 보여 줍니다.",
+        "Find the person's rows in uploads, imports, every dataset version, generated samples, preference pairs, test cases, "
+        "answers kept with evaluations, ratings and the chat's log, and the models that learned from them.",
     ),
     "privacy.help_erase": (
         "찾은 행을 모두 삭제하고 서명된 확인서를 발급합니다. 중단되면 같은 명령으로 이어서 합니다.",
@@ -91,4 +91,8 @@ PRIVACY_TEXTS: dict[str, tuple[str, str]] = {
     "privacy.kind_generation": ("생성 작업", "generated samples"),
     "privacy.kind_review": ("검토 대기 샘플", "samples to review"),
     "privacy.kind_traffic": ("대화 기록", "the chat's log"),
+    "privacy.kind_upload": ("업로드 중인 파일", "uploaded file"),
+    "privacy.kind_test_case": ("테스트 케이스", "test cases of"),
+    "privacy.kind_evaluation": ("평가 답변", "answers kept with"),
+    "privacy.kind_rating": ("전문가·심사 평가", "ratings"),
 }

@@ -25,6 +25,14 @@ class StoredKind(StrEnum):
     """Samples that wait for a person's look."""
     TRAFFIC = "traffic"
     """Questions, answers and comments of the chat."""
+    UPLOAD = "upload"
+    """A file that arrived and is not a dataset yet."""
+    TEST_CASE = "test_case"
+    """Cases of test suites."""
+    EVALUATION = "evaluation"
+    """What models answered to them, and what was found of them in training rows."""
+    RATING = "rating"
+    """Answers put up for experts and judges, and what these wrote."""
 
 
 class IdentifierTag(Record):
@@ -40,7 +48,7 @@ class SubjectPlace(Record):
 
     kind: StoredKind
     name: str
-    """Import id, `<dataset>@<commit>`, path below the data folder, or table."""
+    """Import id, `<dataset>@<commit>`, upload's id, path below the data folder, or table (with the row's id)."""
     certain: int
     """Rows with something that belongs to the person alone."""
     shared: int

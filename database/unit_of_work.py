@@ -22,6 +22,7 @@ from database.repositories.experiment_replays import ExperimentReplayRepository
 from database.repositories.experiments import ExperimentRepository
 from database.repositories.idempotency_keys import IdempotencyKeyRepository
 from database.repositories.jobs import JobRepository
+from database.repositories.judged_texts import JudgedTextRepository
 from database.repositories.leases import LeaseRepository
 from database.repositories.limits import LimitRepository
 from database.repositories.lineage import LineageRepository
@@ -136,6 +137,11 @@ class UnitOfWork:
     def experiments(self) -> ExperimentRepository:
         """A/B tests."""
         return ExperimentRepository(self.session)
+
+    @cached_property
+    def judged_texts(self) -> JudgedTextRepository:
+        """What test cases, models' answers to them and raters say."""
+        return JudgedTextRepository(self.session)
 
     @cached_property
     def recorded_texts(self) -> RecordedTextRepository:

@@ -16,7 +16,8 @@ from contracts.errors import InvalidDataError, NotFoundError
 from contracts.evaluation import CaseResult, TestCase
 from contracts.ratings import PutUpRequest, Rating, RatingItem, RatingTask
 from contracts.record import utc_now
-from storage.files import read_json, write_json_atomically, write_text_atomically
+from storage.files import read_json, write_json_atomically
+from storage.stored_files import read_stored_text, write_stored_text
 
 TASK_FILE, ITEMS_FILE = "task.json", "items.jsonl"
 
@@ -153,7 +154,7 @@ def task_of(
 
 def write_task(folder: Path, task: RatingTask, items: Sequence[RatingItem]) -> None:
     """The items, then the task. Safe to repeat."""
-    write_text_atomically(folder / ITEMS_FILE, _lines(items))
+    write_stored_text(folder / ITEMS_FILE, _lines(items))
     write_json_atomically(folder / TASK_FILE, task.model_dump(mode="json"))
 
 
@@ -168,7 +169,7 @@ def read_task(folder: Path) -> RatingTask:
 def read_items(folder: Path) -> list[RatingItem]:
     """The task's items, in order."""
     read_task(folder)
-    lines = (folder / ITEMS_FILE).read_text(encoding="utf-8").split("\n")
+    lines = read_stored_text(folder / ITEMS_FILE).split("\n")
     return [RatingItem.model_validate_json(line) for line in lines if line]
 
 

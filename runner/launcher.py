@@ -150,11 +150,12 @@ def _take(lock: int) -> bool:
 def command_of(submission: JobSubmission, folder: JobFolder, attempt: int) -> list[str]:
     """The command of the job's process; torchrun starts several for a training job on several GPUs."""
     work = ["-m", "stages.work", str(folder.root), str(attempt)]
-    follows = bool((read_json(folder.plan) or {}).get("followed"))  # then another trainer starts its own processes
-    if submission.kind is JobKind.TRAIN and submission.num_gpus > 1 and not follows:
-        many = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(submission.num_gpus)]
-        return [sys.executable, *many, *work]
-    return [sys.executable, *work]
+    if submission.kind is not JobKind.TRAIN or submission.num_gpus == 1:
+        return [sys.executable, *work]
+    if (read_json(folder.plan) or {}).get("followed"):  # another trainer starts its own processes
+        return [sys.executable, *work]
+    many = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(submission.num_gpus)]
+    return [sys.executable, *many, *work]
 
 
 def _watch(

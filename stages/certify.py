@@ -18,6 +18,7 @@ from contracts.parity import MINIMUM_PROMPTS, ParityCertificate, ParitySample, T
 from contracts.record import utc_now
 from stages.card_lease import leased_cards
 from storage.files import write_text_atomically
+from storage.private_folders import memory_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -191,7 +192,7 @@ def _trainer_side(place: Place, samples: list[ParitySample], services: Services)
         samples=samples,
     )
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tuneway-parity-")))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tuneway-parity-", dir=memory_folder())))
         cards: list[int] = []
         if gpu_count():
             try:

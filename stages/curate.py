@@ -10,7 +10,8 @@ from contracts.enums import ReviewVerdict
 from contracts.generation import CuratedSamples
 from data_prep.generation.generating import REPORT_FILE, masker_for
 from data_prep.policies import load_policy
-from storage.files import read_json, write_text_atomically
+from storage.files import read_json
+from storage.stored_files import write_stored_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +40,7 @@ def curate(request: CurateRequest, services: Services) -> CuratedSamples:
             if is_taken(sample, request.include_waiting):
                 lines.append(json.dumps(curated_row(sample, masker), ensure_ascii=False) + "\n")
     path = folder / CURATED_FILE
-    write_text_atomically(path, "".join(lines))
+    write_stored_text(path, "".join(lines))
     return CuratedSamples(
         generation_id=request.generation_id,
         dataset_name=dataset_name,

@@ -16,7 +16,7 @@ from contracts.dataset_versions import LoggedCommit
 from contracts.enums import DatasetStatus
 from contracts.errors import ConflictError, InvalidRequestError, NotFoundError, TunewayError
 from contracts.record import Record
-from data_prep.statistics.report import REPORT_FILE, write_report
+from data_prep.statistics.report import REPORT_FILE, version_page, without_examples, write_report
 from data_prep.versions import cutting, garbage, merging
 from data_prep.versions.difference import SHOWN_ROWS, diff
 from data_prep.versions.history import walk
@@ -34,7 +34,8 @@ from data_prep.versions.references import (
     tags,
 )
 from stages.tokenizers import counting_tokenizer
-from storage.files import read_json
+from storage.files import write_text_atomically
+from storage.stored_files import read_stored_json
 
 if TYPE_CHECKING:
     from contracts.dataset_versions import VersionDifference
@@ -269,7 +270,7 @@ def register_version(folder: Path, uow: UnitOfWork, *, parents: list[str] | None
             "operation": manifest.recipe.operation,
             "request": manifest.request.model_dump(mode="json"),
             "steps": [step.model_dump(mode="json") for step in manifest.steps],
-            "statistics": read_json(folder / STATISTICS_FILE) or {},
+            "statistics": _counted(folder),
         },
         sources=manifest.sources,
         parents=[dataset_id for dataset_id in found if dataset_id is not None],
@@ -304,7 +305,7 @@ def archive_version(given: str, services: Services) -> DatasetVersion:
 def version_statistics(given: str, services: Services) -> JsonObject:
     """The version's statistics. Raises NotFoundError where it has none."""
     version = open_version(given, services)
-    found = read_json(version.folder / STATISTICS_FILE)
+    found = read_stored_json(version.folder / STATISTICS_FILE)
     if found is None:
         raise NotFoundError(
             "The version has no statistics", value=given, next_step="prepare the dataset again with the same request"
@@ -312,9 +313,17 @@ def version_statistics(given: str, services: Services) -> JsonObject:
     return found
 
 
-def version_report(given: str, services: Services) -> Path:
-    """The version's report, written where it is not there yet."""
+def _counted(folder: Path) -> JsonObject:
+    """The statistics as the database keeps them: numbers, no texts of rows."""
+    return without_examples(read_stored_json(folder / STATISTICS_FILE) or {})
+
+
+def version_report(given: str, services: Services, out: Path | None = None) -> Path:
+    """The version's report, written where it is not there yet; at `out` with examples and words of rows."""
     version = open_version(given, services)
+    if out is not None:
+        write_text_atomically(out, version_page(version.folder, services.settings.language))
+        return out
     path = version.folder / REPORT_FILE
     return path if path.is_file() else write_report(version.folder, services.settings.language)
 

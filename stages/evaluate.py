@@ -33,10 +33,11 @@ from stages.evaluated_models import resolved_folder, resolved_job
 from stages.judge import judge_version, rubric_scorer
 from stages.run_job import error_of, run_job
 from stages.suites import resolve_suite
-from storage.files import read_json, write_json_atomically, write_text_atomically
+from storage.files import read_json, write_json_atomically
 from storage.job_folder import JobFolder
 from storage.job_state import job_view
 from storage.journal import KeyedJournal
+from storage.stored_files import read_stored_text, write_stored_text
 
 if TYPE_CHECKING:
     from contracts.jobs import FinetuningJob
@@ -197,7 +198,7 @@ def collect(job_key: str, services: Services) -> EvaluationReport:
         training_run(report.job_id, services),
         metrics=evaluation_metrics(stored),
         tags={"tuneway.evaluation_id": str(stored.evaluation_id), "tuneway.served_by": stored.backend.value},
-        artifacts={f"evaluation/{job_key}": folder.output},
+        artifacts={f"evaluation/{job_key}": folder.output / PICTURE_FILE},
     )
     return stored
 
@@ -476,7 +477,7 @@ def _keep_answers(path: Path, suites: list[Suite], results: list[list[CaseResult
         for suite, scored in zip(suites, results, strict=True)
         for result in scored
     ]
-    write_text_atomically(path, "\n".join(lines) + "\n")
+    write_stored_text(path, "\n".join(lines) + "\n")
 
 
 def read_answers(path: Path, suite_name: str) -> list[CaseResult]:
@@ -485,7 +486,7 @@ def read_answers(path: Path, suite_name: str) -> list[CaseResult]:
         raise InvalidDataError(
             "The evaluation's answers are gone", value=path, next_step="start the evaluation with another request"
         )
-    lines = (json.loads(text) for text in path.read_text(encoding="utf-8").splitlines())
+    lines = (json.loads(text) for text in read_stored_text(path).splitlines())
     return [
         CaseResult.model_validate({key: value for key, value in line.items() if key != "suite"})
         for line in lines

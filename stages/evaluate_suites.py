@@ -32,10 +32,11 @@ from stages.model_catalogue import refresh_card
 from stages.run_job import error_of, run_job
 from stages.safety_detectors import safety_detectors
 from stages.suites import resolve_suite
-from storage.files import read_json, write_json_atomically
+from storage.files import read_json
 from storage.job_folder import JobFolder
 from storage.job_state import job_view
 from storage.journal import KeyedJournal
+from storage.stored_files import read_stored_json, write_stored_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,6 +50,7 @@ log = logging.getLogger(__name__)
 CONCURRENCY = 16
 """Questions on their way at a time: a model server on two CPU cores is busy from 8 on, one on a GPU takes more."""
 JOURNAL_FILE = "answers.jsonl"
+KEY_PREFIX = "suites-"
 SPEED_SCORE = "tokens_per_second_single"
 
 
@@ -99,7 +101,7 @@ class SuitesPreview:
 def evaluate_suites(request: EvaluateSuitesRequest, services: Services) -> SuitesReport:
     """The whole stage in one call: by the runner where it answers, else by a launcher of our own."""
     submission = create_job(request, services)
-    if _plan(JobFolder(services.settings.jobs_dir / submission.job_key)).suites:
+    if read_plan(JobFolder(services.settings.jobs_dir / submission.job_key)).suites:
         run_job(submission, services)
     return collect(submission.job_key, services)
 
@@ -123,10 +125,10 @@ def create_job(request: EvaluateSuitesRequest, services: Services) -> JobSubmiss
         "reused": plan.reused,
     }
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-    key = f"suites-{digest[:16]}"
+    key = f"{KEY_PREFIX}{digest[:16]}"
     folder = JobFolder(services.settings.jobs_dir / key)
     if not folder.plan.exists():
-        write_json_atomically(folder.plan, plan.model_dump(mode="json"))
+        write_plan(folder, plan)
     return JobSubmission(
         job_key=key,
         kind=JobKind.EVALUATE_SUITES,
@@ -140,7 +142,7 @@ def work(request: EvaluateSuitesRequest, job_folder: JobFolder, services: Servic
     from training.metrics import ProgressWriter
 
     began = time.monotonic()
-    plan = _plan(job_folder)
+    plan = read_plan(job_folder)
     served = [planned for planned in plan.suites if suite_type(planned.kind).needs_server]
     own_process = [planned for planned in plan.suites if planned not in served]
     with ProgressWriter(job_folder, "starting") as progress, _journal(job_folder) as journal:
@@ -159,7 +161,7 @@ def work(request: EvaluateSuitesRequest, job_folder: JobFolder, services: Servic
 def collect(job_key: str, services: Services) -> SuitesReport:
     """Record the finished job: results, every case, scores of the model version, metrics in MLflow. Safe to repeat."""
     folder = JobFolder(services.settings.jobs_dir / job_key)
-    plan = _plan(folder)
+    plan = read_plan(folder)
     report = _job_report(folder, job_key) if plan.suites else None
     results: dict[str, SuiteResult] = {}
     with services.unit_of_work() as uow:
@@ -415,11 +417,17 @@ def _kept(job_folder: JobFolder, planned: PlannedSuite) -> SuiteResult | None:
     return read_result(_folder_of(job_folder, planned))
 
 
-def _plan(folder: JobFolder) -> SuitesPlan:
-    plan = read_json(folder.plan)
+def read_plan(folder: JobFolder) -> SuitesPlan:
+    """The plan of a job. Raises NotFoundError."""
+    plan = read_stored_json(folder.plan)
     if plan is None:
         raise NotFoundError("The job's plan is missing", value=folder.plan, next_step="submit it through its stage")
     return SuitesPlan.model_validate(plan)
+
+
+def write_plan(folder: JobFolder, plan: SuitesPlan) -> None:
+    """Keep the plan; it holds test cases."""
+    write_stored_json(folder.plan, plan.model_dump(mode="json"))
 
 
 def _job_report(folder: JobFolder, job_key: str) -> SuitesReport:

@@ -24,6 +24,7 @@ from storage.files import read_json, write_text_atomically
 from storage.job_folder import JobFolder
 from storage.job_state import job_folders, job_view, read_submission
 from storage.processes import is_alive
+from storage.stored_files import read_stored_json
 from training.checkpoints import (
     SET_ASIDE,
     check_chosen,
@@ -163,7 +164,7 @@ def next_attempt(folder: JobFolder, checkpoint: str | None) -> JobSubmission:
             allowed=", ".join(record.name for record in checkpoint_records(folder.checkpoints)) or "checkpoint-<step>",
             next_step=f"see `tuneway job show {view.job_key}`",
         ) from error
-    if checkpoint is not None and (read_json(folder.plan) or {}).get("followed"):
+    if checkpoint is not None and (read_stored_json(folder.plan) or {}).get("followed"):
         raise ConflictError(
             "The checkpoints are another trainer's, which chooses for itself where it goes on",
             value=f"{view.job_key}, {checkpoint}",

@@ -14,8 +14,8 @@ from evaluation.judging.rubric import JudgedAnswer, judge_answers, rubric_judgin
 from evaluation.scorers.score import Score
 from stages.judge_endpoint import EndpointJudge
 from stages.rating_tasks import items_of, task_named
-from storage.files import write_json_atomically
 from storage.journal import KeyedJournal
+from storage.stored_files import write_stored_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,7 +48,7 @@ def judge_task(request: JudgeRequest, services: Services, on_progress: OnProgres
     with services.unit_of_work() as uow:
         uow.ratings.rate(ratings)
     digest = judged.rater.rpartition(":")[2]
-    write_json_atomically(folder / f"judged-{digest}.json", judged.model_dump(mode="json"))
+    write_stored_json(folder / f"judged-{digest}.json", judged.model_dump(mode="json"))
     return judged
 
 

@@ -13,6 +13,7 @@ import shutil
 import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -52,7 +53,9 @@ from security.audit.keys import read_public_key, read_signing_key
 from stages.audit import record_action, signing_key_file
 from stages.dataset_versions import collect_garbage, versions_dir
 from stages.pseudonyms import pseudonym_key
+from stages.subject_places import SubjectPlaces, erase_places, find_places
 from storage.files import read_json, write_json_atomically
+from storage.stored_files import read_stored_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -105,11 +108,11 @@ class _Found:
     imported: dict[str, dict[str, int]] = field(default_factory=dict)
     quarantined: dict[str, dict[int, int]] = field(default_factory=dict)
     versions: dict[Path, FoundInVersion] = field(default_factory=dict)
-    lines: dict[Path, dict[int, int]] = field(default_factory=dict)
     tables: dict[Path, list[int]] = field(default_factory=dict)
     """Certainty of every row."""
     reviews: dict[int, int] = field(default_factory=dict)
     traffic: dict[int, int] = field(default_factory=dict)
+    elsewhere: SubjectPlaces = field(default_factory=SubjectPlaces)
     rows_read: int = 0
     unreadable: list[str] = field(default_factory=list)
 
@@ -233,12 +236,9 @@ def _find(subject: Subject, services: Services, before: ErasurePlan | None, tell
         if (held := found.versions.get(versions_dir(services) / name)) is not None:
             held.keys |= planned.keys
             held.told |= planned.told
-    generated = sorted(settings.generations_dir.rglob("*.jsonl"))
-    for number, path in enumerate(generated):
-        tell("reading generated samples", number, len(generated))
-        with _readable(found, str(path.relative_to(settings.data_dir))):
-            if lines := find_in_lines(path, subject):
-                found.lines[path] = lines
+    tell("reading uploads, samples, test cases and answers", 0, 1)
+    found.elsewhere = find_places(subject, services, partial(_readable, found))
+    found.rows_read += found.elsewhere.rows_read
     for path in sorted((settings.datasets_dir / "preferences").glob("*/*/*.parquet")):
         with _readable(found, str(path.relative_to(settings.data_dir))):
             certainty = find_in_table(path, subject)
@@ -310,8 +310,7 @@ def _erase(subject: Subject, found: _Found, plan: ErasurePlan, services: Service
     with services.unit_of_work() as uow:
         uow.reviews.remove(_at_least(found.reviews, least))
         uow.recorded_texts.forget(_at_least(found.traffic, least))
-    for path, lines in found.lines.items():
-        erase_lines(path, set(_at_least(lines, least)))
+    erase_places(found.elsewhere, least, services)
     for path, certainty in found.tables.items():
         if any(value >= least for value in certainty):
             erase_table_rows(path, [value < least for value in certainty])
@@ -355,7 +354,7 @@ def _erase_from_versions(found: _Found, least: int, plan: ErasurePlan, services:
                     row.dataset_id,
                     {split: manifest.samples[split.value] for split in Split},
                     manifest.categories,
-                    read_json(folder / STATISTICS_FILE) or {},
+                    read_stored_json(folder / STATISTICS_FILE) or {},
                 )
         names.add(manifest.name)
     for name in sorted(names):
@@ -404,8 +403,7 @@ def _places(found: _Found, services: Services) -> list[SubjectPlace]:
     for path, certainty in found.tables.items():
         name = str(path.relative_to(data_dir))
         places.append(_place(StoredKind.PREFERENCES, name, (value for value in certainty if value)))
-    for path, lines in found.lines.items():
-        places.append(_place(StoredKind.GENERATION, str(path.relative_to(data_dir)), lines.values()))
+    places += [_place(kind, name, values) for kind, name, values in found.elsewhere.each(services.settings)]
     if found.reviews:
         places.append(_place(StoredKind.REVIEW, "sample_reviews", found.reviews.values()))
     if found.traffic:

@@ -23,7 +23,7 @@ from evaluation.scorers.registry import check_case
 from evaluation.scorers.score import unusable
 from evaluation.suite_difference import suite_difference
 from evaluation.test_cases import Suite, read_suite, read_test_split
-from storage.files import sha256_of_file, write_bytes_atomically
+from storage.stored_files import sha256_of_stored, write_stored
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -63,11 +63,11 @@ def resolve_suite(given: str, services: Services) -> Suite:
     # the file's name is the suite's for those who know the file only
     path = services.settings.suites_dir / version.content_hash[:12] / f"{version.name}@{version.version}.jsonl"
     if not path.is_file():
-        write_bytes_atomically(path, export_bytes(cases, ".jsonl"))
+        write_stored(path, export_bytes(cases, ".jsonl"))
     return Suite(
         name=version.name,
         path=str(path),
-        sha256=sha256_of_file(path),
+        sha256=sha256_of_stored(path),
         cases=cases,
         excluded={},
         version=version.version,

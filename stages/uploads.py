@@ -262,6 +262,16 @@ def finish_upload(
         return read_upload(upload_id, services)
 
 
+def waiting_files(settings: Settings) -> list[tuple[str, InputFile]]:
+    """Files that have arrived, in whole or in part, and are not imported yet, with their uploads' ids."""
+    waiting = []
+    for session in _sessions(settings):
+        folder = settings.uploads_dir / session.upload_id
+        if session.state not in _ENDED and received_bytes(folder):
+            waiting.append((session.upload_id, _input_file(session, folder, "")))
+    return waiting
+
+
 def most_upload_bytes(settings: Settings) -> int:
     """Of one file."""
     return int(settings.max_upload_mb * 1_000_000)
@@ -346,24 +356,27 @@ def _import(session: _Session, folder: Path, digest: str, services: Services) ->
 
     settings = services.settings
     request = session.request
-    size = received_bytes(folder)
-    file_format, compression = format_of(request.file_name)
-    file = InputFile(
-        folder,
-        request.file_name,
-        file_format,
-        size,
-        digest,
-        compression,
-        origin=f"upload/{request.file_name}",
-        most_unpacked_bytes=max(FREE_BYTES, MOST_RATIO * size),
-    )
     return import_opened(
-        [file],
+        [_input_file(session, folder, digest)],
         ImportRequest(dataset_name=request.name, input_files=[request.file_name], columns=request.columns),
         imports_dir=settings.datasets_dir / "imports",
         min_free_disk_gb=settings.min_free_disk_gb,
         most_rows=settings.max_upload_rows,
+    )
+
+
+def _input_file(session: _Session, folder: Path, digest: str) -> InputFile:
+    size, name = received_bytes(folder), session.request.file_name
+    file_format, compression = format_of(name)
+    return InputFile(
+        folder,
+        name,
+        file_format,
+        size,
+        digest,
+        compression,
+        origin=f"upload/{name}",
+        most_unpacked_bytes=max(FREE_BYTES, MOST_RATIO * size),
     )
 
 

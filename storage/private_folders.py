@@ -30,6 +30,11 @@ def make_private_folder(serves: Path, purpose: str, needed_bytes: int) -> Path:
     return place
 
 
+def memory_folder() -> Path | None:
+    """Where small files lie in memory; None where this machine has no such place."""
+    return MEMORY if free_memory_bytes() else None
+
+
 def private_folders(serves: Path, purpose: str = "*") -> list[Path]:
     """Those of the purpose, or all that serve the folder."""
     return [*MEMORY.glob(f"{_prefix(serves)}{purpose}"), *serves.glob(f".private-{purpose}.tmp")]

@@ -4,6 +4,7 @@ Whatever reads files that the platform wrote opens them here, and sees the same 
 """
 
 import hashlib
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -13,19 +14,21 @@ from pathlib import Path
 from typing import BinaryIO, TextIO, cast
 
 from contracts.errors import KeyUnavailableError
+from contracts.record import JsonObject
 from storage.encryption.container import EncryptedReader, EncryptedWriter, is_encrypted
 from storage.encryption.installed import installation_of
-from storage.files import sha256_of_file
+from storage.encryption.keyring import Keyring
+from storage.files import sha256_of_file, write_bytes_atomically
 
 _DIGEST_BYTES = 2**20
 
 
-def open_stored(path: Path) -> BinaryIO:
+def open_stored(path: Path, buffering: int = -1) -> BinaryIO:
     """The file's content as a seekable stream; pyarrow takes it as a source.
 
     Raises FileNotFoundError, DamagedFileError or KeyUnavailableError.
     """
-    return cast("BinaryIO", _reader(path)) if is_encrypted(path) else path.open("rb")
+    return cast("BinaryIO", _reader(path) if is_encrypted(path) else path.open("rb", buffering))
 
 
 def open_stored_text(path: Path, encoding: str = "utf-8") -> TextIO:
@@ -67,6 +70,40 @@ def create_stored_text(path: Path, mode: int = 0o600) -> Iterator[TextIO]:
             text.detach()
 
 
+def write_stored(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """Replace the file as a whole: readers see the old or the new content, never a part."""
+    if scope_of_stored(path) is None:
+        write_bytes_atomically(path, content, mode=mode)
+        return
+    with create_stored(path, mode) as stream:
+        stream.write(content)
+
+
+def write_stored_text(path: Path, text: str, mode: int = 0o600) -> None:
+    """`write_stored` for text."""
+    write_stored(path, text.encode(), mode)
+
+
+def write_stored_json(path: Path, value: JsonObject, mode: int = 0o600) -> None:
+    """Replace a JSON file as a whole."""
+    write_stored_text(path, json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True) + "\n", mode)
+
+
+def read_stored_text(path: Path) -> str:
+    """The whole content of a text file."""
+    return read_stored(path).decode()
+
+
+def read_stored_json(path: Path) -> JsonObject | None:
+    """The file's object, or None where there is no such file."""
+    try:
+        value = json.loads(read_stored(path))
+    except FileNotFoundError:
+        return None
+    assert isinstance(value, dict)
+    return value
+
+
 def scope_of_stored(path: Path) -> str | None:
     """What is erased together with a file at the path; None where it would be written in plain."""
     installation = installation_of(path)
@@ -77,10 +114,8 @@ def scope_of_stored(path: Path) -> str | None:
 
 def seal_file(source: Path, target: Path, scope: str) -> str:
     """Encrypt a plain file, under the scope's key and another name; the digest of its content."""
-    installation = installation_of(target)
-    assert installation is not None
     digest = hashlib.sha256()
-    with source.open("rb") as content, EncryptedWriter(target, installation.keyring, scope) as sealed:
+    with source.open("rb") as content, EncryptedWriter(target, keyring_for(target), scope) as sealed:
         while piece := content.read(_DIGEST_BYTES):
             digest.update(piece)
             sealed.write(piece)
@@ -113,7 +148,8 @@ def sha256_of_stored_folder(folder: Path, pattern: str = "*") -> str:
     return digest.hexdigest()
 
 
-def _reader(path: Path) -> EncryptedReader:
+def keyring_for(path: Path) -> Keyring:
+    """The keys of the file's installation. Raises KeyUnavailableError for a file that lies in none."""
     installation = installation_of(path)
     if installation is None:
         raise KeyUnavailableError(
@@ -122,11 +158,13 @@ def _reader(path: Path) -> EncryptedReader:
             allowed="a file below TUNEWAY_DATA_DIR of the installation that wrote it",
             next_step="put it where it was, or export what it holds: `tuneway dataset export`",
         )
-    return EncryptedReader(path, installation.keyring)
+    return installation.keyring
+
+
+def _reader(path: Path) -> EncryptedReader:
+    return EncryptedReader(path, keyring_for(path))
 
 
 def _writer(path: Path, mode: int) -> EncryptedWriter | None:
-    scope, installation = scope_of_stored(path), installation_of(path)
-    if scope is None or installation is None:
-        return None
-    return EncryptedWriter(path, installation.keyring, scope, mode=mode)
+    scope = scope_of_stored(path)
+    return None if scope is None else EncryptedWriter(path, keyring_for(path), scope, mode=mode)

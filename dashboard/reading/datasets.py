@@ -10,11 +10,11 @@ from contracts.access import ResourceKind
 from contracts.dataset_versions import LoggedCommit, VersionDifference
 from contracts.datasets import DatasetVersion, QualityReport
 from contracts.enums import StageName
-from contracts.errors import NotFoundError
+from contracts.errors import NotFoundError, TunewayError
 from dashboard.reading.keeping import FRESH_SECONDS, LISTED, ask, kept
 from dashboard.visits import Visit
 from data_prep.versions.names import STATISTICS_FILE
-from storage.files import read_json
+from storage.stored_files import read_stored_json
 
 if TYPE_CHECKING:
     from contracts.pipeline import PipelineRun
@@ -97,8 +97,8 @@ def dataset_story(visit: Visit, dataset_id: int) -> DatasetStory:
 
 def _statistics(version_folder: Path) -> JsonObject | None:
     try:
-        return read_json(version_folder / STATISTICS_FILE)
-    except (OSError, ValueError):
+        return read_stored_json(version_folder / STATISTICS_FILE)
+    except (OSError, ValueError, TunewayError):
         return None
 
 

@@ -15,6 +15,7 @@ from dashboard import parts, reading
 from dashboard.formats import NOTHING, moment, number, percent
 from dashboard.links import choose
 from dashboard.writing import curate, decide_sample
+from storage.stored_files import read_stored
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -317,7 +318,7 @@ def _export(visit: Visit, generation_id: str, words: Words) -> None:
         path = Path(curated.path)
         st.download_button(
             words("review.download"),
-            path.read_bytes(),
+            read_stored(path),
             f"{generation_id}.jsonl",
             "application/jsonl",
             on_click="ignore",

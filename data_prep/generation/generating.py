@@ -42,7 +42,8 @@ from data_prep.masking.masker import Masker
 from data_prep.normalisation import comparable, normalise
 from data_prep.quality.judging import QualityJudge
 from data_prep.rows import Message, OnProgress, Row
-from storage.files import read_json, write_json_atomically, write_text_atomically
+from storage.files import read_json, write_json_atomically
+from storage.stored_files import write_stored_text
 
 GENERATION_RULES = "1"
 """Raise when the same answers would give other samples: earlier reports are then not taken for the same."""
@@ -222,10 +223,9 @@ class _Assembly:
                 on_progress("checking the samples", number, total)
             self._take(question)
         self._remove_duplicates(on_progress)
-        write_text_atomically(folder / SAMPLES_FILE, _lines(_sample_line(sample) for sample in self.samples))
-        write_text_atomically(folder / REJECTED_FILE, _lines(self._rejected_line(one) for one in self._rejected))
+        write_stored_text(folder / SAMPLES_FILE, _lines(_sample_line(sample) for sample in self.samples))
         # what was not taken may be anything a model says
-        (folder / REJECTED_FILE).chmod(0o600)
+        write_stored_text(folder / REJECTED_FILE, _lines(self._rejected_line(one) for one in self._rejected))
         if on_progress is not None:
             on_progress("checking the samples", total, total)
 

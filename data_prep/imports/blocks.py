@@ -14,6 +14,7 @@ from typing import BinaryIO, cast
 
 from contracts.errors import CapacityError, InvalidDataError
 from data_prep.imports.input_files import InputFile
+from storage.encryption.scratch import sealed_scratch
 
 BLOCK_BYTES = 1 << 20
 _ZSTD_INPUT_BYTES = 2048
@@ -156,20 +157,20 @@ codecs.register_error(_KEEP_BYTES, _keep_bytes)
 
 @contextlib.contextmanager
 def seekable(file: InputFile) -> Iterator[BinaryIO]:
-    """The file for a reader that jumps about in it; a compressed one is unpacked to a temporary file first."""
+    """The file for a reader that jumps about in it; a compressed one is unpacked first, to a file that only we can read."""
     if file.compression is None:
         with BufferedReader(cast("RawIOBase", file.opened())) as stream:
             yield stream
         return
-    with tempfile.TemporaryFile() as unpacked:
-        for number, block in enumerate(ByteBlocks(file)):
-            if number % 64 == 0 and (free := shutil.disk_usage(tempfile.gettempdir()).free) < _SCRATCH_FLOOR_BYTES:
-                raise CapacityError(
-                    f"The disk of {tempfile.gettempdir()} has too little room to unpack {file.name}",
-                    value=f"{free / 1e9:.2f} GB free",
-                    allowed=f"at least {_SCRATCH_FLOOR_BYTES / 1e9:g} GB left",
-                    next_step="free space, or unpack the file yourself",
-                )
-            unpacked.write(block)
-        unpacked.seek(0)
+
+    def check_room(number: int) -> None:
+        if number % 64 == 0 and (free := shutil.disk_usage(tempfile.gettempdir()).free) < _SCRATCH_FLOOR_BYTES:
+            raise CapacityError(
+                f"The disk of {tempfile.gettempdir()} has too little room to unpack {file.name}",
+                value=f"{free / 1e9:.2f} GB free",
+                allowed=f"at least {_SCRATCH_FLOOR_BYTES / 1e9:g} GB left",
+                next_step="free space, or unpack the file yourself",
+            )
+
+    with sealed_scratch(ByteBlocks(file), check_room) as unpacked:
         yield unpacked

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from contracts.errors import CapacityError, InvalidDataError, InvalidRequestError, TooLargeError
-from storage.files import sha256_of_file
 from storage.segments import SegmentReader
+from storage.stored_files import open_stored, sha256_of_stored
 
 FORMATS = {
     ".json": "json",
@@ -45,10 +45,10 @@ class InputFile:
     """What a compressed file may become; None: whatever the disk holds."""
 
     def opened(self) -> BinaryIO:
-        """The file's bytes, also where they arrived in segments; unbuffered."""
+        """The file's bytes, also where they arrived in segments or are encrypted here; unbuffered."""
         if self.path.is_dir():
             return cast("BinaryIO", SegmentReader(self.path))
-        return cast("BinaryIO", self.path.open("rb", buffering=0))
+        return open_stored(self.path, buffering=0)
 
     def require_unpacked(self, size: int) -> None:
         """Raises TooLargeError where so many unpacked bytes are too many for this file."""
@@ -127,7 +127,7 @@ def open_input_files(given: Sequence[str], *, relative_to: Path, allowed_roots: 
                 "The file is empty", value=name, allowed="at least one row", next_step="check how it was exported"
             )
         shown = path.name if names.count(path.name) == 1 else name
-        files.append(InputFile(path, shown, file_format, size, sha256_of_file(path), compression))
+        files.append(InputFile(path, shown, file_format, size, sha256_of_stored(path), compression))
     return files
 
 

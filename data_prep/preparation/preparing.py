@@ -55,7 +55,7 @@ from data_prep.versions.references import head
 from data_prep.versions.writing import VersionWriter, find_version
 from data_prep.workers import default_workers, run_pieces
 from storage.files import write_json_atomically
-from storage.stored_files import create_stored_text, open_stored_text
+from storage.stored_files import create_stored_text, open_stored_text, write_stored_json
 
 REMOVED_EXAMPLES = 3
 """Of each reason of removal."""
@@ -156,7 +156,7 @@ def _prepare(
             "masking": written.masking(removed[RemovalReason.PERSONAL_DATA.value]).model_dump(mode="json"),
             "examples": {"removed": {**written.removed_examples}},
         }
-        write_json_atomically(writer.path(STATISTICS_FILE), told)
+        write_stored_json(writer.path(STATISTICS_FILE), told)
         folder, manifest = writer.commit(
             recipe=Recipe(
                 operation="prepare",

@@ -13,6 +13,7 @@ from contracts.words import GROUPS, PERSONAL_DATA_KINDS, PROTECTED_ATTRIBUTES, R
 from data_prep.statistics.details import in_korean
 from data_prep.versions.names import MANIFEST_FILE, STATISTICS_FILE
 from storage.files import read_json, write_text_atomically
+from storage.stored_files import read_stored_json, scope_of_stored
 
 LANGUAGES = ("ko", "en")
 REPORT_FILE = "report.html"
@@ -126,17 +127,36 @@ body.ko .en,body.en .ko{display:none}.bar{display:grid;grid-template-columns:min
 
 
 def write_report(folder: Path, language: str = "ko") -> Path:
-    """The report of the version in this folder, from its manifest and statistics. Raises NotFoundError."""
-    manifest, statistics = read_json(folder / MANIFEST_FILE), read_json(folder / STATISTICS_FILE)
+    """The report of the version in this folder. Raises NotFoundError.
+
+    It is opened by browsers, so it is never encrypted: where the installation encrypts, it shows no examples and no words of rows.
+    """
+    path = folder / REPORT_FILE
+    page = version_page(folder, language, with_examples=scope_of_stored(path) is None)
+    write_text_atomically(path, page)
+    return path
+
+
+def version_page(folder: Path, language: str = "ko", *, with_examples: bool = True) -> str:
+    """The page of the version in this folder, from its manifest and statistics. Raises NotFoundError."""
+    manifest, statistics = read_json(folder / MANIFEST_FILE), read_stored_json(folder / STATISTICS_FILE)
     if manifest is None or statistics is None:
         raise NotFoundError(
             "The dataset version has no statistics",
             value=folder,
             next_step="prepare the dataset again; the same request makes the same version",
         )
-    path = folder / REPORT_FILE
-    write_text_atomically(path, render_report(manifest, statistics, language))
-    return path
+    return render_report(manifest, statistics if with_examples else without_examples(statistics), language)
+
+
+def without_examples(statistics: JsonObject) -> JsonObject:
+    """The statistics without texts and words of rows."""
+    told = {name: value for name, value in statistics.items() if name != "examples"}
+    if isinstance(masking := told.get("masking"), dict):
+        told["masking"] = {**masking, "examples": {}}
+    if isinstance(sample := told.get("sample"), dict):
+        told["sample"] = {**sample, "frequent_words": {}}
+    return told
 
 
 def render_report(manifest: JsonObject, statistics: JsonObject, language: str = "ko") -> str:

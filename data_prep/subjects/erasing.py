@@ -21,15 +21,23 @@ from contracts.datasets import ImportedDataset
 from contracts.record import utc_now
 from data_prep.imports.importing import MANIFEST_FILE as IMPORT_MANIFEST_FILE
 from data_prep.imports.importing import load_import
-from data_prep.statistics.report import REPORT_FILE, write_report
+from data_prep.statistics.report import REPORT_FILE, without_examples, write_report
 from data_prep.versions.locks import changing_references, collecting
 from data_prep.versions.manifest import Erasure, VersionManifest, load_manifest
 from data_prep.versions.names import INDEX_FILE, MANIFEST_FILE, MASKED_FILE, REMOVED_FILE, SPLIT_FILES, STATISTICS_FILE
 from data_prep.versions.objects import ObjectStore
 from data_prep.versions.parts import Part, write_part
-from storage.files import fsync_path, read_json, write_json_atomically
+from storage.files import fsync_path, write_json_atomically
 from storage.split_files import split_files
-from storage.stored_files import create_stored, create_stored_text, open_stored, open_stored_text, sha256_of_stored
+from storage.stored_files import (
+    create_stored,
+    create_stored_text,
+    open_stored,
+    open_stored_text,
+    read_stored_json,
+    sha256_of_stored,
+    write_stored_json,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -169,13 +177,9 @@ def _rewrite_lines(path: Path, keeps: Callable[[int, str], bool]) -> None:
 
 def _without_examples(folder: Path) -> None:
     """Examples are texts of rows, and may be of those."""
-    told = read_json(folder / STATISTICS_FILE)
-    if told is None:
-        return
-    told.pop("examples", None)
-    if isinstance(masking := told.get("masking"), dict):
-        masking["examples"] = {}
-    write_json_atomically(folder / STATISTICS_FILE, told)
+    told = read_stored_json(folder / STATISTICS_FILE)
+    if told is not None:
+        write_stored_json(folder / STATISTICS_FILE, without_examples(told))
 
 
 def _is_in(column: pyarrow.ChunkedArray, values: Collection[str]) -> pyarrow.ChunkedArray:

@@ -9,7 +9,7 @@ from data_prep.rows import Row, messages_from_json
 from data_prep.statistics.measuring import SAMPLE_ROWS, Tokenizer, describe
 from data_prep.versions.names import STATISTICS_FILE
 from data_prep.versions.writing import VersionWriter
-from storage.files import write_json_atomically
+from storage.stored_files import write_stored_json
 
 
 class DescribedWriter:
@@ -42,7 +42,7 @@ class DescribedWriter:
         """The version's statistics file."""
         path = self._writer.path(STATISTICS_FILE)
         told = describe(pyarrow.concat_tables(self._measured), self._sides, self._sample, self._tokenizer)
-        write_json_atomically(path, told)
+        write_stored_json(path, told)
         return path
 
 

@@ -1,7 +1,7 @@
 """Versions of test suites and their cases. A locked version never changes; editing it makes the next version."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from difflib import get_close_matches
 from typing import Any
@@ -228,6 +228,22 @@ class SuiteRepository:
             delete(TestCaseRow).where(TestCaseRow.suite_id == suite.id, TestCaseRow.case_id == case_id)
         )
         return self._recount(suite)
+
+    def forget_cases(self, suite_id: int, case_ids: Collection[str]) -> SuiteVersion:
+        """Take cases out for good, of a locked version too: for a person who demands it.
+
+        The hash of a draft is that of what is left; that of another version stays, as results were measured under it.
+        """
+        suite = self._row(suite_id, for_update=True)
+        content_hash = suite.content_hash
+        self._session.execute(
+            delete(TestCaseRow).where(TestCaseRow.suite_id == suite_id, TestCaseRow.case_id.in_(list(case_ids)))
+        )
+        self._recount(suite)
+        if suite.status != SuiteStatus.DRAFT.value:
+            suite.content_hash = content_hash
+        self._session.flush()
+        return _record(suite)
 
     def lock(self, suite_id: int, *, actor: str) -> SuiteVersion:
         """Close the version for good. One that is locked stays as it is."""

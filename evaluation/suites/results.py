@@ -8,7 +8,8 @@ from contracts.record import utc_now
 from contracts.suites import CaseScore, EvaluatedModel, EvaluationConditions, SuiteResult
 from evaluation.suites.kind import Outcome
 from evaluation.test_cases import Suite
-from storage.files import read_json, write_json_atomically, write_text_atomically
+from storage.files import read_json, write_json_atomically
+from storage.stored_files import open_stored_text, write_stored_text
 
 RESULT_FILE = "result.json"
 CASES_FILE = "cases.jsonl"
@@ -37,7 +38,7 @@ def suite_result(
 def write_result(folder: Path, result: SuiteResult, cases: list[CaseScore]) -> None:
     """Keep a result and its cases; the result last, so that its existence means that all is there."""
     lines = [case.model_dump_json(exclude_defaults=True) for case in cases]
-    write_text_atomically(folder / CASES_FILE, "".join(line + "\n" for line in lines))
+    write_stored_text(folder / CASES_FILE, "".join(line + "\n" for line in lines))
     write_json_atomically(folder / RESULT_FILE, result.model_dump(mode="json"))
 
 
@@ -49,6 +50,6 @@ def read_result(folder: Path) -> SuiteResult | None:
 
 def read_cases(folder: Path) -> Iterator[CaseScore]:
     """The cases beside a kept result, one after the other."""
-    with (folder / CASES_FILE).open(encoding="utf-8") as stream:
+    with open_stored_text(folder / CASES_FILE) as stream:
         for line in stream:
             yield CaseScore.model_validate_json(line)

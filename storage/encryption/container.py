@@ -19,7 +19,7 @@ disks write whole (PostgreSQL's pg_control relies on the same).
 import os
 import struct
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import RawIOBase
 from pathlib import Path
 from types import TracebackType
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 MAGIC = b"\x89TWENC\r\n"
 FORMAT = 1
+RECORDS_FORMAT = 2
+"""The same header over records that are added one by one: `records.py`."""
 AES_256_GCM, ARIA_256_GCM = 1, 2
 """Suites. The second is kept free for a validated Korean module; nothing here writes or reads it."""
 CHUNK_BYTES = 256 * 1024
@@ -81,23 +83,24 @@ class Header:
     salt: bytes
     scope: str
     slot: Slot
+    format: int = FORMAT
 
     @property
     def fixed(self) -> bytes:
         """The part that never changes: authenticated with every chunk, and with the wrapped key."""
-        return fixed_part(self.suite, self.chunk_bytes, self.salt, self.scope)
+        return fixed_part(self.suite, self.chunk_bytes, self.salt, self.scope, self.format)
 
     def packed(self) -> bytes:
         """The 256 bytes."""
         return (self.fixed + self.slot.key_id + self.slot.wrapped).ljust(HEADER_BYTES, b"\0")
 
 
-def fixed_part(suite: int, chunk_bytes: int, salt: bytes, scope: str) -> bytes:
+def fixed_part(suite: int, chunk_bytes: int, salt: bytes, scope: str, file_format: int = FORMAT) -> bytes:
     """The header without its key slot."""
     name = scope.encode()
     if len(name) > MAX_SCOPE_BYTES:
         raise ValueError(f"the scope {scope!r} is longer than {MAX_SCOPE_BYTES} bytes")
-    return _FIXED.pack(MAGIC, FORMAT, suite, chunk_bytes, salt, len(name), name)
+    return _FIXED.pack(MAGIC, file_format, suite, chunk_bytes, salt, len(name), name)
 
 
 def is_encrypted(path: Path) -> bool:
@@ -110,22 +113,35 @@ def read_header(descriptor: int, path: Path) -> Header:
     """The header, checked as far as it can be without a key. Raises DamagedFileError."""
     packed = os.pread(descriptor, HEADER_BYTES, 0)
     if len(packed) < HEADER_BYTES or packed[: len(MAGIC)] != MAGIC:
-        raise _damaged(path, "its header is cut off" if packed[: len(MAGIC)] == MAGIC else "it has no header")
+        raise damaged(path, "its header is cut off" if packed[: len(MAGIC)] == MAGIC else "it has no header")
     _, version, suite, chunk_bytes, salt, length, name = _FIXED.unpack(packed[:FIXED_BYTES])
-    if version != FORMAT:
-        raise _damaged(path, f"format {version} is not known here")
+    if version not in {FORMAT, RECORDS_FORMAT}:
+        raise damaged(path, f"format {version} is not known here")
     if suite != AES_256_GCM:
-        raise _damaged(path, f"cipher suite {suite} is not known here")
+        raise damaged(path, f"cipher suite {suite} is not known here")
     if not MIN_CHUNK_BYTES <= chunk_bytes <= MAX_CHUNK_BYTES or length > MAX_SCOPE_BYTES:
-        raise _damaged(path, "its header was changed")
+        raise damaged(path, "its header was changed")
     if any(name[length:]) or any(packed[_SLOT_END:]):
-        raise _damaged(path, "its header was changed")
+        raise damaged(path, "its header was changed")
     try:
         scope = name[:length].decode()
     except UnicodeDecodeError as error:
-        raise _damaged(path, "its header was changed") from error
+        raise damaged(path, "its header was changed") from error
     slot = Slot(packed[FIXED_BYTES : FIXED_BYTES + KEY_ID_BYTES], packed[FIXED_BYTES + KEY_ID_BYTES : _SLOT_END])
-    return Header(suite, chunk_bytes, salt, scope, slot)
+    return Header(suite, chunk_bytes, salt, scope, slot, version)
+
+
+def opened_header(descriptor: int, path: Path, keys: FileKeys) -> tuple[Header, bytes]:
+    """The header and the file's key. Raises DamagedFileError or KeyUnavailableError."""
+    header = read_header(descriptor, path)
+    try:
+        return header, keys.file_key(header.scope, header.slot, header.fixed)
+    except DamagedFileError as error:
+        # a rotation may have written the slot while it was read
+        again = read_header(descriptor, path)
+        if again.slot == header.slot:
+            raise damaged(path, "its header was changed") from error
+        return again, keys.file_key(again.scope, again.slot, again.fixed)
 
 
 def write_slot(path: Path, header: Header, slot: Slot) -> None:
@@ -135,7 +151,7 @@ def write_slot(path: Path, header: Header, slot: Slot) -> None:
         path.chmod(mode | 0o200)
     descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
     try:
-        changed = Header(header.suite, header.chunk_bytes, header.salt, header.scope, slot)
+        changed = replace(header, slot=slot)
         # the whole header in one write of less than a sector
         os.pwrite(descriptor, changed.packed(), 0)
         os.fsync(descriptor)
@@ -259,7 +275,9 @@ class EncryptedReader(SeekableReader):
         self._path = path
         self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            self.header, key = self._opened(keys)
+            self.header, key = opened_header(self._descriptor, path, keys)
+            if self.header.format != FORMAT:
+                raise damaged(path, "it holds records, and is read by them")
             self._fixed = self.header.fixed
             self._cipher = AESGCM(key)
             self._number = -1
@@ -270,7 +288,7 @@ class EncryptedReader(SeekableReader):
             rest = body - (self._chunks - 1) * stride
             # an empty last chunk is written for an empty file only
             if self._chunks < 1 or rest < TAG_BYTES + (self._chunks > 1):
-                raise _damaged(path, "its end is cut off")
+                raise damaged(path, "its end is cut off")
             self.size = body - self._chunks * TAG_BYTES
             self._load(self._chunks - 1)
         except BaseException:
@@ -291,17 +309,6 @@ class EncryptedReader(SeekableReader):
             self._chunk = b""
         super().close()
 
-    def _opened(self, keys: FileKeys) -> tuple[Header, bytes]:
-        header = read_header(self._descriptor, self._path)
-        try:
-            return header, keys.file_key(header.scope, header.slot, header.fixed)
-        except DamagedFileError as error:
-            # a rotation may have written the slot while it was read
-            again = read_header(self._descriptor, self._path)
-            if again.slot == header.slot:
-                raise _damaged(self._path, "its header was changed") from error
-            return again, keys.file_key(again.scope, again.slot, again.fixed)
-
     def _load(self, number: int) -> None:
         stride = self.header.chunk_bytes + TAG_BYTES
         sealed = os.pread(self._descriptor, stride, HEADER_BYTES + number * stride)
@@ -309,7 +316,7 @@ class EncryptedReader(SeekableReader):
         try:
             self._chunk = self._cipher.decrypt(nonce, sealed, self._fixed)
         except InvalidTag as error:
-            raise _damaged(self._path, f"chunk {number + 1} of {self._chunks} is not what was written") from error
+            raise damaged(self._path, f"chunk {number + 1} of {self._chunks} is not what was written") from error
         self._number = number
 
 
@@ -317,7 +324,8 @@ def _nonce(salt: bytes, number: int, *, is_last: bool) -> bytes:
     return salt + number.to_bytes(4) + (b"\x01" if is_last else b"\x00")
 
 
-def _damaged(path: Path, why: str) -> DamagedFileError:
+def damaged(path: Path, why: str) -> DamagedFileError:
+    """The error of a file that is not what was written."""
     return DamagedFileError(
         f"The encrypted file cannot be read: {why}",
         value=path,

@@ -11,6 +11,7 @@ from contracts.enums import Split
 from data_prep.versions.references import create_branch, create_tag
 from stages.dataset_versions import list_datasets, merge_versions, register_version
 from tests.cli.command_line import tuneway
+from tests.data_prep.statistics.test_report import STATISTICS
 from tests.data_prep.versions.builders import commit, key_of, row, rows
 
 
@@ -358,11 +359,11 @@ def test_a_place_that_cannot_be_written_is_refused_in_four_parts(run, name_dir, 
 
 def test_a_report_goes_into_a_new_folder(run, name_dir, tmp_path):
     manifest = commit(name_dir, rows(range(10)))
-    (name_dir / manifest.commit[:12] / "report.html").write_text("<html>", encoding="utf-8")
+    (name_dir / manifest.commit[:12] / "statistics.json").write_text(json.dumps(STATISTICS), encoding="utf-8")
 
     told = as_json(run("report", "tolls", "--out", str(tmp_path / "a" / "b.html"), "--json"))
 
-    assert Path(told["path"]).read_text(encoding="utf-8") == "<html>"
+    assert "통행료는" in Path(told["path"]).read_text(encoding="utf-8")
 
 
 def test_a_value_out_of_range_is_told_with_its_range(run):

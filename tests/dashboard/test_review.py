@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from contracts.enums import ReviewVerdict
+from storage.stored_files import read_stored
 from tests.dashboard.conftest import open_page, text_of
 from tests.dashboard.review_story import ANSWER, EMPTY_GENERATION, GENERATION, QUESTION, tell_review
 
@@ -115,7 +116,7 @@ def test_what_was_taken_is_exported_for_the_import(services, ids):
     app.button(key="review-write").click().run()
     assert "표본 1건을 다음 파일에 썼습니다." in text_of(app)
     path = next(code.value for code in app.code if code.value.endswith("curated.jsonl"))
-    row = json.loads(Path(path).read_text(encoding="utf-8"))
+    row = json.loads(read_stored(Path(path)))
     assert row["messages"] == [{"role": "user", "content": QUESTION}, {"role": "assistant", "content": ANSWER}]
     assert row["metadata"]["review"]["reviewer"] == "김검토"
 

@@ -27,6 +27,7 @@ from stages import evaluate_suites
 from stages.services import Services, open_services
 from storage.files import read_json, write_json_atomically
 from storage.job_folder import JobFolder
+from storage.stored_files import read_stored_text
 from tests.data_prep.generation.endpoint import endpoint
 from tests.evaluation.judging.endpoint_judges import score_by_length
 from tests.registry.mlflow_server import free_port
@@ -193,7 +194,7 @@ def test_base_and_tuned_model_are_asked_judged_and_recorded(real_services, tiny_
 
     key = stage.create_job(request, real_services).job_key
     folder = JobFolder(real_services.settings.jobs_dir / key)
-    lines = [json.loads(line) for line in (folder.output / "answers.jsonl").read_text().splitlines()]
+    lines = [json.loads(line) for line in read_stored_text(folder.output / "answers.jsonl").splitlines()]
     assert [line["tuned_answer"] for line in lines[:10]] == [tuned_answers[number] for number in asked]
     assert (folder.output / "comparison.png").read_bytes().startswith(b"\x89PNG")
     progress = JobProgress.model_validate(read_json(folder.progress))
@@ -212,7 +213,7 @@ def test_base_and_tuned_model_are_asked_judged_and_recorded(real_services, tiny_
     assert metrics["accuracy_tuned_lower"] == report.main.tuned.interval.lower
     assert metrics["accuracy_base.known"] == 1.0
     artifacts = {Path(artifact.path).name for artifact in client.list_artifacts(run_id, f"evaluation/{key}")}
-    assert artifacts == {"answers.jsonl", "comparison.png"}
+    assert artifacts == {"comparison.png"}
 
     assert stage.evaluate(request, real_services) == report
 
@@ -375,6 +376,7 @@ def test_an_evaluation_outlives_an_outage_of_mlflow(real_services, mlflow_server
     report = example().model_copy(update={"job_id": job.job_id, "evaluation_id": 0})
     folder.output.mkdir(parents=True)
     (folder.output / "answers.jsonl").write_text("")
+    (folder.output / "comparison.png").write_bytes(b"")
     write_json_atomically(folder.result, report.model_dump(mode="json"))
     mlflow_server.kill()
     try:

@@ -1,6 +1,5 @@
 """Stage evaluate_suites: what is asked, what is kept, what is never asked twice."""
 
-import json
 import os
 import signal
 import subprocess
@@ -17,6 +16,7 @@ from stages import evaluate_suites as stage
 from stages.services import Services
 from storage.files import write_json_atomically
 from storage.job_folder import JobFolder
+from storage.journal import journal_entries
 from tests.conftest import REPOSITORY_ROOT
 from tests.evaluation.chat_endpoint import MODEL, chat_endpoint
 from tests.stages.finished_job import write_suite
@@ -199,7 +199,7 @@ def test_a_killed_evaluation_asks_no_answered_case_again(services):
         first.send_signal(signal.SIGKILL)
         first.wait()
         asked_before = len(endpoint.questions)
-        answered = [json.loads(line) for line in (folder.root / "answers.jsonl").read_text().splitlines()]
+        answered = list(journal_entries(folder.root / "answers.jsonl"))
         assert 0 < len(answered) < 44
         assert not folder.result.exists()
         subprocess.run(command, env=environment, cwd=REPOSITORY_ROOT, check=True, timeout=120)

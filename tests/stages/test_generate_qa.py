@@ -17,6 +17,7 @@ from stages.generate_qa import generate_qa
 from stages.import_dataset import import_dataset
 from stages.prepare import prepare
 from stages.progress import LoggedProgress
+from storage.stored_files import read_stored_text
 from tests.conftest import REPOSITORY_ROOT, free_port
 from tests.data_prep.generation.endpoint import endpoint, faithful
 
@@ -29,7 +30,7 @@ def request(url: str | None, **changes) -> GenerateRequest:
 
 
 def rows_of(path: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines()]
+    return [json.loads(line) for line in read_stored_text(Path(path)).splitlines()]
 
 
 def test_the_stage_has_its_place_in_the_catalog():

@@ -7,23 +7,35 @@ import pytest
 
 import data_prep.subjects.erasing
 import stages.privacy
+import stages.subject_places
 from cli.secret_files import ensure_secrets
 from contracts.audit import AuditFilter
 from contracts.datasets import ImportRequest, PrepareRequest
 from contracts.enums import QuestionTemplate, Split
 from contracts.errors import ConflictError, InvalidRequestError
+from contracts.evaluation import CaseResult, TestCase
 from contracts.generation import NewReview
 from contracts.privacy import StoredKind
+from contracts.ratings import Rating
+from contracts.suites import CaseScore
+from contracts.uploads import UploadRequest
 from data_prep.subjects.identifiers import parse_identifiers
 from data_prep.versions.reading import read_split_batches
 from data_prep.versions.splitting import Ratios
 from data_prep.versions.verifying import verify
+from evaluation.suites.results import write_result
 from settings.encryption import use_encryption
 from stages.audit import search_audit
 from stages.dataset_versions import open_version, split_again
 from stages.import_dataset import import_dataset
 from stages.prepare import prepare
 from stages.privacy import certificates, erase_subject, find_subject, is_genuine
+from stages.suites import resolve_suite
+from stages.uploads import create_upload, receiving
+from storage.journal import KeyedJournal, journal_entries
+from tests.database.test_repositories import add_job
+from tests.evaluation.builders import report as evaluation_report
+from tests.evaluation.suite_results import suite_result
 from tests.stages.test_prepare import put, rows
 
 PHONE, NAME = "010-9876-5432", "남궁민수"
@@ -272,3 +284,116 @@ def test_what_nobody_can_read_any_more_is_said(services):
     report = find(services)
     assert report.places == []
     assert f"imports/{imported.import_id}" in report.unreadable
+
+
+def case(case_id, question, answer="영업소"):
+    return TestCase(id=case_id, question=question, accepted_answers=[answer])
+
+
+def everywhere(services):
+    """One thing about the person, and one that is not, in each place beside the datasets."""
+    settings = services.settings
+    scores = [
+        CaseScore(case_id=name, category="c", answer=answer, score=1, correct=True, remark="맞음")
+        for name, answer in (("a", f"{PHONE}입니다"), ("b", "영업소"))
+    ]
+    with services.unit_of_work() as uow:
+        suite = uow.suites.add("refunds", [case("a", f"{PHONE}의 환불은?"), case("b", "환불은?")], actor="kim")
+        uow.suites.lock(suite.suite_id, actor="kim")
+        job_id = add_job(uow)
+        uow.evaluations.add(
+            evaluation_report().model_copy(update={"job_id": job_id}),
+            content_key="evaluate-1",
+            cases=[
+                CaseResult(
+                    case_id=name, question="환불은?", category="c", accepted_answers=["영업소"], base_answer=answer,
+                    tuned_answer="영업소", base_correct=False, tuned_correct=True,
+                )
+                for name, answer in (("a", f"{PHONE}에 물으세요"), ("b", "모릅니다"))
+            ],
+        )  # fmt: skip
+        uow.suite_results.add(suite_result(scores), scores)
+        uow.ratings.rate(
+            Rating(
+                item_key=name, task="t", suite_name="s", case_id=name, category="c", rater="lee", value="4",
+                comment=comment,
+            )
+            for name, comment in (("a", f"{PHONE}이 보입니다"), ("b", "좋음"))
+        )  # fmt: skip
+    assert Path(resolve_suite("refunds", services).path).is_file()
+    path = settings.jobs_dir / "evaluate-1"
+    write_result(path / "output" / "x", suite_result(scores), scores)
+    for journal_path in (settings.generations_dir / "docs" / "answers.jsonl", path / "answers-journal.jsonl"):
+        with KeyedJournal(journal_path, ConflictError("in use")) as journal:
+            journal.add("a", {"text": f"{PHONE}으로"})
+            journal.add("b", {"text": "영업소로"})
+            journal.add("a", {"text": "고친 답"})
+    upload = UploadRequest(name="waiting", file_name="rows.jsonl")
+    for upload_id, text in (("1" * 32, f"{PHONE}의 환불은?"), ("2" * 32, "환불은?")):
+        create_upload(upload, services, user_id=1, username="kim", upload_id=upload_id)
+        with receiving(upload_id, services, user_id=1) as writer:
+            # the second line has not arrived in whole
+            writer.write(json.dumps({"question": text, "answer": "영업소"}).encode() + b'\n{"question": "')
+
+
+PLACES_ELSEWHERE = {
+    (StoredKind.TEST_CASE, "refunds@1"): (1, 0),
+    (StoredKind.EVALUATION, "model_evaluations/1"): (1, 0),
+    (StoredKind.EVALUATION, "suite_results/1"): (1, 0),
+    (StoredKind.EVALUATION, "jobs/evaluate-1/answers-journal.jsonl"): (1, 0),
+    (StoredKind.EVALUATION, "jobs/evaluate-1/output/x/cases.jsonl"): (1, 0),
+    (StoredKind.GENERATION, "datasets/generations/docs/answers.jsonl"): (1, 0),
+    (StoredKind.RATING, "expert_ratings"): (1, 0),
+    (StoredKind.UPLOAD, "1" * 32): (1, 0),
+}
+
+
+def test_a_person_is_found_and_erased_in_every_place_beside_the_datasets(services):
+    everywhere(services)
+    assert places(find(services, PHONE)) == PLACES_ELSEWHERE
+    certificate = erase(services, PHONE)
+    assert {(place.kind, place.name): (place.certain, 0) for place in certificate.erased} == PLACES_ELSEWHERE
+    assert find(services, PHONE).places == []
+
+    with services.unit_of_work() as uow:
+        suite = uow.suites.find("refunds", 1)
+        assert (suite.case_count, [left.id for left in uow.suites.cases(suite.suite_id)]) == (1, ["b"])
+        assert [(one.base_answer, one.tuned_correct) for one in uow.evaluations.cases(1)] == [
+            ("", True),
+            ("모릅니다", True),
+        ]
+        assert [(one.answer, one.remark, one.score) for one in uow.suite_results.cases(1)] == [
+            ("", "", 1.0),
+            ("영업소", "맞음", 1.0),
+        ]
+        assert [(one.comment, one.value) for one in uow.ratings.of_items(["a", "b"])] == [("", "4"), ("좋음", "4")]
+    journal = services.settings.jobs_dir / "evaluate-1" / "answers-journal.jsonl"
+    assert [key for key, _ in journal_entries(journal)] == ["b"]
+    assert [path.name for path in services.settings.uploads_dir.glob("[!.]*")] == ["2" * 32]
+
+
+@pytest.mark.parametrize("dies_in", ["_forget", "remove_upload"])
+def test_an_erasure_beside_the_datasets_that_was_killed_goes_on(services, monkeypatch, dies_in):
+    everywhere(services)
+    real = getattr(stages.subject_places, dies_in)
+
+    def dies(*given, **named):
+        real(*given, **named)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(stages.subject_places, dies_in, dies)
+        with pytest.raises(KeyboardInterrupt):
+            erase(services, PHONE)
+    certificate = erase(services, PHONE)
+    assert {(place.kind, place.name): (place.certain, 0) for place in certificate.erased} == PLACES_ELSEWHERE
+    assert find(services, PHONE).places == []
+
+
+def test_a_journal_that_is_being_written_is_not_worked_against(services):
+    everywhere(services)
+    path = services.settings.jobs_dir / "evaluate-1" / "answers-journal.jsonl"
+    with KeyedJournal(path, ConflictError("in use")), pytest.raises(ConflictError, match="are being added to"):
+        erase(services, PHONE)
+    erase(services, PHONE)
+    assert find(services, PHONE).places == []

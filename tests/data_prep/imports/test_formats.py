@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import tempfile
 import zipfile
 from datetime import date, datetime
 from pathlib import Path
@@ -16,7 +17,9 @@ import zstandard
 
 from contracts.datasets import ColumnMapping
 from contracts.errors import InvalidDataError
+from data_prep.imports.blocks import seekable
 from data_prep.imports.importing import CHUNK_ROWS, imported_chunks, read_imported_chunk, read_imported_rows
+from data_prep.imports.input_files import open_input_files
 
 ROWS = [("가?", "나."), ("다?", "라.")]
 
@@ -303,3 +306,21 @@ def test_a_table_without_header_does_not_show_its_first_row_in_the_error(inbox):
         inbox.bring_in(file)
 
     assert "900101" not in caught.value.sentence()
+
+
+def test_a_packed_table_is_unpacked_to_a_file_that_nobody_else_can_read(tmp_path, monkeypatch):
+    plain = io.BytesIO()
+    table = pyarrow.table({"question": ["카나리아노란새"] * 3})
+    pyarrow.parquet.write_table(table, plain, compression="none", use_dictionary=False)
+    path = tmp_path / "rows.parquet.gz"
+    path.write_bytes(gzip.compress(plain.getvalue()))
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+
+    (file,) = open_input_files([str(path)], relative_to=tmp_path, allowed_roots=[tmp_path])
+    with seekable(file) as stream:
+        (written,) = (found for found in scratch.rglob("*") if found.is_file())
+        assert "카나리아".encode() not in written.read_bytes()
+        assert pyarrow.parquet.read_table(stream) == table
+    assert list(scratch.iterdir()) == []
