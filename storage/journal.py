@@ -46,7 +46,7 @@ class KeyedJournal:
             os.close(self._descriptor)
             raise in_use from error
         try:
-            self._cipher = _cipher(self._descriptor, path, writes=True)
+            self._records = _cipher(self._descriptor, path, writes=True)
             self._end = self._read()
         except BaseException:
             os.close(self._descriptor)
@@ -74,8 +74,8 @@ class KeyedJournal:
         """Keep an entry. When this returns with `sync`, it and all before it survive a power cut."""
         # escaped: a lone surrogate of a broken server is kept too
         raw = (json.dumps({"key": key, **entry}, ensure_ascii=True) + "\n").encode()
-        if self._cipher is not None:
-            raw = self._cipher.seal(raw, self._end)
+        if self._records is not None:
+            raw = self._records.seal(raw, self._end)
         written = 0
         while written < len(raw):
             written += os.write(self._descriptor, raw[written:])
@@ -94,7 +94,7 @@ class KeyedJournal:
         if place is None:
             return None
         raw = os.pread(self._descriptor, place.length, place.offset)
-        entry: dict[str, Any] = json.loads(raw if self._cipher is None else self._cipher.open(raw, place.offset))
+        entry: dict[str, Any] = json.loads(raw if self._records is None else self._records.open(raw, place.offset))
         del entry["key"]
         return entry
 
@@ -103,7 +103,7 @@ class KeyedJournal:
 
         The last that may be done with this journal.
         """
-        kept = [entry for entry in _entries(self._descriptor, self._path, self._cipher) if entry[0] not in keys]
+        kept = [entry for entry in _entries(self._descriptor, self._path, self._records) if entry[0] not in keys]
         temporary = self._path.with_name(f".{self._path.name}.{uuid.uuid4().hex}.tmp")
         try:
             with KeyedJournal(temporary, ConflictError("somebody else's name", value=temporary)) as anew:
@@ -117,8 +117,8 @@ class KeyedJournal:
 
     def _read(self) -> int:
         """Find every whole entry; cut off what a kill left of the last one. Returns the file's length."""
-        end = 0 if self._cipher is None else HEADER_BYTES
-        for key, _, place in _entries(self._descriptor, self._path, self._cipher):
+        end = 0 if self._records is None else HEADER_BYTES
+        for key, _, place in _entries(self._descriptor, self._path, self._records):
             self._places[key] = place
             end = place.offset + place.length
         if os.fstat(self._descriptor).st_size != end:
