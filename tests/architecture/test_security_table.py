@@ -25,4 +25,10 @@ def test_every_risk_of_both_lists_has_a_row_with_a_test():
 def test_the_named_test_exists_and_is_run(named):
     path, _, name = named.partition("::")
     tree = ast.parse((REPOSITORY_ROOT / path).read_text(encoding="utf-8"))
-    assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+    found = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+    assert name in found
+    marks = [ast.unparse(mark) for mark in found[name].decorator_list]
+    marks += [ast.unparse(node) for node in tree.body if ast.unparse(node).startswith("pytestmark")]
+    # a case of a parametrized test may wait for `make test-deep`; the test as a whole may not
+    assert not any(re.match(r"pytest\.mark\.(deep|skip|xfail)\b", mark) for mark in marks)
+    assert not any(re.search(r"^pytestmark.*\b(deep|skip|xfail)\b", mark) for mark in marks)
