@@ -42,7 +42,8 @@ def scope_of(path: Path) -> str:
             return dataset_scope(parts[2])
         if parts[1] == "imports" and (found := _IMPORT.match(parts[2])):
             return dataset_scope(found["name"])
-    return parts[0]
+    # what is made from recorded texts is lost with them
+    return TRAFFIC_SCOPE if parts[0] == "replays" else parts[0]
 
 
 def key_file(settings: Settings) -> Path:

@@ -23,7 +23,6 @@ from evaluation.asking import REFUSED, ask
 from evaluation.judging.pairwise import DEFAULT_CRITERIA
 from evaluation.paired_answers import AnsweredTwice, compare_by_judge, compare_by_rules
 from stages.progress import LoggedProgress
-from stages.recorded_journal import RecordedJournal
 from storage.journal import KeyedJournal
 
 if TYPE_CHECKING:
@@ -381,4 +380,4 @@ def _journal(replay: ABTestReplay, name: str, services: Services) -> KeyedJourna
         allowed="one at a time",
         next_step="wait for it",
     )
-    return RecordedJournal(_folder(replay, services) / name, in_use, services.settings)
+    return KeyedJournal(_folder(replay, services) / name, in_use)

@@ -22,6 +22,7 @@ from storage.encryption.key_keepers import make_key_file
         ("datasets/preferences/pairs/x/train.parquet", "dataset/pairs"),
         ("datasets/generations/docs/1/rows.jsonl", "dataset/docs"),
         ("suites/abc/core@1.jsonl", "suites"),
+        ("replays/3-1/answers.jsonl", "traffic"),
     ],
 )
 def test_a_file_belongs_to_its_dataset_else_to_its_folder(path: str, scope: str) -> None:

@@ -15,6 +15,7 @@ from contracts.experiment_verdicts import ExperimentVerdict
 from database.models import ABTestLog, AuditLog
 from stages.replay_ab_test import preview, replay_ab_test
 from stages.services import Services
+from storage.encryption.container import is_encrypted
 from tests.evaluation.chat_endpoint import ChatEndpoint, chat_endpoint
 from tests.stages.ab_test_story import deployed_pair, running_test
 
@@ -136,9 +137,7 @@ def test_one_that_was_killed_goes_on_and_leaves_nothing_in_clear(services, tmp_p
             replay_ab_test(request, services, kill)
         kept = [path for path in services.settings.replays_dir.rglob("*") if path.is_file()]
         assert {path.name for path in kept} == {"answers.jsonl", "judge-replies.jsonl"}
-        for path in kept:
-            for line in path.read_text(encoding="utf-8").splitlines():
-                assert set(json.loads(line)) == {"key", "sealed"}
+        assert all(map(is_encrypted, kept))
         asked = len(a.questions), len(b.questions)
         replay = replay_ab_test(request, services)
         assert (len(a.questions), len(b.questions)) == asked
