@@ -1,4 +1,7 @@
-"""The parity certificate of a deployment: what was trained and what is served, asked the same and compared."""
+"""The parity certificate of a deployment: what was trained and what is served, asked the same and compared.
+
+Of a base model as well, which was trained elsewhere: its weights, computed by the trainer's libraries, stand for that.
+"""
 
 from __future__ import annotations
 
@@ -147,7 +150,8 @@ def parity_prompts(version: ModelVersion, services: Services, longest: int) -> t
     if len(own) >= MINIMUM_PROMPTS:
         return own, "test and validation rows of the training dataset"
     built_in: list[Messages] = [[{"role": "user", "content": text}] for text in PARITY_PROMPTS]
-    return [*own, *built_in][:PROMPTS], f"{len(own)} rows of the training dataset, the others built in"
+    source = f"{len(own)} rows of the training dataset, the others built in" if own else "built in"
+    return [*own, *built_in][:PROMPTS], source
 
 
 def _own_prompts(version: ModelVersion, services: Services) -> list[Messages]:

@@ -22,7 +22,7 @@ from contracts.enums import Arm, DeploymentState, LeaseKind, ModelFormat, Server
 from contracts.errors import CapacityError, ConflictError, InvalidRequestError, TunewayError, UnavailableError
 from contracts.models import ModelVersion
 from security.model_files import check_model_folder
-from stages.base_versions import ensure_base
+from stages.base_versions import ensure_base, is_unchanged_since
 from stages.launching import cards_in_use, host_name, slots
 
 if TYPE_CHECKING:
@@ -186,10 +186,9 @@ def _check_parity(deployment: ModelDeployment, place: Place, services: Services)
     assert deployment.base_url is not None
     assert deployment.backend is not None
     with services.unit_of_work() as uow:
-        if uow.models.is_base(place.version.model_id):
-            return {}, {"certificate": None, "because": "a base model: nothing was trained that could be compared"}
         before = uow.certificates.newest(place.version.model_id)
-    if before is not None and _certifies(before, deployment, place):
+        is_base = uow.models.is_base(place.version.model_id)
+    if before is not None and _certifies(before, deployment, place, is_base=is_base):
         return {}, {"certificate": before.checked_at.isoformat(), "because": "the same weights on the same engine"}
     certificate = certify(place, deployment.base_url, deployment.backend, services)
     certificate_id = keep_certificate(certificate, deployment.deployment_id, place, services)
@@ -203,13 +202,14 @@ def _check_parity(deployment: ModelDeployment, place: Place, services: Services)
     }
 
 
-def _certifies(certificate: ParityCertificate, deployment: ModelDeployment, place: Place) -> bool:
+def _certifies(certificate: ParityCertificate, deployment: ModelDeployment, place: Place, *, is_base: bool) -> bool:
     """An earlier certificate holds: nothing has changed but the process. Settings may change an engine's answers."""
     from deployment.engine import UNKNOWN_ENGINE, engine_at
 
     assert deployment.base_url is not None
     return (
         certificate.certifies(place.version.content_hash)
+        and (not is_base or is_unchanged_since(Path(place.version.model_path), certificate.checked_at))
         and certificate.backend is deployment.backend
         and deployment.backend is not ServerBackend.URL
         and place.config == DeploymentConfig()

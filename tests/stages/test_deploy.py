@@ -1,19 +1,21 @@
 """Stage deploy: from a registered version to two arms that answer."""
 
+import os
 import tempfile
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from openai import OpenAI
 
-from contracts.enums import Arm, ModelFormat, ModelStatus, ServerBackend
+from contracts.enums import Arm, ModelFormat, ModelStatus, ParityForm, ServerBackend
 from contracts.errors import ConflictError, InvalidRequestError, NotFoundError
 from contracts.experiments import StartABTestRequest
 from contracts.models import DeployRequest, ModelVersion
 from deployment import client
 from settings import load_settings
-from stages.base_versions import base_content_hash
+from stages.base_versions import base_content_hash, is_unchanged_since
 from stages.deploy import deploy
 from stages.services import Services, open_services
 from stages.start_ab_test import start_ab_test
@@ -68,6 +70,11 @@ def test_the_first_version_stands_beside_its_base_and_users_reach_both(platform,
     assert b.served_model_name == "rules-v1-aaaaaaaa"
     assert a.base_url == b.base_url
     assert a.backend is ServerBackend(platform.settings.model_server_backend)
+    with platform.unit_of_work() as uow:
+        certificates = [uow.certificates.newest(arm.model_id) for arm in deployment.arms]
+    assert [(one.passed, one.form) for one in certificates if one is not None] == [
+        (True, ParityForm.WHOLE), (True, ParityForm.ADAPTER),
+    ]  # fmt: skip
     start_ab_test(
         StartABTestRequest(experiment_name="e", model_a_id=a.model_id, model_b_id=b.model_id, target_samples=None),
         platform,
@@ -96,6 +103,15 @@ def test_the_first_version_stands_beside_its_base_and_users_reach_both(platform,
         wait_until(lambda: len(stored_answers(platform)) == 12)
     assert seen == {"a", "b"}
     assert all(row["response"] == expected[row["variant"]] for row in stored_answers(platform))
+
+
+def test_a_base_model_that_was_written_again_is_not_the_one_that_was_certified(tmp_path):
+    weights, before = tmp_path / "model.safetensors", datetime.now(UTC)
+    weights.write_bytes(b"weights")
+    os.utime(weights, (before.timestamp() - 60,) * 2)
+    assert is_unchanged_since(tmp_path, before)
+    os.utime(weights, (before.timestamp() + 60,) * 2)
+    assert not is_unchanged_since(tmp_path, before)
 
 
 def test_deploying_again_changes_nothing(platform, tiny_models):
