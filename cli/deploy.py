@@ -44,6 +44,9 @@ def deploy(
     max_num_seqs: Annotated[int | None, typer.Option(help=_help("opt_max_num_seqs"))] = None,
     dtype: Annotated[str | None, typer.Option(help=_help("opt_dtype"))] = None,
     argument: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help=_help("opt_argument"))] = None,
+    allow_inexact_int8: Annotated[
+        bool, typer.Option("--allow-inexact-int8", help=_help("opt_allow_inexact_int8"))
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help=_help("opt_dry_run"))] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -64,6 +67,7 @@ def deploy(
             "max_num_seqs": max_num_seqs,
             "dtype": dtype,
             "extra_arguments": dict(map(_named_value, argument or [])),
+            "allow_inexact_int8": allow_inexact_int8,
         }
         version = _find(model, services)
         request = validated(DeployRequest, {"model_id": version.model_id, "config": given})

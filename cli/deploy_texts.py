@@ -33,6 +33,10 @@ DEPLOY_TEXTS: dict[str, tuple[str, str]] = {
         "vllm serve에 더할 인수. 이름=값, 여러 번 쓸 수 있습니다",
         "One more argument for vllm serve, NAME=VALUE; may be repeated",
     ),
+    "deploy.opt_allow_inexact_int8": (
+        "VNNI가 없는 CPU에서도 INT8 모델을 올려 봅니다. 답이 모델과 다르므로 일치 증명서를 통과하지 못하는 것이 보통입니다",
+        "Try an INT8 model on a CPU without VNNI too; its answers differ, and the parity certificate will usually refuse it",
+    ),
     "deploy.opt_dry_run": (
         "배포하지 않고 무엇을 하게 될지만 보여 줍니다",
         "Deploy nothing; only say what would be done",

@@ -27,7 +27,14 @@ VLLM_ARGUMENTS = (
 )
 """What a deployment may add to `vllm serve`. Nothing that changes which model answers, or by which template it is asked."""
 
-SETTINGS_OF_A_PROCESS = ("max_model_length", "gpu_share", "max_num_seqs", "dtype", "extra_arguments")
+SETTINGS_OF_A_PROCESS = (
+    "max_model_length",
+    "gpu_share",
+    "max_num_seqs",
+    "dtype",
+    "extra_arguments",
+    "allow_inexact_int8",
+)
 
 
 class DeploymentConfig(Record):
@@ -51,6 +58,8 @@ class DeploymentConfig(Record):
     """None: on a CPU that of the files; on GPUs 16 bits for files of 32."""
     extra_arguments: dict[str, str | int | float | bool] = {}
     """For `vllm serve`: name without dashes, and its value; true for a switch."""
+    allow_inexact_int8: bool = False
+    """Try an INT8 model on a CPU without VNNI, whose sums overflow; the parity certificate still judges it."""
 
     @field_validator("extra_arguments")
     @classmethod

@@ -68,7 +68,7 @@ class VllmServer(ModelServer):
         """`vllm serve`, on the cards given or on the CPU."""
         config = model_config(spec.model_path)
         if not spec.gpu_ids:
-            _require_cpu_kernels(spec.model_path, config)
+            _require_cpu_kernels(spec, config, settings)
         length = _max_model_length(spec, config)
         arguments = [
             *(str(settings.vllm_python), "-m", "vllm.entrypoints.cli.main", "serve", spec.model_path),
@@ -229,20 +229,30 @@ def _site_arguments(settings: Settings) -> list[str]:
     return settings.model_server_args
 
 
-def _require_cpu_kernels(model_path: str, config: dict[str, Any]) -> None:
+def require_exact_int8(model: str, settings: Settings) -> None:
+    """Raises InvalidRequestError where vLLM's INT8 on this CPU gives other numbers than the model has."""
+    if cpu_has_vnni() or settings.allow_inexact_int8:
+        return
+    raise InvalidRequestError(
+        "vLLM cannot give an INT8 model's own answers on this processor",
+        value=f"{model}: without VNNI its sums of products overflow at 16 bits",
+        allowed="a GPU, or a CPU with VNNI (avx512_vnni, avx_vnni or amx_int8)",
+        next_step="serve it on such a machine; to measure its speed all the same, deploy with --allow-inexact-int8 "
+        "or set TUNEWAY_ALLOW_INEXACT_INT8=true",
+    )
+
+
+def _require_cpu_kernels(spec: ServerSpec, config: dict[str, Any], settings: Settings) -> None:
     """The CPU build of vLLM multiplies packed four-bit weights with AVX-512 only; without it, it dies at a question.
 
-    Raises InvalidRequestError. Eight-bit weights without VNNI are told in the log only: how fast they are can be measured.
+    Raises InvalidRequestError, for eight bits as `require_exact_int8` does.
     """
+    model_path = spec.model_path
     groups = (config.get("quantization_config") or {}).get("config_groups") or {}
     bits = {(group.get("weights") or {}).get("num_bits") for group in groups.values()}
     kinds = {(group.get("weights") or {}).get("type") for group in groups.values()}
-    if 8 in bits and "int" in kinds and not cpu_has_vnni():
-        log.warning(
-            "%s: this processor has no VNNI, and vLLM's INT8 sums saturate at 16 bits without it: its answers are not "
-            "those of the model (deploying it is refused by the parity certificate)",
-            model_path,
-        )
+    if 8 in bits and "int" in kinds and not spec.allow_inexact_int8:
+        require_exact_int8(model_path, settings)
     if 4 not in bits or cpu_has_avx512():
         return
     raise InvalidRequestError(

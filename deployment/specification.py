@@ -53,6 +53,8 @@ class ServerSpec(Record):
     """For `vllm serve`."""
     backend: ServerBackend | None = None
     """None: that of the installation."""
+    allow_inexact_int8: bool = False
+    """Also on a CPU that cannot give an INT8 model's own numbers."""
 
     @property
     def engine_settings(self) -> dict[str, Any]:

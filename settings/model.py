@@ -72,6 +72,8 @@ class Settings(BaseSettings):
     """auto: vLLM where its environment exists, else the embedded server."""
     model_server_args: list[str] = []
     """More arguments for `vllm serve`, as a JSON list."""
+    allow_inexact_int8: bool = False
+    """Let vLLM serve INT8 models on a CPU without VNNI: their answers are not those of the model."""
     gpu_slots: int = Field(default=2, ge=1, le=64)
     """GPUs of this host; on a machine without any, the number of CPU workers standing for them."""
     serving_gpus: list[int] = []

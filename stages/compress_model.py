@@ -28,7 +28,7 @@ from contracts.evaluation import EvaluateRequest
 from contracts.jobs import JobSubmission
 from contracts.record import Record
 from contracts.training import CompressionFacts, Hyperparameters, TrainingReport, TrainRequest
-from deployment.backends import choose_server
+from deployment.backends import choose_server, gpu_count, require_exact_int8
 from security.model_files import check_model_folder
 from stages.compression_report import require_parents_suite
 from stages.evaluate import gpu_ids, suites_of
@@ -387,6 +387,8 @@ def _checked(request: CompressRequest, services: Services) -> _Checked:
             next_step="install it with `make setup` and leave TUNEWAY_MODEL_SERVER_BACKEND at auto, or choose another "
             "compression",
         )
+    if request.compression is CompressionMethod.INT8 and not gpu_count():
+        require_exact_int8(request.job_name, services.settings)
     output = Path(job.report.output_path)
     is_whole = (output / "config.json").exists()
     model = output if is_whole else Path(job.report.base_model_path)

@@ -92,6 +92,7 @@ def place_of(version: ModelVersion, config: DeploymentConfig, services: Services
         dtype=config.dtype,
         extra_arguments=config.extra_arguments,
         backend=None if config.backend is ServerBackend.URL else config.backend,
+        allow_inexact_int8=config.allow_inexact_int8,
     )
     key = server_key(whole_model) if config.base_url is None else _key_of_url(config.base_url)
     return Place(version, config, spec, key, name if is_adapter else base_name)

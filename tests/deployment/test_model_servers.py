@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import httpx
@@ -93,16 +94,29 @@ def test_vllm_fetches_no_media_and_runs_no_code_of_a_model(tmp_path):
             SERVERS[ServerBackend.VLLM].command(spec, site, 24001)
 
 
-@pytest.mark.parametrize(("flags", "warned"), [("avx2 fma", True), ("avx2 avx512f avx512_vnni", False)])
-def test_int8_on_a_processor_that_sums_in_16_bits_is_told_in_the_log(tmp_path, monkeypatch, caplog, flags, warned):
+@pytest.mark.parametrize(
+    ("flags", "asked", "is_refused"),
+    [
+        ("avx2 fma", {}, True),
+        ("avx2 avx512f avx512_vnni", {}, False),
+        ("avx2 fma", {"spec": True}, False),
+        ("avx2 fma", {"settings": True}, False),
+    ],
+)
+def test_int8_on_a_processor_that_sums_in_16_bits_is_refused_unless_asked_for(
+    tmp_path, monkeypatch, flags, asked, is_refused
+):
     (tmp_path / "cpuinfo").write_text(f"processor\t: 0\nflags\t\t: fpu {flags}\n", encoding="utf-8")
     monkeypatch.setattr("deployment.backends.CPU_INFO", tmp_path / "cpuinfo")
     scheme = {"config_groups": {"group_0": {"weights": {"num_bits": 8, "type": "int"}}}}
     folder = model_folder(tmp_path / "model", quantization_config=scheme)
-    SERVERS[ServerBackend.VLLM].command(
-        ServerSpec(model_path=str(folder), served_model_name="m"), load_settings(), 24001
-    )
-    assert ("saturate at 16 bits" in caplog.text) is warned
+    spec = ServerSpec(model_path=str(folder), served_model_name="m", allow_inexact_int8="spec" in asked)
+    settings = load_settings().model_copy(update={"allow_inexact_int8": "settings" in asked})
+    expected = pytest.raises(InvalidRequestError, match="overflow at 16 bits") if is_refused else nullcontext()
+    with expected:
+        SERVERS[ServerBackend.VLLM].command(spec, settings, 24001)
+    # cards have their own kernels
+    SERVERS[ServerBackend.VLLM].command(spec.model_copy(update={"gpu_ids": [0]}), settings, 24001)
 
 
 def test_vllm_is_asked_about_an_adapter_by_its_newest_metrics():

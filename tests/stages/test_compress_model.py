@@ -1,6 +1,7 @@
 """Compression as a stage: made from a real parent, recorded, judged against it, registered with what it costs."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 @pytest.fixture
 def alone(services, mlflow_server, monkeypatch):
-    """No runner: jobs run in the foreground."""
+    """No runner: jobs run in the foreground. INT8 is measured on any processor."""
+    monkeypatch.setenv("TUNEWAY_ALLOW_INEXACT_INT8", "true")
     monkeypatch.setenv("TUNEWAY_RUNNER_PORT", str(free_port()))
     monkeypatch.setenv("TUNEWAY_MLFLOW_TRACKING_URL", mlflow_server.url)
     return open_services(load_settings())
@@ -112,6 +114,15 @@ def test_what_cannot_be_compressed_is_refused_before_a_job_is_made(alone, tiny_m
     create_job(request_for(done.job_id), alone)
     with pytest.raises(ConflictError, match="another request"):
         create_job(request_for(done.job_id, sparsity=0.25), alone)
+    vllm_is_there = open_services(
+        alone.settings.model_copy(
+            update={"vllm_python": Path(sys.executable), "model_server_backend": "vllm", "allow_inexact_int8": False}
+        )
+    )
+    (tmp_path / "cpuinfo").write_text("flags\t\t: fpu avx2\n", encoding="utf-8")
+    monkeypatch.setattr("deployment.backends.CPU_INFO", tmp_path / "cpuinfo")
+    with pytest.raises(InvalidRequestError, match="TUNEWAY_ALLOW_INEXACT_INT8"):
+        create_job(request_for(done.job_id, "int8", job_name="eight"), vllm_is_there)
     monkeypatch.setenv("TUNEWAY_VLLM_PYTHON", str(tmp_path / "none"))
     with pytest.raises(InvalidRequestError, match="Only vLLM"):
         create_job(request_for(done.job_id, "int8", job_name="eight"), open_services(load_settings()))
