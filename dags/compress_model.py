@@ -25,7 +25,7 @@ from operators.finish_run import FinishRunOperator
 from operators.gate_operator import GateOperator, ReportCompressionOperator, ReportVerdictOperator
 from operators.params import form_params
 from operators.runner_job_operator import CollectOperator, RunnerJobOperator
-from operators.stage_operator import StageOperator
+from operators.stage_operator import ModelStageOperator
 from operators.validate_request import ValidateRequestOperator
 
 
@@ -64,7 +64,7 @@ def compress_model() -> None:
         otherwise="report_below_bar",
     )
     report_below_bar = ReportVerdictOperator(task_id="report_below_bar")
-    register = StageOperator(
+    register = ModelStageOperator(
         task_id="register", stage=StageName.REGISTER, request=requests.register_compressed, outlets=[MODEL_VERSIONS]
     )
     finish_run = FinishRunOperator(task_id="finish_run")

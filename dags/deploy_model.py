@@ -19,7 +19,7 @@ from operators.branches import ChooseOperator
 from operators.defaults import TASK_DEFAULTS
 from operators.finish_run import FinishRunOperator
 from operators.params import form_params
-from operators.stage_operator import StageOperator
+from operators.stage_operator import ModelStageOperator, StageOperator
 from operators.validate_request import ValidateRequestOperator
 
 
@@ -44,7 +44,7 @@ def deploy_model() -> None:
         subject="모델을 서비스에 올리시겠습니까?",
         body="모델 버전의 평가 결과는 대시보드에서 확인할 수 있습니다. 거부하면 서비스 중인 모델이 그대로 유지됩니다.",
     )
-    deploy = StageOperator(
+    deploy = ModelStageOperator(
         task_id="deploy",
         stage=StageName.DEPLOY,
         request=requests.deploy_given_model,

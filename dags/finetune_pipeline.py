@@ -36,7 +36,7 @@ from operators.finish_run import FinishRunOperator
 from operators.gate_operator import GateOperator, ReportVerdictOperator
 from operators.params import form_params
 from operators.runner_job_operator import CollectOperator, RunnerJobOperator
-from operators.stage_operator import StageOperator
+from operators.stage_operator import ModelStageOperator, StageOperator
 from operators.validate_request import ValidateRequestOperator
 
 
@@ -100,7 +100,7 @@ def finetune_pipeline() -> None:
         otherwise="report_below_bar",
     )
     report_below_bar = ReportVerdictOperator(task_id="report_below_bar")
-    register = StageOperator(
+    register = ModelStageOperator(
         task_id="register", stage=StageName.REGISTER, request=requests.register, outlets=[MODEL_VERSIONS]
     )
 
@@ -111,7 +111,7 @@ def finetune_pipeline() -> None:
         subject="새 모델을 서비스에 올리시겠습니까?",
         body="판정 결과는 gate 작업의 로그와 대시보드에서 확인할 수 있습니다. 거부하면 서비스 중인 모델이 그대로 유지됩니다.",
     )
-    deploy = StageOperator(
+    deploy = ModelStageOperator(
         task_id="deploy",
         stage=StageName.DEPLOY,
         request=requests.deploy,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from contracts.errors import NotFoundError
 from contracts.record import Record
+from operators.run_ids import pipeline_run_id
 from stages.services import open_services
 
 if TYPE_CHECKING:
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from stages.services import Services
 
 AnyRecord = TypeVar("AnyRecord", bound=Record)
-
-MAIN_DAG = "finetune_pipeline"
 
 VALIDATE_REQUEST = "validate_request"
 """The first task of every DAG; its record is the run's request."""
@@ -77,8 +76,8 @@ class RunRecords:
 
     @property
     def pipeline_run_id(self) -> str:
-        """The run's id in PostgreSQL. Airflow's is unique within a DAG only, so the smaller DAGs' ids carry theirs."""
-        return self.run_id if self.dag_id == MAIN_DAG else f"{self.dag_id}/{self.run_id}"
+        """The run's id in PostgreSQL."""
+        return pipeline_run_id(self.dag_id, self.run_id)
 
     @property
     def slug(self) -> str:

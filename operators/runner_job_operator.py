@@ -16,8 +16,9 @@ from contracts.pipeline import ResumeTrainingRequest
 from contracts.training import TrainingReport
 from operators.defaults import GPU_POOL
 from operators.failures import airflow_failures
-from operators.links import MlflowLink, mlflow_page
+from operators.links import JobLink, MlflowLink, job_page, mlflow_page
 from operators.requests import queueing
+from operators.run_ids import finetuning_job_id
 from operators.run_records import RunRecords, services_for
 from operators.runner_job_trigger import RunnerJobTrigger, job_error, retry_can_help
 from operators.stage_journal import StageJournal
@@ -62,7 +63,7 @@ class RunnerJobOperator(BaseOperator):
     """
 
     ui_color = "#fce8e6"
-    operator_extra_links = (MlflowLink(),)
+    operator_extra_links = (MlflowLink(), JobLink())
 
     def __init__(
         self, *, stage: StageName, request: Callable[[RunRecords], Record], num_gpus: int, **kwargs: Any
@@ -109,6 +110,7 @@ class RunnerJobOperator(BaseOperator):
         task_instance.xcom_push(key="return_value", value=submission.model_dump(mode="json"))
         task_instance.xcom_push(key="job_key", value=submission.job_key)
         task_instance.xcom_push(key=MlflowLink().xcom_key, value=mlflow_page())
+        task_instance.xcom_push(key=JobLink().xcom_key, value=job_page(finetuning_job_id(submission.job_key)))
         self._stop_on_kill = None
         if view.state is JobState.SUCCEEDED:
             return
@@ -235,13 +237,14 @@ class CollectOperator(BaseOperator):
     """
 
     ui_color = "#e8f0fe"
-    operator_extra_links = (MlflowLink(),)
+    operator_extra_links = (MlflowLink(), JobLink())
 
     def __init__(self, *, stage: StageName, job_tasks: Sequence[str], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.stage = stage
         self.job_tasks = tuple(job_tasks)
         self.mlflow_run_id: str | None = None
+        self.job_id: int | None = None
 
     def execute(self, context: Context) -> JsonObject:
         """The stage's record."""
@@ -250,7 +253,9 @@ class CollectOperator(BaseOperator):
             run = RunRecords.of(context)
             journal = StageJournal(services, run.pipeline_run_id, self.stage)
             with journal.failures_recorded():
-                record: Record = STAGES[self.stage].module.collect(self._job(run).job_key, services)
+                job_key = self._job(run).job_key
+                self.job_id = finetuning_job_id(job_key)
+                record: Record = STAGES[self.stage].module.collect(job_key, services)
                 journal.succeeded(record)
         tell_assets(context, self.outlets, record)
         if isinstance(record, TrainingReport):

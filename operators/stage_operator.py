@@ -9,6 +9,7 @@ from airflow.sdk import BaseOperator
 from contracts.enums import StageName
 from operators.assets import asset_facts
 from operators.failures import airflow_failures
+from operators.links import ModelLink
 from operators.run_records import RunRecords, services_for
 from operators.stage_journal import StageJournal
 from stages.catalog import STAGES
@@ -29,6 +30,8 @@ class StageOperator(BaseOperator):
     """
 
     ui_color = "#e8f0fe"
+    model_id: int | None = None
+    """Of the model version that the stage was about."""
 
     def __init__(self, *, stage: StageName, request: Callable[[RunRecords], Record], **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -47,10 +50,18 @@ class StageOperator(BaseOperator):
             journal = StageJournal(services, run.pipeline_run_id, self.stage)
             with journal.failures_recorded():
                 journal.started()
-                record: Record = STAGES[self.stage].function()(self.request(run), services)
+                request = self.request(run)
+                record: Record = STAGES[self.stage].function()(request, services)
+                self.model_id = getattr(record, "model_id", getattr(request, "model_id", None))
                 journal.succeeded(record)
         tell_assets(context, self.outlets, record)
         return record
+
+
+class ModelStageOperator(StageOperator):
+    """A stage about one model version, with a button to its page."""
+
+    operator_extra_links = (ModelLink(),)
 
 
 def tell_assets(context: Context, outlets: list[Any], record: Record) -> None:

@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 from airflow.plugins_manager import AirflowPlugin
 
-from operators.links import DashboardLink, MlflowLink
+from operators.links import DashboardLink, JobLink, MlflowLink, ModelLink
 from settings import load_settings
 
 
@@ -31,6 +31,6 @@ class TunewayPlugin(AirflowPlugin):
     """Links beside every task, and two entries in the side bar."""
 
     name = "tuneway"
-    operator_extra_links: ClassVar[list[Any]] = [MlflowLink()]
+    operator_extra_links: ClassVar[list[Any]] = [MlflowLink(), JobLink(), ModelLink()]
     global_operator_extra_links: ClassVar[list[Any]] = [DashboardLink()]
     external_views: ClassVar[list[Any]] = navigation()

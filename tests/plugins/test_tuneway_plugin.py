@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -23,7 +24,22 @@ def test_the_link_beside_every_task_needs_no_service():
     from plugins.tuneway_plugin import TunewayPlugin
 
     (link,) = TunewayPlugin.global_operator_extra_links
-    assert link.get_link(None, ti_key=None) == load_settings().resolved_dashboard_url
+    dashboard = load_settings().resolved_dashboard_url
+    assert link.get_link(None, ti_key=None) == dashboard
+    key = SimpleNamespace(dag_id="train_model", run_id="manual 1")
+    assert link.get_link(None, ti_key=key) == f"{dashboard}/runs?run=train_model%2Fmanual+1"
+    key = SimpleNamespace(dag_id="finetune_pipeline", run_id="demo")
+    assert link.get_link(None, ti_key=key) == f"{dashboard}/runs?run=demo"
+
+
+def test_a_tasks_button_leads_to_its_job_and_its_model():
+    from operators.links import JobLink, ModelLink
+
+    dashboard = load_settings().resolved_dashboard_url
+    task = SimpleNamespace(job_id=7, model_id=3)
+    assert JobLink().get_link(task, ti_key=None) == f"{dashboard}/jobs?job=7"
+    assert ModelLink().get_link(task, ti_key=None) == f"{dashboard}/models?model=3"
+    assert ModelLink().get_link(SimpleNamespace(), ti_key=None) == f"{dashboard}/models"
 
 
 def test_names_are_not_taken_twice():
