@@ -112,7 +112,7 @@ def measured(
     name: str, send: Any, api: httpx.Client, process: "subprocess.Popen[bytes]", path: Path, options: argparse.Namespace
 ) -> dict[str, Any]:
     """One line of the result."""
-    before = resident_bytes([process.pid]) or 0
+    before, _ = _sizes(process.pid)
     cpu_before = {one: own_cpu_seconds(one) for one in process_tree(process.pid)}
     peaks, stopped = Peaks(), threading.Event()
     watch = threading.Thread(target=_watch, args=(process.pid, peaks, stopped))
@@ -182,12 +182,21 @@ def send_parts(api: httpx.Client, path: Path) -> tuple[str, float]:
 
 def _watch(pid: int, peaks: Peaks, stopped: threading.Event) -> None:
     while not stopped.wait(LOOKED_EVERY_SECONDS):
-        for one in process_tree(pid):
-            size = resident_bytes([one]) or 0
-            if one == pid:
-                peaks.service = max(peaks.service, size)
-            elif b"serving_api.apart" in _command(one):
-                peaks.reader = max(peaks.reader, size)
+        service, reader = _sizes(pid)
+        peaks.service = max(peaks.service, service)
+        peaks.reader = max(peaks.reader, reader)
+
+
+def _sizes(pid: int) -> tuple[int, int]:
+    """Bytes of the service, both of its processes, and of those that read rows apart."""
+    service, readers = 0, 0
+    for one in process_tree(pid):
+        size = resident_bytes([one]) or 0
+        if b"serving_api.apart" in _command(one):
+            readers = max(readers, size)
+        elif one == pid or b"serving_api.control" in _command(one):
+            service += size
+    return service, readers
 
 
 def _command(pid: int) -> bytes:

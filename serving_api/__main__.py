@@ -63,6 +63,7 @@ def main() -> None:
         port=services.settings.ports["serving"],
         loop="uvloop",
         ws="none",
+        lifespan="on",
         http=connections_to(app.data_path),
         access_log=False,
         server_header=False,

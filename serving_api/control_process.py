@@ -30,11 +30,6 @@ class ControlProcess:
         self._process: asyncio.subprocess.Process | None = None
         self._task: asyncio.Task[None] | None = None
 
-    @property
-    def pid(self) -> int | None:
-        """Of the one that runs."""
-        return None if self._process is None else self._process.pid
-
     def start(self) -> None:
         """Start it, now and whenever it has ended."""
         self._task = asyncio.create_task(self._run_forever())
@@ -60,22 +55,30 @@ class ControlProcess:
         pause_s = RESTART_SECONDS
         while True:
             began = time.monotonic()
-            descriptor = self._listener.fileno()
-            self._process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                MODULE,
-                str(descriptor),
-                stdin=asyncio.subprocess.PIPE,
-                pass_fds=(descriptor,),
-                # a signal to the group of the public process is not for it: that one ends it after its own answers
-                start_new_session=True,
-                cwd=self._settings.repository_root,
-                env={**os.environ, **self._settings.as_environment()},
-            )
-            status = await self._process.wait()
-            if time.monotonic() - began > STEADY_SECONDS:
-                pause_s = RESTART_SECONDS
-            log.error("the control process has ended (%d) and is started again in %.1f s", status, pause_s)
+            try:
+                self._process = await self._started()
+            except OSError:
+                # too little memory, too many processes: that may pass
+                log.exception("the control process could not be started; again in %.1f s", pause_s)
+            else:
+                status = await self._process.wait()
+                if time.monotonic() - began > STEADY_SECONDS:
+                    pause_s = RESTART_SECONDS
+                log.error("the control process has ended (%d) and is started again in %.1f s", status, pause_s)
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, MAX_RESTART_SECONDS)
+
+    async def _started(self) -> asyncio.subprocess.Process:
+        descriptor = self._listener.fileno()
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            MODULE,
+            str(descriptor),
+            stdin=asyncio.subprocess.PIPE,
+            pass_fds=(descriptor,),
+            # a signal to the group of the public process is not for it: that one ends it after its own answers
+            start_new_session=True,
+            cwd=self._settings.repository_root,
+            env={**os.environ, **self._settings.as_environment()},
+        )

@@ -298,6 +298,16 @@ def test_unknown_paths_and_methods_say_what_there_is(platform):
     assert httpx.get(f"{platform.url}/v1/feedback").status_code == 405
 
 
+def test_what_was_counted_is_told_by_the_process_that_counts(platform):
+    platform.ask()
+    platform.answers(1)
+    wait_until(lambda: "tuneway_events_waiting_bytes 0\n" in httpx.get(f"{platform.url}/metrics").text)
+    text = httpx.get(f"{platform.url}/metrics").text
+    assert 'tuneway_answers_total{arm="none",model="base-aaaa",status="complete"} 1\n' in text
+    assert "tuneway_events_behind 0\n" in text
+    assert httpx.head(f"{platform.url}/metrics").content == b""
+
+
 def test_before_any_deployment_the_answer_says_so(services):
     with running_service(services) as (url, _):
         response = httpx.post(f"{url}/v1/chat/completions", json={"messages": QUESTION})
