@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from cli.answers import print_json, told
+from cli.answers import By, print_json, told
 from cli.texts import translate
 from settings import language
 
@@ -66,6 +68,22 @@ def rotate(
             print_json(rotation.model_dump(mode="json"))
         else:
             screen.done("keys.rotated", **rotation.model_dump())
+
+
+@app.command("show", help=_help("help_show"))
+def show(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help=_help("arg_file"))],
+    reason: Annotated[str, typer.Option("--reason", help=_help("opt_reason"))],
+    by: By,
+    as_json: AsJson = False,
+) -> None:
+    """Write what an encrypted file holds to standard output."""
+    from stages.stored_content import stored_content
+
+    with told(as_json) as (_, services):
+        for piece in stored_content(file, services, actor=by, reason=reason):
+            sys.stdout.buffer.write(piece)
+        sys.stdout.buffer.flush()
 
 
 @app.command("erase", help=_help("help_erase"))

@@ -13,6 +13,12 @@ KEYS_TEXTS: dict[str, tuple[str, str]] = {
         "새 마스터 키를 만들어 모든 데이터 키를 다시 감쌉니다. 중단되어도 다시 실행하면 이어집니다.",
         "Make a new key-encryption key and wrap every key by it. Killed, it goes on when it is run again.",
     ),
+    "keys.help_show": (
+        "암호화된 파일의 내용을 표준 출력에 씁니다. 누가 왜 보았는지 감사 기록에 남습니다.",
+        "Write what an encrypted file holds to standard output. Who looked, and why, is kept in the audit trail.",
+    ),
+    "keys.arg_file": ("데이터 폴더 안의 암호화된 파일", "An encrypted file in the data folder"),
+    "keys.opt_reason": ("보는 이유. 감사 기록에 남습니다.", "Why; kept in the audit trail"),
     "keys.help_erase": (
         "데이터셋의 키를 지웁니다. 백업까지 포함하여 모든 사본을 영영 읽을 수 없게 됩니다.",
         "Erase a dataset's key: every copy of it, backups too, can never be read again.",

@@ -109,6 +109,15 @@ def is_encrypted(path: Path) -> bool:
         return stream.read(len(MAGIC)) == MAGIC
 
 
+def stored_format(path: Path) -> int:
+    """FORMAT or RECORDS_FORMAT. Raises DamagedFileError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return read_header(descriptor, path).format
+    finally:
+        os.close(descriptor)
+
+
 def read_header(descriptor: int, path: Path) -> Header:
     """The header, checked as far as it can be without a key. Raises DamagedFileError."""
     packed = os.pread(descriptor, HEADER_BYTES, 0)
