@@ -21,7 +21,8 @@ class ParitySample(Record):
     ended: bool
     """It stopped by itself."""
     top_logprobs: list[dict[int, float]]
-    """At each token of the continuation: its likeliest tokens and their log probabilities; empty where it does not tell."""
+    """At each token of the continuation: its likeliest tokens and their log probabilities; empty where it does not tell,
+    as it may of single tokens."""
 
 
 class TrainerSample(Record):

@@ -36,6 +36,9 @@ def observe(
                     "top_logprobs": TOP_LOGPROBS,
                     "return_token_ids": True,
                     "return_tokens_as_token_ids": True,
+                    # llama.cpp's own words for the tokens of its answer
+                    "return_tokens": True,
+                    "verbose": True,
                 },
             )
             samples.append(_sample(client, base_url, name, messages, answer))
@@ -64,7 +67,8 @@ def _sample(
     prompt_ids = answer.get("prompt_token_ids")
     if prompt_ids is None:
         prompt_ids = _tokenized(client, base_url, {"model": name, "messages": messages, "add_generation_prompt": True})
-    token_ids = choice.get("token_ids") or [_token_id(entry) for entry in told]
+    verbose = answer.get("__verbose") or {}
+    token_ids = choice.get("token_ids") or verbose.get("tokens") or [_token_id(entry) for entry in told]
     if None in token_ids or (not token_ids and choice["message"]["content"]):
         raise JobFailedError(
             "The model server does not tell which tokens it answers with",
@@ -77,8 +81,27 @@ def _sample(
         prompt_ids=prompt_ids,
         token_ids=token_ids,
         ended=choice["finish_reason"] == "stop",
-        top_logprobs=[_top(entry) for entry in told],
+        top_logprobs=top_logprobs(token_ids, told),
     )
+
+
+def top_logprobs(token_ids: list[int], told: list[dict[str, Any]]) -> list[dict[int, float]]:
+    """What is told of each token; nothing of those of which the engine is silent.
+
+    llama.cpp has one entry for tokens that make a letter together only, such as the bytes of a rare syllable: that of the
+    last one.
+    """
+    if len(told) == len(token_ids):
+        return [_top(entry) for entry in told]
+    entries, found = iter(told), []
+    entry = next(entries, None)
+    for token in token_ids:
+        if entry is not None and _token_id(entry) == token:
+            found.append(_top(entry))
+            entry = next(entries, None)
+        else:
+            found.append({})
+    return found
 
 
 def _top(entry: dict[str, Any]) -> dict[int, float]:

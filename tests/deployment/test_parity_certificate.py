@@ -2,6 +2,7 @@
 
 from contracts.enums import ParityForm
 from contracts.parity import ParityCheck, ParitySample, TrainerSample, TrainerSide
+from deployment.observation import top_logprobs
 from deployment.parity import TOLERANCES, compare, tolerance_for
 from deployment.parity_prompts import PARITY_PROMPTS
 
@@ -105,3 +106,15 @@ def test_fewer_bits_may_be_further_apart():
 
 def test_there_are_enough_prompts_of_ours():
     assert len(set(PARITY_PROMPTS)) >= 50
+
+
+def test_an_engine_that_merges_the_bytes_of_a_syllable_is_compared_token_by_token():
+    """llama.cpp tells one entry for tokens that make a letter together only."""
+    entries = [
+        {"id": 873, "logprob": -0.5, "top_logprobs": [{"id": 493, "logprob": -1.9}]},
+        {"id": 1114, "logprob": -0.1, "top_logprobs": []},
+        {"id": 2, "logprob": -0.2, "top_logprobs": []},
+    ]
+    assert top_logprobs([873, 276, 278, 1114, 2], entries) == [{493: -1.9, 873: -0.5}, {}, {}, {1114: -0.1}, {2: -0.2}]
+    assert top_logprobs([873, 1114, 2], entries) == [{493: -1.9, 873: -0.5}, {1114: -0.1}, {2: -0.2}]
+    assert top_logprobs([873], []) == [{}]
