@@ -119,7 +119,7 @@ def test_what_cannot_be_compressed_is_refused_before_a_job_is_made(alone, tiny_m
             update={"vllm_python": Path(sys.executable), "model_server_backend": "vllm", "allow_inexact_int8": False}
         )
     )
-    (tmp_path / "cpuinfo").write_text("flags\t\t: fpu avx2\n", encoding="utf-8")
+    (tmp_path / "cpuinfo").write_text("processor\t: 0\nflags\t\t: fpu avx2\n", encoding="utf-8")
     monkeypatch.setattr("deployment.backends.CPU_INFO", tmp_path / "cpuinfo")
     with pytest.raises(InvalidRequestError, match="TUNEWAY_ALLOW_INEXACT_INT8"):
         create_job(request_for(done.job_id, "int8", job_name="eight"), vllm_is_there)
