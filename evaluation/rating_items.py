@@ -6,7 +6,7 @@ ratings/<task>/items.jsonl   the items, in order
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -156,6 +156,13 @@ def write_task(folder: Path, task: RatingTask, items: Sequence[RatingItem]) -> N
     """The items, then the task. Safe to repeat."""
     write_stored_text(folder / ITEMS_FILE, _lines(items))
     write_json_atomically(folder / TASK_FILE, task.model_dump(mode="json"))
+
+
+def remove_items(folder: Path, numbers: Collection[int]) -> None:
+    """The task without the items of these numbers, from 0; its digest stays that of what was put up."""
+    task, items = read_task(folder), read_items(folder)
+    left = [item for number, item in enumerate(items) if number not in numbers]
+    write_task(folder, task.model_copy(update={"items": len(left)}), left)
 
 
 def read_task(folder: Path) -> RatingTask:

@@ -21,7 +21,7 @@ from data_prep.imports.batches import ParsedRow
 from data_prep.imports.reading import open_rows
 from data_prep.subjects.erasing import erase_lines
 from data_prep.subjects.searching import find_in_lines
-from evaluation.rating_items import ITEMS_FILE
+from evaluation.rating_items import ITEMS_FILE, remove_items
 from evaluation.suites.results import CASES_FILE
 from stages import evaluate, evaluate_suites, judge
 from stages.uploads import remove_upload, waiting_files
@@ -171,7 +171,11 @@ def erase_places(found: SubjectPlaces, least: int, services: Services) -> None:
             with suppress(NotFoundError):
                 remove_upload(upload_id, services, user_id=None)
     for path, lines in found.lines.items():
-        erase_lines(path, {number for number, value in lines.items() if value >= least})
+        numbers = {number for number, value in lines.items() if value >= least}
+        if path.name != ITEMS_FILE:
+            erase_lines(path, numbers)
+        elif numbers:
+            remove_items(path.parent, numbers)
     for path, entries in found.journals.items():
         if chosen := {key for key, value in entries.items() if value >= least}:
             _forget(path, chosen)

@@ -1,6 +1,7 @@
 """A person's rows are found wherever they are, deleted everywhere, and the certificate says so."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -10,14 +11,15 @@ import stages.privacy
 import stages.subject_places
 from cli.secret_files import ensure_secrets
 from contracts.audit import AuditFilter
+from contracts.contamination import CaseOverlap, ContaminationReport, ContaminationSettings
 from contracts.datasets import ImportRequest, PrepareRequest
-from contracts.enums import QuestionTemplate, Split
+from contracts.enums import OverlapKind, QuestionTemplate, Split
 from contracts.errors import ConflictError, InvalidRequestError
 from contracts.evaluation import CaseResult, TestCase
 from contracts.generation import NewReview
 from contracts.privacy import StoredKind
-from contracts.ratings import Rating
-from contracts.suites import CaseScore
+from contracts.ratings import PutUpRequest, Rating
+from contracts.suites import CaseScore, EvaluateSuitesRequest
 from contracts.uploads import UploadRequest
 from data_prep.subjects.identifiers import parse_identifiers
 from data_prep.versions.reading import read_split_batches
@@ -25,16 +27,19 @@ from data_prep.versions.splitting import Ratios
 from data_prep.versions.verifying import verify
 from evaluation.suites.results import write_result
 from settings.encryption import use_encryption
+from stages import evaluate_suites
 from stages.audit import search_audit
 from stages.dataset_versions import open_version, split_again
 from stages.import_dataset import import_dataset
 from stages.prepare import prepare
 from stages.privacy import certificates, erase_subject, find_subject, is_genuine
+from stages.rating_tasks import items_of, put_up, task_named
 from stages.suites import resolve_suite
 from stages.uploads import create_upload, receiving
 from storage.journal import KeyedJournal, journal_entries
 from tests.database.test_repositories import add_job
 from tests.evaluation.builders import report as evaluation_report
+from tests.evaluation.chat_endpoint import chat_endpoint
 from tests.evaluation.suite_results import suite_result
 from tests.stages.test_prepare import put, rows
 
@@ -328,6 +333,18 @@ def everywhere(services):
             journal.add("a", {"text": f"{PHONE}으로"})
             journal.add("b", {"text": "영업소로"})
             journal.add("a", {"text": "고친 답"})
+    items = settings.data_dir / "inbox" / "answers.jsonl"
+    items.parent.mkdir(parents=True, exist_ok=True)
+    given = [
+        {"case_id": name, "question": "환불은?", "answer_a": answer, "answer_b": "영업소", "category": "c"}
+        for name, answer in (("a", f"{PHONE}에서"), ("b", "지사"))
+    ]
+    items.write_text("".join(json.dumps(one) + "\n" for one in given))
+    put_up(PutUpRequest(name="may", answers_file=str(items)), services)
+    with chat_endpoint(str) as model:
+        evaluate_suites.create_job(EvaluateSuitesRequest(model=model.address, suites=["refunds"]), services)
+    with services.unit_of_work() as uow:
+        uow.contamination.add(overlaps(dataset_id=uow.jobs.get(job_id).dataset_id))
     upload = UploadRequest(name="waiting", file_name="rows.jsonl")
     for upload_id, text in (("1" * 32, f"{PHONE}의 환불은?"), ("2" * 32, "환불은?")):
         create_upload(upload, services, user_id=1, username="kim", upload_id=upload_id)
@@ -336,7 +353,31 @@ def everywhere(services):
             writer.write(json.dumps({"question": text, "answer": "영업소"}).encode() + b'\n{"question": "')
 
 
+def overlaps(dataset_id):
+    return ContaminationReport(
+        report_id=0, dataset_id=dataset_id, dataset_title="demo v1.0", suite_name="refunds", suite_sha256="0" * 64,
+        settings=ContaminationSettings(), cases=2, rows=9, contaminated_cases=["a", "b"], by_kind={}, overlaps=[
+            CaseOverlap(
+                case_id=name, question="환불은?", kind=OverlapKind.EXACT, similarity=1, row_id="r",
+                split=Split.TRAIN, row_text=text, source_document="",
+            )
+            for name, text in (("a", f"{PHONE}의 환불은?"), ("b", "환불은?"))
+        ], overlaps_found=2, same_document_cases=[], seconds=1,
+    )  # fmt: skip
+
+
+def told_places(places):
+    """By kind and name; the folder of the suites' job is named by what it asks."""
+    return {
+        (place.kind, re.sub("suites-[0-9a-f]+", "suites", place.name)): (place.certain, place.shared)
+        for place in places
+    }
+
+
 PLACES_ELSEWHERE = {
+    (StoredKind.EVALUATION, "contamination_reports/1"): (1, 0),
+    (StoredKind.EVALUATION, "jobs/suites/plan.json"): (1, 0),
+    (StoredKind.RATING, "ratings/may/items.jsonl"): (1, 0),
     (StoredKind.TEST_CASE, "refunds@1"): (1, 0),
     (StoredKind.EVALUATION, "model_evaluations/1"): (1, 0),
     (StoredKind.EVALUATION, "suite_results/1"): (1, 0),
@@ -350,9 +391,9 @@ PLACES_ELSEWHERE = {
 
 def test_a_person_is_found_and_erased_in_every_place_beside_the_datasets(services):
     everywhere(services)
-    assert places(find(services, PHONE)) == PLACES_ELSEWHERE
+    assert told_places(find(services, PHONE).places) == PLACES_ELSEWHERE
     certificate = erase(services, PHONE)
-    assert {(place.kind, place.name): (place.certain, 0) for place in certificate.erased} == PLACES_ELSEWHERE
+    assert told_places(certificate.erased) == PLACES_ELSEWHERE
     assert find(services, PHONE).places == []
 
     with services.unit_of_work() as uow:
@@ -367,6 +408,10 @@ def test_a_person_is_found_and_erased_in_every_place_beside_the_datasets(service
             ("영업소", "맞음", 1.0),
         ]
         assert [(one.comment, one.value) for one in uow.ratings.of_items(["a", "b"])] == [("", "4"), ("좋음", "4")]
+        report = uow.contamination.get(1)
+    assert [bool(one.row_text) for one in report.overlaps] == [False, True]
+    assert [item.case_id for item in items_of("may", services)] == ["b"]
+    assert task_named("may", services).items == 1
     journal = services.settings.jobs_dir / "evaluate-1" / "answers-journal.jsonl"
     assert [key for key, _ in journal_entries(journal)] == ["b"]
     assert [path.name for path in services.settings.uploads_dir.glob("[!.]*")] == ["2" * 32]
@@ -386,7 +431,7 @@ def test_an_erasure_beside_the_datasets_that_was_killed_goes_on(services, monkey
         with pytest.raises(KeyboardInterrupt):
             erase(services, PHONE)
     certificate = erase(services, PHONE)
-    assert {(place.kind, place.name): (place.certain, 0) for place in certificate.erased} == PLACES_ELSEWHERE
+    assert told_places(certificate.erased) == PLACES_ELSEWHERE
     assert find(services, PHONE).places == []
 
 
