@@ -22,6 +22,7 @@ from contracts.experiment_verdicts import ExperimentVerdict
 from evaluation.asking import REFUSED, ask
 from evaluation.judging.pairwise import DEFAULT_CRITERIA
 from evaluation.paired_answers import AnsweredTwice, compare_by_judge, compare_by_rules
+from stages.judge import JOURNAL_FILE
 from stages.progress import LoggedProgress
 from storage.journal import KeyedJournal
 
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from stages.services import Services
 
 ACTOR = "replay_ab_test"
+ANSWERS_FILE = "answers.jsonl"
 MOST_PER_USER = 5
 """Recorded questions taken of one user: the user is one unit, however many there are."""
 MOST_EXCLUDED = 0.2
@@ -276,7 +278,7 @@ def _result(replay: ABTestReplay, services: Services, on_progress: OnProgress) -
             allowed=f"{plan.served_a} and {plan.served_b}",
             next_step="deploy those again, or plan another replay: --again",
         )
-    with _journal(replay, "answers.jsonl", services) as journal:
+    with _journal(replay, ANSWERS_FILE, services) as journal:
         of_a = _answers(a, "A", questions.cases, plan.request, journal, on_progress)
         of_b = _answers(b, "B", questions.cases, plan.request, journal, on_progress)
     answered = [AnsweredTwice(*each) for each in zip(questions.cases, of_a, of_b, strict=True)]
@@ -336,7 +338,7 @@ def _judged(
     from stages.judge_endpoint import EndpointJudge
 
     endpoint = JudgeEndpoint(url=request.judge_url, model=request.judge_model)
-    with _journal(replay, "judge-replies.jsonl", services) as journal:
+    with _journal(replay, JOURNAL_FILE, services) as journal:
         return compare_by_judge(
             answered,
             endpoint,

@@ -23,7 +23,7 @@ from data_prep.subjects.erasing import erase_lines
 from data_prep.subjects.searching import find_in_lines
 from evaluation.rating_items import ITEMS_FILE, remove_items
 from evaluation.suites.results import CASES_FILE
-from stages import evaluate, evaluate_suites, judge
+from stages import evaluate, evaluate_suites, judge, replay_ab_test
 from stages.uploads import remove_upload, waiting_files
 from storage.job_folder import JobFolder
 from storage.journal import KeyedJournal, journal_entries
@@ -100,6 +100,8 @@ def journal_paths(settings: Settings) -> list[Path]:
             *jobs.glob(f"*/*/{judge.JOURNAL_FILE}"),
             *jobs.glob(f"*/{judge.JOURNAL_FILE}"),
             *ratings.glob(f"*/{judge.JOURNAL_FILE}"),
+            *settings.replays_dir.glob(f"*/{replay_ab_test.ANSWERS_FILE}"),
+            *settings.replays_dir.glob(f"*/{judge.JOURNAL_FILE}"),
         ]
     )
 
@@ -261,6 +263,8 @@ def _without_cases(folder: JobFolder, case_ids: set[str]) -> None:
 def _kind_of(path: Path, settings: Settings) -> StoredKind:
     if path.is_relative_to(settings.generations_dir):
         return StoredKind.GENERATION
+    if path.is_relative_to(settings.replays_dir):
+        return StoredKind.TRAFFIC
     return StoredKind.RATING if path.is_relative_to(settings.ratings_dir) else StoredKind.EVALUATION
 
 

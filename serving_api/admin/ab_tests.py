@@ -9,6 +9,7 @@ from contracts.enums import Arm, ExperimentStatus
 from contracts.errors import InvalidRequestError
 from contracts.experiment_decisions import ConcludeABTestRequest, ExperimentDecision
 from contracts.experiment_plans import SizePlan, SizeRequest
+from contracts.experiment_replays import ABTestReplay
 from contracts.experiment_results import ExperimentResults
 from contracts.experiments import ABExperiment, StartABTestRequest
 from contracts.lists import ListRequest, Page
@@ -100,6 +101,18 @@ def get_experiment(services: ServicesParameter, experiment_id: int) -> ABExperim
     """One A/B test."""
     with services.unit_of_work() as uow:
         return uow.experiments.get(experiment_id)
+
+
+@router.get(
+    "/ab-tests/{experiment_id}/replays",
+    dependencies=[permit(ResourceKind.AB_TEST, "read", by="experiment_id")],
+    responses=problem_responses(404),
+)
+def list_replays(services: ServicesParameter, experiment_id: int) -> list[ABTestReplay]:
+    """Shadow replays of an A/B test, newest first: offline evidence, which promotes nothing by itself."""
+    with services.unit_of_work() as uow:
+        uow.experiments.get(experiment_id)
+        return uow.experiment_replays.of_experiment(experiment_id)
 
 
 @router.get(

@@ -103,6 +103,11 @@ def test_models_are_listed_in_pages_and_tell_where_they_answer(admin, experiment
     assert details["deployment"]["served_model_name"] == "rules-v1"
 
 
+def test_replays_of_a_test_are_listed_and_those_of_none_are_not_found(admin, experiment):
+    assert admin.get(f"ab-tests/{experiment.experiment_id}/replays").json() == []
+    assert admin.get("ab-tests/999/replays").status_code == 404
+
+
 def test_results_are_true_to_the_stored_ratings(admin, experiment):
     results = admin.get(f"ab-tests/{experiment.experiment_id}/results").json()
     a, b = results["arms"]

@@ -75,6 +75,7 @@ TABLE = {
     ("GET", "/ab-tests"): ALL,
     ("POST", "/ab-tests"): ENGINEERS | {"analyst", "trainer"},
     ("GET", "/ab-tests/{experiment_id}"): ALL,
+    ("GET", "/ab-tests/{experiment_id}/replays"): ALL,
     ("GET", "/ab-tests/{experiment_id}/results"): ALL,
     ("PUT", "/ab-tests/{experiment_id}/traffic"): AT_HAND | {"trainer"},
     ("PUT", "/ab-tests/{experiment_id}/testers/{user}"): AT_HAND | {"trainer"},

@@ -197,6 +197,19 @@ def test_what_was_asked_in_the_chat_and_what_waits_for_review_is_forgotten(servi
     assert {row.request_id: bool(row.query) for row in batch} == {"a": False, "b": True}
 
 
+def test_what_an_unfinished_replay_was_answered_is_forgotten(services):
+    path = services.settings.replays_dir / "7-1" / "answers.jsonl"
+    with KeyedJournal(path, ConflictError("in use")) as journal:
+        journal.add("one", {"text": f"{PHONE}으로 연락하십시오."})
+        journal.add("two", {"text": "3일 안에 처리됩니다."})
+    certificate = erase(services, PHONE)
+    assert [(place.kind, place.where, place.certain) for place in certificate.erased] == [
+        (StoredKind.TRAFFIC, "replays/7-1/answers.jsonl", 1)
+    ]
+    with KeyedJournal(path, ConflictError("in use")) as journal:
+        assert list(journal) == ["two"]
+
+
 @pytest.mark.parametrize("dies_in", ["erase_version_rows", "erase_imported_rows", "_certified"])
 def test_an_erasure_that_was_killed_goes_on_and_its_certificate_tells_all_of_it(services, monkeypatch, dies_in):
     brought_in(services)
