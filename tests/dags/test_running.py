@@ -4,6 +4,7 @@ import pytest
 
 from contracts.enums import StageName, StageStatus
 from tests.dags.toll_rows import write_toll_rows
+from tests.stages.test_replay_ab_test import story
 
 pytestmark = pytest.mark.slow
 
@@ -59,3 +60,15 @@ def test_a_wrong_request_ends_red_at_its_first_task_and_leaves_nothing(run_dag, 
     with services.unit_of_work() as uow:
         assert uow.pipeline_runs.latest() is None
         assert uow.datasets.newest() == []
+
+
+@pytest.mark.deep
+def test_a_replay_goes_to_its_result_and_knows_its_run(run_dag, services, tmp_path):
+    with story(services, tmp_path) as (request, _):
+        asked = request.model_dump(include={"experiment_id", "judge_url", "judge_model"})
+        assert run_dag("replay_ab_test", asked).state == "success"
+    _, stages = stages_of(services)
+    record = stages[StageName.REPLAY_AB_TEST].record
+    assert record is not None
+    assert record["result"]["readings"][0]["verdict"] == "better_b"
+    assert record["plan"]["request"]["mark"].startswith("replay_ab_test/manual__")
