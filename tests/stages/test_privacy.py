@@ -203,7 +203,7 @@ def test_what_an_unfinished_replay_was_answered_is_forgotten(services):
         journal.add("one", {"text": f"{PHONE}으로 연락하십시오."})
         journal.add("two", {"text": "3일 안에 처리됩니다."})
     certificate = erase(services, PHONE)
-    assert [(place.kind, place.where, place.certain) for place in certificate.erased] == [
+    assert [(place.kind, place.name, place.certain) for place in certificate.erased] == [
         (StoredKind.TRAFFIC, "replays/7-1/answers.jsonl", 1)
     ]
     with KeyedJournal(path, ConflictError("in use")) as journal:
