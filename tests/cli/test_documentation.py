@@ -15,7 +15,7 @@ COMMANDS = {command.callback.__name__ for command in app.registered_commands if 
 
 
 def defaults_of_rows():
-    return dict(re.findall(r"^\| `(TUNEWAY_[A-Z_]+)` \| ([^|]*) \|", SETTINGS_PAGE, flags=re.MULTILINE))
+    return dict(re.findall(r"^\| `(TUNEWAY_[A-Z0-9_]+)` \| ([^|]*) \|", SETTINGS_PAGE, flags=re.MULTILINE))
 
 
 def test_every_setting_has_a_row_and_every_row_is_a_setting():
