@@ -122,7 +122,8 @@ def test_a_refusal_in_the_middle_of_a_large_body_is_told(door):
 def test_events_come_at_once_and_who_leaves_ends_them(door):
     url, behind, _ = door
     with httpx.stream("GET", f"{url}/events") as answer:
-        assert next(answer.iter_raw()) == b"one,"
+        pieces = answer.iter_raw()
+        assert next(pieces) == b"one,"
         assert not behind.left.is_set()
     assert behind.left.wait(10)
 
