@@ -43,7 +43,7 @@ def main() -> None:
     services = open_services(load_settings())
     account = f"bench-{uuid.uuid4().hex[:8]}"
     add_account(account, Role.ADMIN, "benchmark", services, kind=AccountKind.SERVICE)
-    key = create_key(account, "job-calls", ["job:*"], timedelta(hours=1), "benchmark", services).key
+    key = create_key(account, "job-calls", ["job:*", "dataset:read"], timedelta(hours=1), "benchmark", services).key
     url = f"{services.settings.resolved_serving_url}/api/v1/admin/finetuning/jobs"
     created: list[int] = []
     try:
@@ -85,7 +85,8 @@ def _create(api: httpx.Client, url: str, account: str, options: Any, created: li
     answer = api.post(url, json=body)
     took = (time.perf_counter() - started) * 1000
     answer.raise_for_status()
-    created.append(answer.json()["job_id"])
+    assert answer.json()["is_started"], answer.text
+    created.append(answer.json()["job"]["job_id"])
     return took
 
 
