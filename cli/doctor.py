@@ -78,6 +78,7 @@ def examine(settings: Settings, language: str, *, deep: bool = False) -> list[Fi
         _gpu(settings, text),
         _vllm(settings, text),
         _cerbos(settings, text),
+        *_alarms(settings, text, language),
     ]
     if deep:
         findings += [_airflow_starts(text), *_vllm_starts(settings, text)]
@@ -117,6 +118,19 @@ def _cerbos(settings: Settings, text: Text) -> Finding:
         return Finding(name, Verdict.OK, str(policies))
     fault = (compiled.stdout + compiled.stderr).strip()[-400:]
     return Finding(name, Verdict.WARN, fault, text("doctor.cerbos_broken_next", command=" ".join(command)))
+
+
+def _alarms(settings: Settings, text: Text, language: str) -> Iterable[Finding]:
+    """What the alarms' rules say of the platform that runs; nothing where none does."""
+    from cli.alarms import alarms_now
+
+    found = alarms_now(settings, language)
+    if found is None:
+        return
+    if not found:
+        yield Finding(text("doctor.alarms"), Verdict.OK, text("doctor.no_alarms"))
+    for alarm in found:
+        yield Finding(text("doctor.alarms"), Verdict.WARN, alarm.summary, text("doctor.alarm_next", page=alarm.runbook))
 
 
 def _normalised(name: str) -> str:

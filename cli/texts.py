@@ -181,6 +181,9 @@ TEXTS: dict[str, tuple[str, str]] = {
     "doctor.block": ("불가", "blocks"),
     "doctor.all_ok": ("시작을 막는 문제가 없습니다", "Nothing stands in the way of a start"),
     "doctor.blocked": ("먼저 해결해야 할 문제 {count}건", "Problems to solve first: {count}"),
+    "doctor.alarms": ("알람", "Alarms"),
+    "doctor.no_alarms": ("울리는 알람이 없습니다", "none"),
+    "doctor.alarm_next": ("{page}를 보세요", "see {page}"),
     "doctor.cerbos": ("권한 판정 (Cerbos)", "Policy decisions (Cerbos)"),
     "doctor.cerbos_missing": (
         "설치되어 있지 않아 관리 API가 모든 호출을 거부합니다",

@@ -6,6 +6,18 @@ from contracts.leases import Lease
 from contracts.record import Record
 
 
+class CardReading(Record):
+    """What a card does at this moment, as its driver tells."""
+
+    index: int
+    memory_used_bytes: int
+    memory_bytes: int
+    busy_ratio: float | None
+    """Share of the last moments in which it computed."""
+    temperature_celsius: float | None
+    power_watts: float | None
+
+
 class QueuedWork(Record):
     """A job of the runner that waits or works; its name and request are for those who may read the job."""
 

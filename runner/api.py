@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import Body, Depends, FastAPI, Header, Query, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 
 from contracts.errors import (
     CapacityError,
@@ -19,6 +19,7 @@ from contracts.errors import (
 from contracts.jobs import JOB_KEY_PATTERN, JobSubmission, JobView, LogChunk
 from contracts.record import JsonObject
 from runner.service import RunnerService
+from storage.exposition import CONTENT_TYPE
 from storage.job_state import read_log
 
 STATUS_OF_ERROR: dict[type[TunewayError], int] = {
@@ -36,7 +37,7 @@ class _UnauthorisedError(TunewayError):
 
 
 def create_app(service: RunnerService, token: str) -> FastAPI:
-    """The application over a service. Every path but /health asks for the bearer token."""
+    """The application over a service. Every path but /health and /metrics asks for the bearer token."""
     app = FastAPI(title="Tuneway runner", docs_url=None, redoc_url=None, openapi_url=None)
 
     def check_token(authorization: Annotated[str, Header()] = "") -> None:
@@ -79,6 +80,11 @@ def create_app(service: RunnerService, token: str) -> FastAPI:
     def health() -> JsonObject:
         """Alive, and how busy."""
         return service.health()
+
+    @app.get("/metrics")
+    def metrics() -> PlainTextResponse:
+        """For Prometheus: counts and times, no names and no words."""
+        return PlainTextResponse(service.metrics(), media_type=CONTENT_TYPE)
 
     @app.post("/jobs", dependencies=guarded)
     def submit(submission: JobSubmission) -> JobView:

@@ -49,6 +49,7 @@ from stages.launching import (
     slots,
     start_launcher,
 )
+from stages.platform_metrics import platform_metrics
 from stages.services import Services
 from storage.files import read_json, write_json_atomically, write_text_atomically
 from storage.job_folder import JobFolder
@@ -238,6 +239,10 @@ class RunnerService:
             "running": states.count(JobState.RUNNING.value),
             "queued": states.count(JobState.QUEUED.value),
         }
+
+    def metrics(self) -> str:
+        """For Prometheus."""
+        return platform_metrics(self._services, self.views(), host=self._host, cards=len(self._cards))
 
     # The pass
 

@@ -14,10 +14,10 @@ from serving_api.control_door import ControlDoor
 from serving_api.control_process import ControlProcess
 from serving_api.data_path import DataPath
 from serving_api.event_log import EventLog
-from serving_api.metrics import CONTENT_TYPE
 from serving_api.routing import Routing
 from settings import SecretName, read_secret
 from stages.services import Services
+from storage.exposition import CONTENT_TYPE
 
 HEALTH_PATH = "/health"
 

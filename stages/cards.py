@@ -5,8 +5,10 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from contracts.gpus import CardReading
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from training.machine import Machine
 
@@ -42,6 +44,35 @@ def cards() -> list[tuple[int, str]]:
             (int(pynvml.nvmlDeviceGetMemoryInfo(handle).total), str(pynvml.nvmlDeviceGetName(handle)))
             for handle in handles
         ]
+
+
+def card_readings() -> list[CardReading]:
+    """What each card does now; what its driver does not tell is None."""
+    import pynvml
+
+    def told(ask: Callable[[], float]) -> float | None:
+        try:
+            return ask()
+        except pynvml.NVMLError:
+            return None
+
+    readings = []
+    with card_handles() as handles:
+        for index, handle in enumerate(handles):
+            memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
+            readings.append(
+                CardReading(
+                    index=index,
+                    memory_used_bytes=int(memory.used),
+                    memory_bytes=int(memory.total),
+                    busy_ratio=told(lambda: pynvml.nvmlDeviceGetUtilizationRates(handle).gpu / 100),  # noqa: B023
+                    temperature_celsius=told(
+                        lambda: pynvml.nvmlDeviceGetTemperature(handle, pynvml.NVML_TEMPERATURE_GPU)  # noqa: B023
+                    ),
+                    power_watts=told(lambda: pynvml.nvmlDeviceGetPowerUsage(handle) / 1000),  # noqa: B023
+                )
+            )
+    return readings
 
 
 def this_machine() -> Machine:

@@ -127,6 +127,12 @@ class DeploymentRepository:
         row = self._session.execute(query.execution_options(populate_existing=True)).scalar_one_or_none()
         return None if row is None else _record(row)
 
+    def live_states(self) -> dict[DeploymentState, int]:
+        """How many are in each state, of those that are not over."""
+        query = select(ModelDeploymentRow.state, func.count()).where(ModelDeploymentRow.state.not_in(FINAL))
+        counted = self._session.execute(query.group_by(ModelDeploymentRow.state)).all()
+        return {DeploymentState(state): count for state, count in counted}
+
     def newest(self, model_id: int) -> ModelDeployment | None:
         """The version's newest deployment, over or not."""
         query = select(ModelDeploymentRow).where(ModelDeploymentRow.model_id == model_id)

@@ -15,6 +15,7 @@ COMPOSE = yaml.safe_load(TEXT)
 SERVICES = COMPOSE["services"]
 VARIABLES = {f"TUNEWAY_{name.upper()}" for name in Settings.model_fields}
 OUTSIDE_OF_SETTINGS = {"TUNEWAY_IMAGE_TAG"}
+MONITORING_PORTS = {19090, 13000}
 
 
 @pytest.mark.parametrize("path", ["docker-compose.yaml", "Dockerfile", "setup/container_entrypoint.sh", "airflow.cfg"])
@@ -38,7 +39,7 @@ def test_only_the_loopback_address_is_published(name):
 def test_published_ports_are_those_of_the_settings():
     published = {int(port.split(":")[1]) for service in SERVICES.values() for port in service.get("ports", [])}
     ports = Settings(port_base=18000).ports
-    assert published == {ports["mlflow"], ports["airflow"], ports["serving"], ports["dashboard"]}
+    assert published == {ports["mlflow"], ports["airflow"], ports["serving"], ports["dashboard"], *MONITORING_PORTS}
 
 
 @pytest.mark.parametrize("name", sorted(SERVICES))
@@ -49,14 +50,15 @@ def test_what_a_service_refers_to_exists(name):
     assert set(service.get("networks", [])) <= set(COMPOSE["networks"])
     for volume in service.get("volumes", []):
         source = volume.split(":")[0]
-        if source.startswith("./setup"):
-            assert (ROOT / source).is_file()
+        if source.startswith(("./setup", "./monitoring")):
+            assert (ROOT / source).exists()
         elif not source.startswith(("./", "$")):
             assert source in COMPOSE["volumes"]
 
 
 def test_no_password_stands_in_the_file():
-    assert not re.findall(r"(?i)password\s*[:=]\s*['\"]?[A-Za-z0-9]{4,}", TEXT.replace("postgres_password:\n", ""))
+    text = TEXT.replace("postgres_password:\n", "").replace("grafana_password:\n", "")
+    assert not re.findall(r"(?i)password\s*[:=]\s*['\"]?[A-Za-z0-9]{4,}", text)
 
 
 def test_each_gpu_goes_to_one_vllm_server():
