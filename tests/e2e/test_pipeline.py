@@ -158,6 +158,25 @@ def test_a_job_created_by_the_api_trains_on_airflow_is_followed_and_stopped(inst
         time.sleep(1)
 
 
+@pytest.mark.deep
+def test_the_mark_costs_at_most_one_right_answer(installation, demo):
+    job = installation.summary(DEMO_RUN)["job_id"]
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.mark_accuracy", "--job", str(job), "--cases", str(CASES)],
+        cwd=REPOSITORY_ROOT,
+        env=installation.environment,
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    print(done.stdout)
+    assert abs(result["marked"]["right"] - result["plain"]["right"]) <= 1
+    assert abs(result["plain"]["z"]) < 5 < result["marked"]["z"]
+
+
 def test_nothing_listens_beyond_this_machine(installation, demo):
     addresses = installation.listening()
     assert len(addresses) >= 8
