@@ -8,6 +8,7 @@ Whoever writes a segment holds its lock, so that another process knows which one
 """
 
 import fcntl
+import logging
 import os
 import threading
 import time
@@ -19,10 +20,13 @@ import orjson
 
 from storage.files import fsync_path
 
+log = logging.getLogger(__name__)
+
 Event = dict[str, Any]
 
 TURN_SECONDS = 0.2
 """What comes within so long is moved together."""
+FULL_DISK_SECONDS = 1.0
 SEGMENT_BYTES = 16 * 1024**2
 """A segment is read as a whole: while PostgreSQL is away it grows to about this size, then the next one begins."""
 
@@ -98,9 +102,14 @@ class EventLog:
         path = self._folder / f"{time.time_ns():020d}.jsonl"
         unlocked = path.with_name(f".{path.name}.tmp")
         descriptor = os.open(unlocked, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o600)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        unlocked.rename(path)
-        fsync_path(self._folder)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            unlocked.rename(path)
+            fsync_path(self._folder)
+        except OSError:
+            # an empty segment, if any, is the next mover's to remove
+            os.close(descriptor)
+            raise
         return descriptor, path
 
     def _turn_forever(self) -> None:
@@ -111,7 +120,13 @@ class EventLog:
             size = os.fstat(self._descriptor).st_size
             is_behind = self._ended is not None and self._ended.exists()
             if size > (SEGMENT_BYTES if is_behind else 0):
-                self._turn()
+                try:
+                    self._turn()
+                except OSError:
+                    # the disk is full: what is written stays whole in this segment and is moved once there is room
+                    log.exception("%s: no further segment can be begun yet", self._folder)
+                    self._written.set()
+                    self._closing.wait(FULL_DISK_SECONDS)
             elif size:
                 self._written.set()
 

@@ -173,6 +173,60 @@ def test_writers_of_several_threads_do_not_mix_their_lines(tmp_path):
     assert not (tmp_path / "refused.jsonl").exists()
 
 
+@contextmanager
+def small_disk(folder: Path, options: str) -> Iterator[Path]:
+    """A file system of its own, with these limits."""
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("needs the right to mount a file system")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.mark.slow
+def test_a_disk_without_room_for_another_file_delays_the_storing_and_nothing_more(tmp_path):
+    store = Store()
+    with small_disk(tmp_path / "disk", "size=4m,nr_inodes=12") as disk, moved_to(store, disk / "events") as (log, _):
+        log.append({"n": 0})
+        wait_until(lambda: store.stored, 10)
+        taken = []
+        with pytest.raises(OSError, match="No space left"):
+            for number in range(20):
+                taken.append(disk / f"another-{number}")
+                taken[-1].touch()
+        for number in range(1, 50):
+            log.append({"n": number})
+            time.sleep(0.02)
+        for path in taken:
+            path.unlink(missing_ok=True)
+        wait_until(lambda: len(store.stored) == 50, 20)
+    assert [event["n"] for event in store.stored] == list(range(50))
+
+
+@pytest.mark.slow
+def test_a_full_disk_keeps_whole_what_was_written_and_takes_more_once_there_is_room(tmp_path):
+    store = Store()
+    with small_disk(tmp_path / "disk", "size=256k") as disk, moved_to(store, disk / "events") as (log, _):
+        store.is_away = True
+        filler, written = disk / "filler", 0
+        filler.write_bytes(bytes(150_000))
+        with pytest.raises(OSError, match="No space left"):
+            for written in range(1000):
+                log.append({"n": written, "text": "가" * 500})
+        assert written > 10
+        filler.unlink()
+        log.append({"n": written, "text": "room again"})
+        store.is_away = False
+        wait_until(lambda: len(store.stored) == written + 1, 20)
+    assert [event["n"] for event in store.stored] == list(range(written + 1))
+    assert not (disk / "events" / "refused.jsonl").exists()
+
+
 def test_the_text_of_a_stream_is_put_together_up_to_where_it_broke_off():
     events = [
         'data: {"choices":[{"delta":{"role":"assistant","content":null}}]}',
