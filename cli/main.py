@@ -214,6 +214,12 @@ def undeploy(context: typer.Context) -> None:
     _forward("cli.deploy", "undeploy", context.args)
 
 
+@app.command(context_settings=Forwarded, help=_help("prune"))
+def prune(context: typer.Context) -> None:
+    """Remove what nobody needs any more."""
+    _forward("cli.prune", "prune", context.args)
+
+
 @app.command(context_settings=Forwarded, help=_help("lineage"))
 def lineage(context: typer.Context) -> None:
     """What was made of what."""

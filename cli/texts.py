@@ -91,6 +91,16 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Run a command of Airflow's own command line against this installation.",
     ),
     "help.by": ("누가. 생략하면 로그인한 사용자", "Who; the logged-in user unless given"),
+    "help.prune": (
+        "오래되어 아무도 쓰지 않는 파일을 규칙대로 지웁니다.",
+        "Remove what is old and needed by nobody, by rules.",
+    ),
+    "help.prune_dry_run": ("지울 것만 보여 줍니다.", "Only show what would be removed."),
+    "prune.checkpoints": ("완료된 작업의 체크포인트", "checkpoints of completed jobs"),
+    "prune.task_logs": ("Airflow 작업 로그", "logs of Airflow's tasks"),
+    "prune.line": ("{name}: {count}개, {size}", "{name}: {count}, {size}"),
+    "prune.would": ("지우면 {size}의 공간이 생깁니다", "{size} would be free again"),
+    "prune.done": ("{size}의 공간을 되찾았습니다", "{size} are free again"),
     "help.json": ("JSON으로 표준 출력에 씁니다.", "JSON on standard output."),
     # errors
     "error.title": ("오류", "Error"),

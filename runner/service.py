@@ -50,6 +50,7 @@ from stages.launching import (
     start_launcher,
 )
 from stages.platform_metrics import platform_metrics
+from stages.retention import prune
 from stages.services import Services
 from storage.files import read_json, write_json_atomically, write_text_atomically
 from storage.job_folder import JobFolder
@@ -260,6 +261,7 @@ class RunnerService:
         if time.monotonic() - self._retained_at >= RETENTION_SECONDS:
             self._retained_at = time.monotonic()
             self._remove_set_aside()
+            self._prune()
         with self._lock:
             followed_jobs = list(self._followed.values())
         waiting: list[_Followed] = []
@@ -286,6 +288,16 @@ class RunnerService:
                 continue
             if removed:
                 log.info("%s: removed what was set aside: %s", folder.root.name, ", ".join(removed))
+
+    def _prune(self) -> None:
+        """What the rules of retention let go."""
+        try:
+            report = prune(self._services, "runner")
+        except (OSError, TunewayError) as error:
+            log.warning("what may be removed stays for now: %s", error)
+        else:
+            if report.removed:
+                log.info("removed %d things that nothing needs, %d bytes", len(report.removed), report.freed_bytes)
 
     def _advance(self, followed: _Followed) -> bool:
         """One step for one job. True while it waits for cards."""

@@ -92,6 +92,10 @@ class Settings(BaseSettings):
     """Private P-256 key (PEM) that signs each version as it is registered; None leaves it to `tuneway model sign`."""
     set_aside_days: float = Field(default=14.0, gt=0)
     """Days after which checkpoints are removed that a job has gone back behind."""
+    checkpoint_days: float = Field(default=30.0, gt=0)
+    """Days after which the checkpoints of a completed job are removed; its output stays."""
+    task_log_days: float = Field(default=90.0, gt=0)
+    """Days after which the logs of Airflow's tasks are removed."""
     hang_seconds: float = Field(default=300.0, gt=0)
     """A trainer without a sign of life, or without a step, is never taken for hung before this time."""
     judge_agreement_bar: float = Field(default=0.667, ge=0, le=1)
