@@ -122,7 +122,7 @@ def _cerbos(settings: Settings, text: Text) -> Finding:
 
 def _alarms(settings: Settings, text: Text, language: str) -> Iterable[Finding]:
     """What the alarms' rules say of the platform that runs; nothing where none does."""
-    from cli.alarms import alarms_now
+    from stages.alarms import alarms_now
 
     found = alarms_now(settings, language)
     if found is None:

@@ -38,7 +38,7 @@ from contracts.training import JobProgress, TrainingReport
 from runner.card_use import card_uses, expected_end, running_uses
 from runner.leases import SWEEP_SECONDS, orphans, restore_lease, sweep_leases
 from runner.queue import USAGE_WINDOW, CardUse, Holding, WaitingJob, decide, used_card_seconds
-from stages.cards import real_gpus
+from stages.cards import card_readings, real_gpus
 from stages.catalog import STAGES
 from stages.launching import (
     cards_in_use,
@@ -235,6 +235,7 @@ class RunnerService:
             "status": "ok",
             "host": self._host,
             "gpus": self._gpus,
+            "cards": [card.model_dump(mode="json") for card in card_readings()] if self._gpus else [],
             "slots": slots(self._settings, self._gpus),
             "slots_for_jobs": len(self._cards),
             "running": states.count(JobState.RUNNING.value),

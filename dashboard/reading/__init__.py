@@ -61,7 +61,7 @@ from dashboard.reading.jobs import (
     loss_sparks,
     was_handed_over,
 )
-from dashboard.reading.machine import Disk, ServiceHealth, ServiceName, Slots
+from dashboard.reading.machine import Disk, ServiceHealth, ServiceName, Slots, alarms_of
 from dashboard.reading.model_outlook import ModelOutlook, deployment_plan, last_model_check, model_outlook
 from dashboard.reading.models import (
     CASES_A_PAGE,
@@ -121,6 +121,7 @@ __all__ = [
     "ServiceName",
     "Slots",
     "airflow_run_page",
+    "alarms_of",
     "audit_check",
     "audit_entries",
     "base_models",

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 import httpx
 
+from contracts.gpus import CardReading
 from dashboard.reading.keeping import HEALTH_SECONDS, kept
+from stages.alarms import Alarm, alarms_now
 from stages.services import Services
 
 if TYPE_CHECKING:
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from contracts.leases import Lease
     from contracts.record import JsonObject
 
+ALARM_SECONDS = 15.0
+"""As often as Prometheus asks."""
+ALARM_TIMEOUT_SECONDS = 2.0
 HEALTH_TIMEOUT_SECONDS = 0.8
 """A service on this host answers within milliseconds; a page must not wait for one that is gone."""
 
@@ -85,6 +90,8 @@ class Slot:
     owner: str | None
     """The job; empty for one that the reader may not read."""
     since: datetime | None
+    card: CardReading | None = None
+    """What the card does now; None for a CPU worker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,14 +114,27 @@ def slots_of(services: Services, leases: list[Lease], health: list[ServiceHealth
     host = runner.said.get("host")
     held = {lease.gpu_index: lease for lease in leases if host is None or lease.host == host}
     total = int(str(runner.said.get("slots", services.settings.gpu_slots)))
+    cards = {card.index: card for card in _cards(runner.said.get("cards"))}
     return Slots(
         slots=[
-            Slot(index, held[index].owner, held[index].acquired_at) if index in held else Slot(index, None, None)
+            Slot(index, held[index].owner, held[index].acquired_at, cards.get(index))
+            if index in held
+            else Slot(index, None, None, cards.get(index))
             for index in range(max(total, max(held, default=-1) + 1))
         ],
         are_gpus=bool(runner.said.get("gpus")),
         runner_answers=runner.answers,
     )
+
+
+def _cards(said: object) -> list[CardReading]:
+    return [CardReading.model_validate(card) for card in said] if isinstance(said, list) else []
+
+
+@kept(ALARM_SECONDS)
+def alarms_of(services: Services, language: str) -> list[Alarm]:
+    """What somebody must look at now, by the rules that Prometheus alarms by."""
+    return alarms_now(services.settings, language, ALARM_TIMEOUT_SECONDS) or []
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,10 @@ from dashboard import charts, parts, reading
 from dashboard.formats import gigabytes, milliseconds, model_label, moment, number, percent
 from dashboard.links import link
 from dashboard.views.ab_tests import verdict_sentence
+from stages.alarms import what_to_do
 
 if TYPE_CHECKING:
+    from contracts.gpus import CardReading
     from dashboard.reading import Disk, ExperimentState, ModelInService, Overview, RunningWork, ServiceHealth, Slots
     from dashboard.texts import Words
     from dashboard.visits import Visit
@@ -46,6 +48,7 @@ def _draw(state: Overview, visit: Visit, words: Words) -> None:
     if silent:
         names = ", ".join(words(f"overview.service_{service.name.value}") for service in silent)
         st.warning(words("overview.silent_text", names=names), icon=":material/link_off:")
+    _alarms(visit, words)
     _newest_run(state, words)
     left, right = st.columns([3, 2], gap="large")
     with left:
@@ -56,6 +59,14 @@ def _draw(state: Overview, visit: Visit, words: Words) -> None:
         _slots(state.slots, words)
         _disk(state.disk, words)
         _services(state.health, visit, words)
+
+
+def _alarms(visit: Visit, words: Words) -> None:
+    """Each with the page that says what to do."""
+    for alarm in reading.alarms_of(visit, words.language.value):
+        icon = ":material/error:" if alarm.is_critical else ":material/notifications:"
+        with st.expander(alarm.summary, icon=icon):
+            st.markdown(what_to_do(alarm.runbook, visit.settings.repository_root, words.language.value))
 
 
 def _newest_run(state: Overview, words: Words) -> None:
@@ -113,11 +124,25 @@ def _slots(slots: Slots, words: Words) -> None:
                 "running",
                 f"{escape(slot.owner or words('overview.slot_taken'))}<br><small>{escape(since)}</small>",
             )
-        boxes.append(f'<div class="tw-slot tw-{tone}"><b>{name}</b><br>{held}</div>')
+        boxes.append(f'<div class="tw-slot tw-{tone}"><b>{name}</b><br>{held}{_card(slot.card, words)}</div>')
     said = words(f"overview.slots_{kind}", total=len(slots.slots), used=slots.used)
     parts.html(f'<p>{escape(said)}</p><div class="tw-slots">{"".join(boxes)}</div>')
     if not slots.runner_answers:
         st.caption(words("overview.slots_unknown", total=len(slots.slots)))
+
+
+def _card(card: CardReading | None, words: Words) -> str:
+    """Memory, use, temperature and power: what the driver tells of them."""
+    if card is None:
+        return ""
+    told = [f"{gigabytes(card.memory_used_bytes)} / {gigabytes(card.memory_bytes)}"]
+    if card.busy_ratio is not None:
+        told.append(words("overview.card_busy", share=percent(card.busy_ratio, 0)))
+    if card.temperature_celsius is not None:
+        told.append(f"{card.temperature_celsius:.0f} °C")
+    if card.power_watts is not None:
+        told.append(f"{card.power_watts:.0f} W")
+    return f"<br><small>{escape(' · '.join(told))}</small>"
 
 
 def _disk(disk: Disk, words: Words) -> None:

@@ -38,11 +38,15 @@ class Alarm:
     name: str
     summary: str
     runbook: str
+    """The page that says what to do, from the repository's root."""
+    is_critical: bool
 
 
-def alarms_now(settings: Settings, language: str) -> list[Alarm] | None:
-    """What is wrong by the rules that can be told at a glance; None where no service answers."""
-    texts = [_fetched(f"{url}/metrics") for url in (settings.resolved_runner_url, settings.resolved_serving_url)]
+def alarms_now(settings: Settings, language: str, seconds: float = ANSWER_SECONDS) -> list[Alarm] | None:
+    """What is wrong by the rules that can be told at a glance; None where no service answers within `seconds`."""
+    texts = [
+        _fetched(f"{url}/metrics", seconds) for url in (settings.resolved_runner_url, settings.resolved_serving_url)
+    ]
     if not any(texts):
         return None
     return alarms_of(
@@ -67,8 +71,15 @@ def alarms_of(rules: list[dict[str, Any]], samples: Samples, language: str) -> l
         for labels, value in samples.get(metric, {}).items():
             bound = float(number) if number else float(factor) * samples.get(other, {}).get(labels, float("nan"))
             if _COMPARE[comparison](value, bound):
-                found.append(Alarm(rule["alert"], _summary(rule, labels, language), rule["annotations"]["runbook"]))
+                found.append(_alarm(rule, labels, language))
     return found
+
+
+def what_to_do(runbook: str, root: Path, language: str) -> str:
+    """The page of an alarm in one language, as Markdown without its title."""
+    page = (root / runbook).read_text(encoding="utf-8")
+    korean, _, english = page.partition("## 한국어\n")[2].partition("## English\n")
+    return (korean if language == "ko" else english).strip()
 
 
 def read_samples(text: str) -> dict[str, dict[Labels, float]]:
@@ -82,15 +93,20 @@ def read_samples(text: str) -> dict[str, dict[Labels, float]]:
     return samples
 
 
+def _alarm(rule: Mapping[str, Any], labels: Labels, language: str) -> Alarm:
+    is_critical = rule["labels"]["severity"] == "critical"
+    return Alarm(rule["alert"], _summary(rule, labels, language), rule["annotations"]["runbook"], is_critical)
+
+
 def _summary(rule: Mapping[str, Any], labels: Labels, language: str) -> str:
     korean, _, english = str(rule["annotations"]["summary"]).partition(" / ")
     said = korean if language == "ko" else english
     return re.sub(r"\{\{ \$labels\.([a-z_]+) \}\}", lambda match: dict(labels).get(match[1], "?"), said)
 
 
-def _fetched(url: str) -> str | None:
+def _fetched(url: str, seconds: float) -> str | None:
     try:
-        with urllib.request.urlopen(url, timeout=ANSWER_SECONDS) as response:  # noqa: S310 - our own services
+        with urllib.request.urlopen(url, timeout=seconds) as response:  # noqa: S310 - our own services
             return str(response.read().decode())
     except (urllib.error.URLError, OSError):
         return None

@@ -6,9 +6,9 @@ import re
 import pytest
 import yaml
 
-from cli.alarms import alarms_now, alarms_of, read_samples, rules_in
 from serving_api.metrics import _HISTOGRAMS
 from settings import Settings
+from stages.alarms import alarms_now, alarms_of, read_samples, rules_in
 from stages.platform_metrics import METRICS
 from tests.conftest import REPOSITORY_ROOT, free_port
 
