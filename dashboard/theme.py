@@ -36,6 +36,11 @@ STYLES = """
 [data-testid="stSidebarHeader"] { height: 3rem; }
 h1, h2, h3, p, li, .tw { word-break: keep-all; overflow-wrap: anywhere; }
 h2 { padding-top: 1.1rem !important; }
+/* quiet text that is still read: at least 4.5 to 1 on both backgrounds (WCAG 2.2, 1.4.3) */
+[data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] p { opacity: 1 !important; }
+[data-testid="stCaptionContainer"] { color: inherit !important; }
+[data-testid="stCaptionContainer"] p { color: color-mix(in srgb, currentColor 74%, transparent); }
+[data-testid="stMultiSelect"] span[title], [data-testid="stBaseButton-primary"] p { color: light-dark(#fff, #0f1520) !important; }
 .tw { font-size: .93rem; line-height: 1.5; --line: color-mix(in srgb, currentColor 16%, transparent);
       --quiet: color-mix(in srgb, currentColor 68%, transparent); }
 .tw small, .tw .quiet { color: var(--quiet); font-size: .84rem; }
