@@ -136,19 +136,26 @@ def test_the_demo_tells_a_person_what_it_did(installation, demo):
         assert words in demo.stdout
 
 
-def test_a_job_created_by_the_api_trains_on_airflow_is_followed_and_stopped(installation, demo):
-    dataset = rows(installation, "SELECT id FROM training_datasets ORDER BY id LIMIT 1")[0][0]
+def measured(installation, name: str, *arguments: str) -> dict[str, Any]:
+    """What a benchmark says that runs beside the platform."""
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.job_calls", "--tiny", "--dataset", str(dataset)],
+        [sys.executable, "-m", f"benchmarks.{name}", *arguments],
         cwd=REPOSITORY_ROOT,
         env=installation.environment,
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=900,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    result = json.loads(done.stdout)
+    print(done.stdout)
+    value: dict[str, Any] = json.loads(done.stdout)
+    return value
+
+
+def test_a_job_created_by_the_api_trains_on_airflow_is_followed_and_stopped(installation, demo):
+    dataset = rows(installation, "SELECT id FROM training_datasets ORDER BY id LIMIT 1")[0][0]
+    result = measured(installation, "job_calls", "--tiny", "--dataset", str(dataset))
     assert (result["jobs"], result["lines"]) == (2, 50)
     assert result["create_ms"]["most"] < 5000
     jobs = "SELECT status FROM finetuning_jobs WHERE job_name LIKE 'bench-%'"
@@ -161,18 +168,7 @@ def test_a_job_created_by_the_api_trains_on_airflow_is_followed_and_stopped(inst
 @pytest.mark.deep
 def test_the_mark_costs_at_most_one_right_answer(installation, demo):
     job = installation.summary(DEMO_RUN)["job_id"]
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.mark_accuracy", "--job", str(job), "--cases", str(CASES)],
-        cwd=REPOSITORY_ROOT,
-        env=installation.environment,
-        capture_output=True,
-        text=True,
-        timeout=900,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    result = json.loads(done.stdout)
-    print(done.stdout)
+    result = measured(installation, "mark_accuracy", "--job", str(job), "--cases", str(CASES))
     assert abs(result["marked"]["right"] - result["plain"]["right"]) <= 1
     assert abs(result["plain"]["z"]) < 5 < result["marked"]["z"]
 
