@@ -32,6 +32,7 @@ def runner(services, tmp_path, monkeypatch):
             kill_attempt(attempt_mark(folder, int(attempt.name.removeprefix("attempt-"))))
 
 
+@pytest.mark.deep
 def test_a_sweep_goes_from_its_form_to_a_recipe(run_dag, runner, services):
     run = run_dag(
         "tune_hyperparameters",

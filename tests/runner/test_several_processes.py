@@ -63,6 +63,7 @@ def test_two_processes_are_stopped_killed_and_resumed_as_one(runner, services, b
     assert report.resumed_from_step > saved
 
 
+@pytest.mark.deep
 async def test_the_end_of_the_platform_interrupts_a_job_which_goes_on_later(runner, services, base_model):
     submission = create_job(tiny_request(services, base_model), services)
     key, folder = submission.job_key, runner.folder(submission.job_key)

@@ -38,6 +38,7 @@ def test_a_step_that_one_run_lacks_is_a_difference():
 
 
 @pytest.mark.slow
+@pytest.mark.deep
 def test_a_replay_is_identical_and_is_refused_once_an_input_has_changed(services, base_model, monkeypatch):
     monkeypatch.setenv("TUNEWAY_MLFLOW_TRACKING_URL", f"http://127.0.0.1:{free_port()}")
     monkeypatch.setenv("TUNEWAY_RUNNER_PORT", str(free_port()))

@@ -118,6 +118,7 @@ def test_a_run_is_followed_while_it_goes_on_also_after_the_follower_was_killed(r
 
 
 @pytest.mark.slow
+@pytest.mark.deep
 def test_another_trainer_is_started_stopped_and_resumed_as_a_job(runner, services, tmp_path, monkeypatch):
     """The command on the PATH does what LLaMA-Factory's does: it reads the exported file, and goes on by itself."""
     services = open_services(runner.settings)

@@ -189,6 +189,7 @@ def quiet(planned, teacher):
 
 
 @pytest.mark.slow
+@pytest.mark.deep
 def test_a_distilled_student_is_nearer_to_its_teacher_than_one_that_learnt_the_labels_alone(
     planned, dataset, teacher, base_model, quiet
 ):
