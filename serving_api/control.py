@@ -19,7 +19,7 @@ from contracts.errors import TunewayError
 from contracts.record import utc_now
 from serving_api.app import create_app
 from serving_api.asgi import Receive, Scope, Send
-from serving_api.control_door import CLIENT_HEADER
+from serving_api.control_door import ALIVE_PATH, CLIENT_HEADER
 from serving_api.guardrail_watch import GuardrailWatch
 from serving_api.memory import settle_memory
 from serving_api.serving_state import read_state
@@ -42,7 +42,10 @@ class Control:
         if scope["type"] == "http":
             headers = [header for header in scope["headers"] if header[0] != CLIENT_HEADER]
             if len(headers) == len(scope["headers"]):
-                await self._tell_state(scope, send)
+                if scope["path"] == ALIVE_PATH:
+                    await _answer(send, 200, b"{}")
+                else:
+                    await self._tell_state(scope, send)
                 return
             client = next(value for name, value in scope["headers"] if name == CLIENT_HEADER)
             scope = {**scope, "headers": headers, "client": (client.decode("latin-1"), 0)}
@@ -61,9 +64,13 @@ class Control:
         else:
             is_behind = self.admin.state.mover.is_behind
             status, body = 200, state.model_copy(update={"is_behind": is_behind}).model_dump_json().encode()
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        await _answer(send, status, body)
+
+
+async def _answer(send: Send, status: int, body: bytes) -> None:
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 def control_server(control: Control) -> uvicorn.Server:

@@ -22,6 +22,7 @@ from serving_api.serving_state import ServingState
 log = logging.getLogger(__name__)
 
 CLIENT_HEADER = b"x-tuneway-client"
+ALIVE_PATH = "/alive"
 SOCKET_NAME = "serving-control.sock"
 STATE_SECONDS = 5.0
 WAITING_CONNECTIONS = 1024
@@ -74,6 +75,15 @@ class ControlDoor:
         if status != 200:
             raise UnavailableError("The control process cannot tell what is deployed", value=body.decode())
         return ServingState.model_validate_json(body)
+
+    async def is_alive(self) -> bool:
+        """The control process answers, whatever PostgreSQL does."""
+        try:
+            async with asyncio.timeout(STATE_SECONDS):
+                status, _ = await self._asked(ALIVE_PATH)
+        except (OSError, TimeoutError, HttpParserError):
+            return False
+        return status == 200
 
     async def _asked(self, path: str) -> tuple[int, bytes]:
         loop = asyncio.get_running_loop()

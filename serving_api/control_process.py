@@ -1,4 +1,4 @@
-"""The control process as the public one sees it: started, started again when it ends, and told to end."""
+"""The control process as the public one sees it: started, started again when it ends or hangs, and told to end."""
 
 import asyncio
 import logging
@@ -6,6 +6,7 @@ import os
 import socket
 import sys
 import time
+from collections.abc import Awaitable, Callable
 
 from settings import Settings
 
@@ -16,6 +17,9 @@ RESTART_SECONDS = 0.5
 MAX_RESTART_SECONDS = 10.0
 STEADY_SECONDS = 30.0
 """Whoever ran so long is started again at once."""
+LOOK_SECONDS = 5.0
+HANG_SECONDS = 120.0
+"""Whoever has not answered for so long is ended. A start on a busy machine takes some 20 s."""
 STOP_SECONDS = 14.0
 """More than it takes to end its answers and to store what waits."""
 
@@ -23,16 +27,17 @@ STOP_SECONDS = 14.0
 class ControlProcess:
     """One at a time. It ends by itself when its standard input is closed: also when this process is killed."""
 
-    def __init__(self, settings: Settings, listener: socket.socket) -> None:
+    def __init__(self, settings: Settings, listener: socket.socket, hang_seconds: float = HANG_SECONDS) -> None:
         """`listener`: where it answers."""
+        self._hang_seconds = hang_seconds
         self._settings = settings
         self._listener = listener
         self._process: asyncio.subprocess.Process | None = None
         self._task: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
-        """Start it, now and whenever it has ended."""
-        self._task = asyncio.create_task(self._run_forever())
+    def start(self, is_alive: Callable[[], Awaitable[bool]]) -> None:
+        """Start it, now and whenever it has ended, or has not been alive for `hang_seconds`."""
+        self._task = asyncio.create_task(self._run_forever(is_alive))
 
     async def stop(self) -> None:
         """Let it store what waits, and end it."""
@@ -51,7 +56,7 @@ class ControlProcess:
             process.kill()
             await process.wait()
 
-    async def _run_forever(self) -> None:
+    async def _run_forever(self, is_alive: Callable[[], Awaitable[bool]]) -> None:
         pause_s = RESTART_SECONDS
         while True:
             began = time.monotonic()
@@ -61,12 +66,29 @@ class ControlProcess:
                 # too little memory, too many processes: that may pass
                 log.exception("the control process could not be started; again in %.1f s", pause_s)
             else:
-                status = await self._process.wait()
+                status = await self._until_it_ends(self._process, is_alive)
                 if time.monotonic() - began > STEADY_SECONDS:
                     pause_s = RESTART_SECONDS
                 log.error("the control process has ended (%d) and is started again in %.1f s", status, pause_s)
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, MAX_RESTART_SECONDS)
+
+    async def _until_it_ends(self, process: asyncio.subprocess.Process, is_alive: Callable[[], Awaitable[bool]]) -> int:
+        """Its exit status; one that has not answered for too long is killed."""
+        ending = asyncio.create_task(process.wait())
+        try:
+            heard_at = time.monotonic()
+            while not ending.done():
+                await asyncio.wait({ending}, timeout=min(LOOK_SECONDS, self._hang_seconds))
+                if ending.done() or await is_alive():
+                    heard_at = time.monotonic()
+                elif time.monotonic() - heard_at > self._hang_seconds:
+                    log.error("the control process has not answered for %.0f s and is killed", self._hang_seconds)
+                    process.kill()
+                    await ending
+            return ending.result()
+        finally:
+            ending.cancel()
 
     async def _started(self) -> asyncio.subprocess.Process:
         descriptor = self._listener.fileno()

@@ -57,7 +57,7 @@ class PublicService:
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
         if self._control is not None:
-            self._control.start()
+            self._control.start(self._door.is_alive)
         self.events.start()
         self.data_path.start()
         self.routing.start()
