@@ -204,7 +204,7 @@ def _charts(jobs: Sequence[ComparedJob], slots: dict[int, int], axis: CurveAxis,
         ]
         figure = curve_chart(metric, lines, axis, words, log=is_log and metric not in OF_PREFERENCES)
         with place:
-            st.header(words.of(metric), anchor=False)
+            st.subheader(words.of(metric), anchor=False)
             alt = words(
                 "experiments.chart_of",
                 metric=words.of(metric),
