@@ -36,7 +36,7 @@ async def require(
     thing = await asyncio.to_thread(thing_of, kind, row_id, services)
     (allowed,) = await decisions.allowed(principal, [(thing, [action])])
     if action not in allowed:
-        await asyncio.to_thread(_record_refusal, services, principal, thing, action)
+        await asyncio.to_thread(record_refusal, services, principal, thing, action)
         raise forbidden(principal, kind, action)
 
 
@@ -107,7 +107,8 @@ def _things_of(kind: ResourceKind, row_ids: list[int], services: Services) -> li
         return uow.ownership.of_many(kind, row_ids)
 
 
-def _record_refusal(services: Services, principal: Principal, thing: Ownership, action: str) -> None:
+def record_refusal(services: Services, principal: Principal, thing: Ownership, action: str) -> None:
+    """What is refused is in the audit trail, at whichever door."""
     record_action(
         services,
         principal.username,

@@ -11,12 +11,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from contracts.enums import DeploymentState, ExperimentPolicy, JobState
-from contracts.errors import InvalidDataError, NotFoundError, UnavailableError
+from contracts.errors import UnavailableError
 from contracts.record import utc_now
 from stages.cards import card_readings
 from storage.exposition import Readings
 from storage.files import read_json
-from storage.job_state import job_folders, read_submission
+from storage.job_folder import JobFolder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -99,14 +99,11 @@ def _add_jobs(readings: Readings, services: Services, views: Sequence[JobView], 
 
 
 def _longest_wait(services: Services, views: Sequence[JobView], now: datetime) -> float:
-    waiting = {view.job_key for view in views if view.state is JobState.QUEUED}
     since = []
-    for folder in job_folders(services.settings.jobs_dir):
-        if folder.root.name in waiting:
-            try:
-                queued = read_json(folder.attempt(read_submission(folder).attempt).queued) or {}
-            except (InvalidDataError, NotFoundError):
-                continue
+    for view in views:
+        if view.state is JobState.QUEUED:
+            folder = JobFolder(services.settings.jobs_dir / view.job_key)
+            queued = read_json(folder.attempt(view.attempt).queued) or {}
             if "at" in queued:
                 since.append(datetime.fromisoformat(str(queued["at"])))
     return max(((now - began).total_seconds() for began in since), default=0.0)

@@ -12,12 +12,12 @@ from airflow.api_fastapi.auth.managers.models.resource_details import AccessView
 from airflow.api_fastapi.common.types import MenuItem
 from fastapi import HTTPException
 
-from contracts.access import ResourceKind
+from contracts.access import Ownership, ResourceKind
 from contracts.errors import NotFoundError, TunewayError, UnauthorizedError, UnavailableError
 from operators.access.rights import ANY, Rights
 from operators.access.users import Admitted, AirflowUser, to_claims
-from stages.audit import record_action
 from stages.logins import SESSION_LIFETIME
+from stages.permissions import record_refusal
 from stages.services import open_services
 
 if TYPE_CHECKING:
@@ -129,13 +129,7 @@ class TunewayAuthManager(BaseAuthManager[AirflowUser]):
         name = (details and details.id) or ANY
         allowed = bool(self._dags(user, action, [name]))
         if not allowed and method != "GET" and user.principal is not None:
-            record_action(
-                self.services,
-                user.principal.username,
-                "access.refused",
-                f"{ResourceKind.DAG.value}/{name}",
-                {"action": action, "role": user.principal.role.value},
-            )
+            record_refusal(self.services, user.principal, Ownership(kind=ResourceKind.DAG, resource_id=name), action)
         return allowed
 
     def filter_authorized_dag_ids(
@@ -224,13 +218,7 @@ class TunewayAuthManager(BaseAuthManager[AirflowUser]):
             return False
         allowed = _decided(lambda: self._rights.may_with_thing(principal, thing, action))
         if not allowed:
-            record_action(
-                self.services,
-                principal.username,
-                "access.refused",
-                f"{thing.kind.value}/{thing.resource_id}",
-                {"action": action, "role": principal.role.value},
-            )
+            record_refusal(self.services, principal, thing, action)
         return allowed
 
 
