@@ -21,6 +21,7 @@ from starlette.routing import Route
 
 from contracts.audit import acting_from
 from contracts.errors import TooManyRequestsError, TunewayError, UnauthorizedError
+from dashboard import receiving
 from dashboard.sessions import cookie_name, sessions_of
 from dashboard.texts import Language, Words
 from security.identity.login_page import LOGIN_HEADERS, LoginPage, login_page
@@ -80,6 +81,7 @@ def create_app() -> st.App:
             Route(LOGIN, _login, methods=["GET", "POST"]),
             Route(OIDC, _oidc_login, methods=["GET"]),
             Route(OIDC_CALLBACK, _oidc_callback, methods=["GET"]),
+            *receiving.routes(lambda: _services()),
         ],
         middleware=[Middleware(Guard)],
     )

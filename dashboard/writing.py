@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from contracts.access import ResourceKind
+from contracts.errors import NotFoundError
 from contracts.experiment_decisions import ConcludeABTestRequest
 from contracts.job_requests import CreatedJob
 from contracts.models import DeployRequest
 from contracts.promotions import PromoteRequest
+from contracts.uploads import UploadRequest, UploadState
 from evaluation.rating_items import rating_of
 from security.audit.export import ExportFormat
-from stages import accounts, audit, deploying, suites
+from stages import accounts, audit, deploying, finishing, suites, uploads
 from stages import ask_model as asking
 from stages import check_model as checking
 from stages import curate as curation
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from contracts.audit import AuditFilter
-    from contracts.datasets import ImportedDataset, ImportRequest
+    from contracts.datasets import ColumnMapping, DatasetVersion, ImportedDataset, ImportRequest
     from contracts.deployments import DeploymentPlan
     from contracts.enums import Arm, ReviewVerdict
     from contracts.evaluation import TestCase
@@ -47,7 +49,9 @@ if TYPE_CHECKING:
     from contracts.record import JsonObject
     from contracts.suite_versions import ImportedSuite, ImportSuiteRequest
     from contracts.suites import SuiteVersion
+    from contracts.uploads import DatasetUpload
     from dashboard.visits import Visit
+    from data_prep.versions.splitting import Ratios
     from stages.ask_model import RunningAnswer
     from stages.promote import PromotionOutcome
 
@@ -95,6 +99,74 @@ def import_dataset(visit: Visit, request: ImportRequest, tell: Callable[[str, in
         {"dataset": request.dataset_name, "rows": imported.total_rows},
     )
     return imported
+
+
+def begin_upload(visit: Visit, wanted: UploadRequest, upload_id: str) -> DatasetUpload:
+    """Make room for a file, or find what has arrived of it. One of which a dataset was made already begins anew."""
+    who = visit.require(ResourceKind.DATASET, "create")
+    try:
+        present = uploads.read_upload(upload_id, visit, user_id=who.user_id)
+        if present.state in {UploadState.READY, UploadState.FAILED}:
+            uploads.remove_upload(upload_id, visit, user_id=who.user_id)
+    except NotFoundError:
+        pass
+    return uploads.create_upload(wanted, visit, user_id=who.user_id, username=who.username, upload_id=upload_id)
+
+
+def take_part(visit: Visit, upload_id: str, offset: int, content: bytes) -> DatasetUpload:
+    """Keep the next part of a file. Raises ConflictError where the file does not go on there, TooLargeError."""
+    who = visit.require(ResourceKind.DATASET, "create")
+    present = uploads.read_upload(upload_id, visit, user_id=who.user_id)
+    most = present.size_bytes or uploads.most_upload_bytes(visit.settings)
+    if offset + len(content) > most:
+        raise uploads.too_large(offset + len(content), most)
+    with uploads.receiving(upload_id, visit, user_id=who.user_id, offset=offset) as writer:
+        writer.write(content)
+    return uploads.read_upload(upload_id, visit, user_id=who.user_id)
+
+
+def make_dataset(
+    visit: Visit, upload: DatasetUpload, name: str, description: str | None, columns: ColumnMapping
+) -> None:
+    """Begin to make a version of the dataset from a file that has arrived; it goes on in a process of its own.
+
+    Raises ForbiddenError where the dataset is there and is not theirs to extend, ConflictError.
+    """
+    who = visit.require(ResourceKind.DATASET, "create")
+    with visit.unit_of_work() as uow:
+        present = [version.dataset_id for version in uow.datasets.of_name(name)]
+    if present:
+        visit.require(ResourceKind.DATASET, "extend", present[-1])
+    wanted = UploadRequest(
+        name=name,
+        file_name=upload.file_name,
+        description=description,
+        size_bytes=upload.received_bytes,
+        columns=columns,
+    )
+    uploads.describe_upload(upload.upload_id, wanted, visit, user_id=who.user_id)
+    finishing.go_on(upload.upload_id, visit, user_id=who.user_id)
+
+
+def go_on_with_upload(visit: Visit, upload_id: str) -> None:
+    """See that somebody works on a file that is to become a dataset: a killed process is followed by another."""
+    who = visit.require(ResourceKind.DATASET, "create")
+    finishing.go_on(upload_id, visit, user_id=who.user_id)
+
+
+def forget_upload(visit: Visit, upload_id: str) -> None:
+    """Remove an upload with what has arrived of it; a dataset that came of it stays."""
+    who = visit.require(ResourceKind.DATASET, "create")
+    uploads.remove_upload(upload_id, visit, user_id=who.user_id)
+
+
+def split_dataset(visit: Visit, dataset_id: int, ratios: Ratios) -> DatasetVersion:
+    """Cut the version's rows in other ratios: a new version. Raises ConflictError where it is not the newest."""
+    who = visit.require(ResourceKind.DATASET, "split", dataset_id)
+    # pyarrow comes with it
+    from stages.dataset_versions import split_version
+
+    return split_version(dataset_id, ratios, visit, who.username)
 
 
 def start_job(visit: Visit, request: FinetuneJobRequest, key: str) -> CreatedJob:

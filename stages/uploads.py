@@ -137,6 +137,32 @@ def read_upload(upload_id: str, services: Services, *, user_id: int | None = Non
     return _told(_found(folder, user_id), folder)
 
 
+def list_uploads(services: Services, *, user_id: int) -> list[DatasetUpload]:
+    """Those of the account that are not forgotten, the newest first."""
+    found = []
+    for folder in _folders(services.settings):
+        session = _load(folder)
+        if session is not None and session.user_id == user_id and not session.in_one_go:
+            with suppress(NotFoundError):  # removed meanwhile
+                found.append(_told(session, folder))
+    return sorted(found, key=lambda upload: upload.created_at, reverse=True)
+
+
+def arrived_file(upload_id: str, services: Services, *, user_id: int) -> InputFile:
+    """The file of an upload that is whole and not made into anything yet, to be looked at. Raises ConflictError."""
+    folder = services.settings.uploads_dir / upload_id
+    session = _found(folder, user_id)
+    received, wanted = received_bytes(folder), session.request.size_bytes
+    if session.state is not UploadState.RECEIVING or received == 0 or wanted not in {None, received}:
+        raise ConflictError(
+            "The file is not there to be looked at",
+            value=f"{session.request.file_name}, {session.state.value}, {received} bytes",
+            allowed="a file that has arrived as a whole and is not imported yet",
+            next_step="send it to its end, or look at the dataset that came of it",
+        )
+    return _input_file(session, folder, "")
+
+
 @contextmanager
 def receiving(
     upload_id: str, services: Services, *, user_id: int, offset: int | None = None
@@ -172,12 +198,20 @@ def receiving(
             writer.close()
 
 
-def describe_upload(upload_id: str, request: UploadRequest, services: Services) -> None:
-    """Say of an upload in one go what it is, which its form may tell after the file."""
+def describe_upload(upload_id: str, request: UploadRequest, services: Services, *, user_id: int | None = None) -> None:
+    """Say what an upload is to become, which may be known only when the file has arrived. Raises ConflictError later."""
     folder = services.settings.uploads_dir / upload_id
-    session = _found(folder, None)
     _require_known_format(request.file_name)
-    _save(session.model_copy(update={"request": request}), folder)
+    with _locked(folder):
+        session = _found(folder, user_id)
+        if session.state is not UploadState.RECEIVING:
+            raise ConflictError(
+                "The upload is already being made into a dataset",
+                value=session.state.value,
+                allowed="a description before it is completed",
+                next_step="begin another upload",
+            )
+        _save(session.model_copy(update={"request": request}), folder)
 
 
 def complete_upload(upload_id: str, services: Services, *, user_id: int) -> bool:

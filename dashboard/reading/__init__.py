@@ -26,7 +26,14 @@ from dashboard.reading.generations import (
     samples_to_review,
     templates_to_review,
 )
-from dashboard.reading.importing import ListedFile, broken_rows, import_proposal, input_files
+from dashboard.reading.importing import (
+    ListedFile,
+    broken_rows,
+    import_proposal,
+    input_files,
+    my_uploads,
+    upload_proposal,
+)
 from dashboard.reading.job_logs import (
     LOG_LINES,
     MOST_LINES,
@@ -167,6 +174,7 @@ __all__ = [
     "model_card",
     "model_outlook",
     "model_story",
+    "my_uploads",
     "rating_agreement",
     "rating_items",
     "rating_tasks",
@@ -186,6 +194,7 @@ __all__ = [
     "suite_versions",
     "templates_to_review",
     "thinned",
+    "upload_proposal",
     "was_handed_over",
     "whole_log",
 ]

@@ -15,11 +15,14 @@ from dashboard.visits import Visit
 from data_prep.imports.input_files import list_input_files, open_input_files
 from data_prep.imports.proposing import propose_mapping
 from data_prep.masking.masker import mask
+from stages import uploads
 from stages.services import Services
 from storage.stored_files import open_stored_text
 
 if TYPE_CHECKING:
     from contracts.record import JsonObject
+    from contracts.uploads import DatasetUpload
+    from data_prep.imports.input_files import InputFile
 
 PROPOSAL_SECONDS = 600.0
 """A file that changes has another time, and so another proposal."""
@@ -60,6 +63,27 @@ def _import_proposal(services: Services, file: ListedFile, columns: ColumnMappin
     (opened,) = open_input_files(
         [file.path], relative_to=settings.repository_root, allowed_roots=settings.allowed_input_roots
     )
+    return _masked_proposal(opened, columns)
+
+
+def my_uploads(visit: Visit) -> list[DatasetUpload]:
+    """Files that the reader has sent and that are not forgotten, the newest first. Raises ForbiddenError."""
+    who = visit.require(ResourceKind.DATASET, "create")
+    return uploads.list_uploads(visit, user_id=who.user_id)
+
+
+def upload_proposal(visit: Visit, upload: DatasetUpload, columns: ColumnMapping | None) -> MappingProposal:
+    """What the rows of a file that has arrived would become. Raises ForbiddenError, ConflictError, InvalidDataError."""
+    visit.require(ResourceKind.DATASET, "create")
+    return _upload_proposal(visit, upload.upload_id, columns)
+
+
+@kept(PROPOSAL_SECONDS)
+def _upload_proposal(visit: Visit, upload_id: str, columns: ColumnMapping | None) -> MappingProposal:
+    return _masked_proposal(uploads.arrived_file(upload_id, visit, user_id=visit.principal.user_id), columns)
+
+
+def _masked_proposal(opened: InputFile, columns: ColumnMapping | None) -> MappingProposal:
     proposal = propose_mapping(opened, columns)
     return proposal.model_copy(update={"sample_rows": [], "becomes": [_masked_turns(row) for row in proposal.becomes]})
 

@@ -13,7 +13,7 @@ from contracts.words import GROUPS
 from dashboard import charts, parts, reading
 from dashboard.formats import number, percent, small
 from dashboard.links import choose, link
-from dashboard.views import dataset_history, importing
+from dashboard.views import dataset_history, importing, uploading
 from dashboard.views.runs import cleaning
 from data_prep.masking.report import MaskingReport
 from data_prep.quality.bias import BiasReport
@@ -35,8 +35,13 @@ def show(visit: Visit, words: Words) -> None:
     """Draw the page."""
     versions = reading.list_datasets(visit)
     if visit.may(ResourceKind.DATASET, "create"):
-        with st.expander(words("imports.title"), expanded=not versions, icon=":material/upload_file:"):
-            importing.show(visit, words)
+        begun = bool(reading.my_uploads(visit))
+        with st.expander(words("dataset_upload.title"), expanded=begun or not versions, icon=":material/upload_file:"):
+            computer, folder = st.tabs([words("dataset_upload.from_computer"), words("dataset_upload.from_folder")])
+            with computer:
+                uploading.show(visit, words)
+            with folder:
+                importing.show(visit, words)
     if not versions:
         parts.empty(words("datasets.empty"), words("datasets.empty_text"))
         return

@@ -1,4 +1,4 @@
-"""Files brought in: what they would become, the mapping corrected by hand, the import started."""
+"""Files of the server's folders brought in: what they would become, the mapping corrected by hand, the import started."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from dashboard.writing import import_dataset
 from data_prep.imports.inbox import dataset_name_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from contracts.datasets import MappingProposal
     from contracts.record import JsonObject
     from dashboard.reading import ListedFile
@@ -60,19 +62,38 @@ def _described(file: ListedFile) -> str:
 
 
 def _file(visit: Visit, file: ListedFile, words: Words) -> None:
-    proposal = reading.import_proposal(visit, file, None)
-    # rows of a known shape need no mapping; one that is guessed wants a look
-    guessed = proposal.shape is None or proposal.mapping != ColumnMapping()
-    correcting = st.toggle(words("imports.correct"), value=guessed, key=f"import-correct-{file.path}")
-    mapping = proposal.mapping
-    if correcting:
-        mapping = _mapping(proposal, file, words)
-        proposal = reading.import_proposal(visit, file, mapping)
-    _proposal(proposal, words)
+    mapping = corrected_mapping(lambda columns: reading.import_proposal(visit, file, columns), file.path, words)
     _start(visit, file, mapping, words)
 
 
-def _mapping(proposal: MappingProposal, file: ListedFile, words: Words) -> ColumnMapping:
+def corrected_mapping(
+    propose: Callable[[ColumnMapping | None], MappingProposal], key: str, words: Words
+) -> ColumnMapping:
+    """What a file's rows would become, and the mapping as a person leaves it; `key` tells one file's fields from another's."""
+    proposal = propose(None)
+    # rows of a known shape need no mapping; one that is guessed wants a look
+    guessed = proposal.shape is None or proposal.mapping != ColumnMapping()
+    correcting = st.toggle(words("imports.correct"), value=guessed, key=f"import-correct-{key}")
+    mapping = proposal.mapping
+    if correcting:
+        mapping = _mapping(proposal, key, words)
+        proposal = propose(mapping)
+    _proposal(proposal, words)
+    return mapping
+
+
+def dataset_name(proposed: str, key: str, words: Words) -> str | None:
+    """What the dataset shall be called; None while that is no name."""
+    name: str = st.text_input(
+        words("imports.name"), value=proposed, max_chars=63, help=words("imports.name_help"), key=f"import-name-{key}"
+    )
+    if re.fullmatch(DATASET_NAME_PATTERN, name) is None:
+        st.warning(words("imports.name_help"), icon=":material/edit:")
+        return None
+    return name
+
+
+def _mapping(proposal: MappingProposal, key: str, words: Words) -> ColumnMapping:
     """The mapping as a person has it; it begins as what is proposed."""
     names = [column.name for column in proposal.columns if _NAMEABLE.fullmatch(column.name)]
     roles = {column.role: column.name for column in proposal.columns}
@@ -86,7 +107,7 @@ def _mapping(proposal: MappingProposal, file: ListedFile, words: Words) -> Colum
                 names,
                 index=names.index(proposed) if proposed in names else None,
                 placeholder=words("imports.no_column"),
-                key=f"import-{field}-{file.path}",
+                key=f"import-{field}-{key}",
             )
         if name is not None:
             given[field] = name
@@ -95,7 +116,7 @@ def _mapping(proposal: MappingProposal, file: ListedFile, words: Words) -> Colum
         value=proposal.mapping.question_template or "",
         max_chars=300,
         help=words("imports.template_help"),
-        key=f"import-template-{file.path}",
+        key=f"import-template-{key}",
     )
     return ColumnMapping(**given, question_template=template.strip() or None)
 
@@ -142,17 +163,9 @@ def _row(row: JsonObject, words: Words) -> str:
 
 
 def _start(visit: Visit, file: ListedFile, mapping: ColumnMapping, words: Words) -> None:
-    name = st.text_input(
-        words("imports.name"),
-        value=_name_of(file),
-        max_chars=63,
-        help=words("imports.name_help"),
-        key=f"import-name-{file.path}",
-    )
-    named = re.fullmatch(DATASET_NAME_PATTERN, name) is not None
-    if not named:
-        st.warning(words("imports.name_help"), icon=":material/edit:")
-    if st.button(words("imports.start"), key="import-start", type="primary", disabled=not named):
+    name = dataset_name(_name_of(file), file.path, words)
+    pressed = st.button(words("imports.start"), key="import-start", type="primary", disabled=name is None)
+    if pressed and name is not None:
         request = ImportRequest(dataset_name=name, input_files=[file.path], columns=mapping)
         bar = st.progress(0.0, text=words("imports.working"))
 

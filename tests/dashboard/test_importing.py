@@ -51,8 +51,8 @@ def imports(services) -> list[Path]:
 @pytest.mark.parametrize(
     ("language", "expected"),
     [
-        ("ko", ["파일 가져오기", "형식 csv", "쓸 수 있는 행 80.0 % 앞부분 5행 가운데", "접수글 질문 100 %", "[전화번호]", "질문 하이패스 단말기"]),
-        ("en", ["Import a file", "Usable rows 80.0 % of the first 5 rows", "접수글 question 100 %", "assistant 가까운 영업소나"]),
+        ("ko", ["데이터 올리기", "형식 csv", "쓸 수 있는 행 80.0 % 앞부분 5행 가운데", "접수글 질문 100 %", "[전화번호]", "질문 하이패스 단말기"]),
+        ("en", ["Add data", "Usable rows 80.0 % of the first 5 rows", "접수글 question 100 %", "assistant 가까운 영업소나"]),
     ],
 )  # fmt: skip
 def test_a_file_is_shown_as_what_it_would_become_without_personal_data(file, language, expected):
@@ -134,7 +134,8 @@ def test_a_person_imports_a_file_in_a_browser(services, file, tmp_path, width, l
         tab.set_default_timeout(60_000)
         log_tab_in(tab, port, language=language)
         tab.goto(f"http://127.0.0.1:{port}/datasets?lang={language}")
-        chooser = tab.get_by_role("combobox").first
+        tab.get_by_text("서버의 입력 폴더에서" if language == "ko" else "From the server's input folders").click()
+        chooser = tab.get_by_role("combobox", name="파일" if language == "ko" else "File").first
         chooser.click()
         tab.get_by_text("inbox/tolls__2026-11.csv").click()
         expect(tab.get_by_text("[전화번호]")).to_be_visible(timeout=60_000)
