@@ -47,7 +47,7 @@ STEPS = tuple(WizardStep)
 
 @dataclass
 class JobDraft:
-    """What has been chosen; kept by the session, so that steps back and redraws lose nothing."""
+    """What has been chosen; kept by the session on the server, so that steps back, redraws and reloads lose nothing."""
 
     origin: tuple[str, str] = ("", "")
     """The dataset and the job to clone that the address named when it was begun."""

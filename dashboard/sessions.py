@@ -35,6 +35,7 @@ class Login:
     refresh_at: float
     ends_at: float
     seen: tuple[float, Principal] | None = None
+    shelf: dict[str, object] = field(default_factory=dict)
     lock: Lock = field(default_factory=Lock)
 
     @classmethod
@@ -89,6 +90,13 @@ class Sessions:
                 raise
             login.seen = (monotonic() + SEEN_SECONDS, principal)
             return principal
+
+    def shelf(self, name: str) -> dict[str, object]:
+        """What pages put aside for the session: a reload finds it again, a logout ends it. Raises UnauthorizedError."""
+        login = self._logins.get(hash_token(name))
+        if login is None:
+            raise refused("no session")
+        return login.shelf
 
     def close(self, name: str, services: Services) -> None:
         """End the session with all its tokens; nothing where it has ended already."""

@@ -43,6 +43,11 @@ class Visit(Services):
         """Who it is. Raises UnauthorizedError where the session has ended."""
         return sessions_of(self).principal(self.session)
 
+    @property
+    def shelf(self) -> dict[str, object]:
+        """What pages put aside for this session, in all its tabs and over reloads. Raises UnauthorizedError."""
+        return sessions_of(self).shelf(self.session)
+
     def require(self, kind: ResourceKind, action: str, row_id: int | None = None) -> Principal:
         """Who it is, where they may do it at this moment.
 

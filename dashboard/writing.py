@@ -15,9 +15,11 @@ from contracts.access import ResourceKind
 from contracts.errors import NotFoundError
 from contracts.experiment_decisions import ConcludeABTestRequest
 from contracts.job_requests import CreatedJob
-from contracts.models import DeployRequest
-from contracts.promotions import PromoteRequest
+from contracts.models import DeployRequest, UndeployRequest
+from contracts.promotions import PromoteRequest, StatusRequest
 from contracts.uploads import UploadRequest, UploadState
+from dashboard import long_actions
+from dashboard.reading import check_subject, model_subject
 from evaluation.rating_items import rating_of
 from security.audit.export import ExportFormat
 from stages import accounts, audit, deploying, finishing, suites, uploads
@@ -38,13 +40,13 @@ if TYPE_CHECKING:
     from contracts.audit import AuditFilter
     from contracts.datasets import ColumnMapping, DatasetVersion, ImportedDataset, ImportRequest
     from contracts.deployments import DeploymentPlan
-    from contracts.enums import Arm, ReviewVerdict
+    from contracts.enums import Arm, ModelStatus, ReviewVerdict
     from contracts.evaluation import TestCase
     from contracts.generation import CuratedSamples, CurateRequest, SampleReview
     from contracts.identity import Account, AccountKind, ApiKey, NewAccount, NewApiKey, Role
     from contracts.job_requests import FinetuneJobRequest
+    from contracts.models import ModelVersion
     from contracts.promotions import RollbackOutcome
-    from contracts.provenance import ModelCheck
     from contracts.ratings import RatingItem, RatingTask
     from contracts.record import JsonObject
     from contracts.suite_versions import ImportedSuite, ImportSuiteRequest
@@ -263,10 +265,12 @@ def promote_model(
     # mlflow comes with it, and takes seconds to import
     from stages.promote import promote
 
-    return promote(
+    promoted = promote(
         PromoteRequest(model_id=model_id, actor=who.username, reason=reason, override=override, replaces=replaces),
         visit,
     )
+    long_actions.forget(visit, model_subject(model_id))
+    return promoted
 
 
 def deploy_model(visit: Visit, model_id: int) -> DeploymentPlan:
@@ -275,19 +279,53 @@ def deploy_model(visit: Visit, model_id: int) -> DeploymentPlan:
     return deploying.ask_deployment(DeployRequest(model_id=model_id), visit, actor=who.username)
 
 
-def roll_back_model(visit: Visit, model_id: int, *, reason: str) -> RollbackOutcome:
-    """From this version in production back to the one before, with the service. Raises ConflictError."""
+def undeploy_model(visit: Visit, model_id: int) -> None:
+    """Begin to take the version out of service: the answers that have begun come to their end first."""
+    who = visit.require(ResourceKind.MODEL, "deploy", model_id)
+
+    def do() -> None:
+        from stages.undeploy import undeploy
+
+        undeploy(UndeployRequest(model_id=model_id, actor=who.username), visit)
+
+    long_actions.begin(visit, model_subject(model_id), "undeploy", who.username, do)
+
+
+def roll_back_model(visit: Visit, model_id: int, *, reason: str) -> None:
+    """Begin to go from this version in production back to the one before, with the service."""
     who = visit.require(ResourceKind.MODEL, "roll_back", model_id)
+
+    def do() -> RollbackOutcome:
+        # mlflow comes with it
+        from stages.roll_back import roll_back_version
+
+        return roll_back_version(model_id, visit, actor=who.username, reason=reason)
+
+    long_actions.begin(visit, model_subject(model_id), "roll_back", who.username, do)
+
+
+def set_model_aside(visit: Visit, model_id: int, status: ModelStatus, *, reason: str) -> ModelVersion:
+    """Archive the version, or take it back into staging. Raises ConflictError for one that is in use."""
+    who = visit.require(ResourceKind.MODEL, "promote", model_id)
     # mlflow comes with it
-    from stages.roll_back import roll_back_version
+    from stages.promote import set_aside
 
-    return roll_back_version(model_id, visit, actor=who.username, reason=reason)
+    request = StatusRequest(model_id=model_id, actor=who.username, reason=reason)
+    aside = set_aside(request, status, visit)
+    long_actions.forget(visit, model_subject(model_id))
+    return aside
 
 
-def check_model(visit: Visit, model_id: int) -> ModelCheck:
-    """Look at the version's files, signature and mark, and keep what was found."""
+def check_model(visit: Visit, model_id: int) -> None:
+    """Begin to look at the version's files, signature and mark; what was found is kept."""
     who = visit.require(ResourceKind.MODEL, "verify", model_id)
-    return checking.check_model(model_id, visit, actor=who.username)
+    long_actions.begin(
+        visit,
+        check_subject(model_id),
+        "verify",
+        who.username,
+        lambda: checking.check_model(model_id, visit, actor=who.username),
+    )
 
 
 def ask_model(visit: Visit, model_id: int, question: str, system_prompt: str) -> RunningAnswer:

@@ -105,8 +105,10 @@ def move_back(request: RollbackRequest, services: Services) -> tuple[Promotion, 
 
 
 def set_aside(request: StatusRequest, status: ModelStatus, services: Services) -> ModelVersion:
-    """Archive a version, or take an archived one back into staging. Raises ConflictError for one in production."""
+    """Archive a version, or take an archived one back into staging. Raises ConflictError for one that is in use."""
     with services.unit_of_work() as uow:
+        if status is ModelStatus.ARCHIVED:
+            _require_unused(uow.models.get(request.model_id), uow)
         if uow.promotions.set_aside(request.model_id, status):
             uow.audit.append(
                 request.actor,
@@ -117,6 +119,16 @@ def set_aside(request: StatusRequest, status: ModelStatus, services: Services) -
         version = uow.models.get(request.model_id)
     shown_in_mlflow(version.model_name, services)
     return version
+
+
+def _require_unused(version: ModelVersion, uow: UnitOfWork) -> None:
+    if uow.deployments.live(version.model_id) is not None:
+        raise ConflictError(
+            "A deployed version is not archived",
+            value=f"{version.model_name} {version.version}",
+            allowed="a version that is not in service",
+            next_step=f"take it out of service first: `tuneway undeploy model:{version.model_id}`",
+        )
 
 
 def _judged(version: ModelVersion, uow: UnitOfWork) -> tuple[int | None, GateVerdict | None]:

@@ -57,6 +57,7 @@ from dashboard.reading.job_wizard import (
     recipes,
     recipes_for,
     row_lengths,
+    trainable_datasets,
 )
 from dashboard.reading.jobs import (
     JobStory,
@@ -69,7 +70,16 @@ from dashboard.reading.jobs import (
     was_handed_over,
 )
 from dashboard.reading.machine import Disk, ServiceHealth, ServiceName, Slots, alarms_of
-from dashboard.reading.model_outlook import ModelOutlook, deployment_plan, last_model_check, model_outlook
+from dashboard.reading.model_outlook import (
+    ModelOutlook,
+    check_subject,
+    deployment_plan,
+    last_model_check,
+    model_action,
+    model_check_action,
+    model_outlook,
+    model_subject,
+)
 from dashboard.reading.models import (
     CASES_A_PAGE,
     ModelStory,
@@ -135,6 +145,7 @@ __all__ = [
     "begin_measuring",
     "broken_rows",
     "chat_endpoint",
+    "check_subject",
     "checkpoints",
     "cloned_job",
     "compare_jobs",
@@ -171,9 +182,12 @@ __all__ = [
     "loss_curve",
     "loss_sparks",
     "mlflow_run_page",
+    "model_action",
     "model_card",
+    "model_check_action",
     "model_outlook",
     "model_story",
+    "model_subject",
     "my_uploads",
     "rating_agreement",
     "rating_items",
@@ -194,6 +208,7 @@ __all__ = [
     "suite_versions",
     "templates_to_review",
     "thinned",
+    "trainable_datasets",
     "upload_proposal",
     "was_handed_over",
     "whole_log",

@@ -9,14 +9,15 @@ from threading import Lock
 from time import monotonic
 
 from contracts.access import ResourceKind
-from contracts.enums import Method
+from contracts.datasets import DatasetVersion
+from contracts.enums import DatasetStatus, Method
 from contracts.errors import InvalidRequestError
 from contracts.fitting import RowLengths
 from contracts.job_requests import FinetuneJobRequest, JobPlan, QueuedTraining
 from contracts.jobs import DEFAULT_PROJECT, FinetuningJob
 from contracts.training import Hyperparameters, TrainRequest
 from dashboard.job_draft import NUMBERS, proposed_name
-from dashboard.reading.keeping import HEALTH_SECONDS, ask, kept
+from dashboard.reading.keeping import FRESH_SECONDS, HEALTH_SECONDS, LISTED, ask, kept
 from dashboard.sessions import installation_of
 from dashboard.visits import Visit
 from stages import finetuning
@@ -35,6 +36,13 @@ MOST_CARDS = 2
 def base_models(services: Services) -> list[str]:
     """Names of the base models below the allowed folders."""
     return models_below(services.settings.allowed_model_roots)
+
+
+@kept(FRESH_SECONDS)
+def trainable_datasets(visit: Visit) -> list[DatasetVersion]:
+    """Dataset versions that a job may be trained on, newest first: none that was put away."""
+    seen = visit.visible(ResourceKind.DATASET)
+    return ask(visit, lambda uow: uow.datasets.newest(limit=LISTED, visible=seen, status=DatasetStatus.ACTIVE))
 
 
 @kept(RECIPES_SECONDS)

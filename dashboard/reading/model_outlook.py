@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from contracts.access import ResourceKind
 from contracts.deployments import DeploymentHistory, DeploymentPlan
 from contracts.models import DeployRequest
+from dashboard import long_actions
 from dashboard.reading.keeping import FRESH_SECONDS, ask, kept
 from dashboard.visits import Visit
 from stages.check_model import last_check
@@ -16,6 +17,7 @@ from stages.plan_deployment import plan_deployment
 if TYPE_CHECKING:
     from contracts.models import ModelVersion
     from contracts.provenance import ModelCheck
+    from dashboard.long_actions import LongAction
     from database.unit_of_work import UnitOfWork
 
 ACTIONS = ("deploy", "promote", "roll_back", "verify")
@@ -36,6 +38,11 @@ class ModelOutlook:
     """Running A/B tests that send users to it."""
     deployment: DeploymentHistory | None
     """The newest one, over or not."""
+
+    @property
+    def is_deployed(self) -> bool:
+        """It serves, or is on its way into service or out of it."""
+        return self.deployment is not None and not self.deployment.deployment.state.is_final
 
 
 @kept(FRESH_SECONDS)
@@ -66,6 +73,26 @@ def model_outlook(visit: Visit, model_id: int) -> ModelOutlook:
         )
 
     return ask(visit, question)
+
+
+def model_action(visit: Visit, model_id: int) -> LongAction | None:
+    """What is being done with the version, or how the last such thing ended."""
+    return long_actions.newest(visit, model_subject(model_id))
+
+
+def model_check_action(visit: Visit, model_id: int) -> LongAction | None:
+    """The look at the version's files that goes on, or how the last one ended."""
+    return long_actions.newest(visit, check_subject(model_id))
+
+
+def model_subject(model_id: int) -> str:
+    """Under which one change of a version goes on at a time."""
+    return f"model {model_id}"
+
+
+def check_subject(model_id: int) -> str:
+    """Under which one look at a version's files goes on at a time; it changes nothing and bars no change."""
+    return f"files of model {model_id}"
 
 
 def deployment_plan(visit: Visit, model_id: int) -> DeploymentPlan:

@@ -76,7 +76,13 @@ def show_wizard(visit: Visit, words: Words) -> None:
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.header(words("job_wizard.title"), anchor=False)
         with st.container(horizontal=True, width="content"):
-            st.button(words("job_wizard.anew"), key="wizard-anew", icon=":material/restart_alt:", on_click=_forget)
+            st.button(
+                words("job_wizard.anew"),
+                key="wizard-anew",
+                icon=":material/restart_alt:",
+                on_click=_forget,
+                args=(visit,),
+            )
             st.button(words("job_wizard.close"), key="wizard-close", icon=":material/close:", on_click=_close)
     if draft.cloned_from:
         _tell_clone(draft, words)
@@ -92,9 +98,13 @@ def show_wizard(visit: Visit, words: Words) -> None:
 
 
 def _draft(visit: Visit) -> JobDraft:
-    """The session's draft, unless the address names another beginning."""
+    """The session's draft, also after a reload, unless the address names another beginning."""
     origin = (st.query_params.get("dataset", ""), st.query_params.get("clone", ""))
     draft: JobDraft | None = st.session_state.get(DRAFT)
+    if draft is None:
+        begun = visit.shelf.get(DRAFT)
+        draft = begun if isinstance(begun, JobDraft) else None
+        st.session_state[DRAFT] = draft
     if draft is None or (origin != draft.origin and any(origin)):
         draft = JobDraft(origin=origin)
         dataset, clone = origin
@@ -104,7 +114,7 @@ def _draft(visit: Visit) -> JobDraft:
             visit.require(ResourceKind.DATASET, "read", int(dataset))
             draft.dataset_id, draft.step = int(dataset), WizardStep.BASE_MODEL
         _clear_fields()
-        st.session_state[DRAFT] = draft
+        st.session_state[DRAFT] = visit.shelf[DRAFT] = draft
     return draft
 
 
@@ -150,7 +160,7 @@ def _progress(present: WizardStep, words: Words) -> str:
 
 
 def _dataset(visit: Visit, draft: JobDraft, words: Words) -> None:
-    versions = {dataset.dataset_id: dataset for dataset in reading.list_datasets(visit)}
+    versions = {dataset.dataset_id: dataset for dataset in reading.trainable_datasets(visit)}
     if not versions:
         parts.empty(words("job_wizard.no_datasets"), words("job_wizard.no_datasets_text"))
         link("datasets", words("job_wizard.to_datasets"), words)
@@ -404,7 +414,7 @@ def _start(visit: Visit, draft: JobDraft, recipe: Recipe, words: Words) -> None:
             st.warning(words("job_wizard.kept", name=parts.plain(created.job.job_name)), icon=":material/cloud_off:")
             st.text(created.waiting_for or "")
         return
-    _forget()
+    _forget(visit)
     _close()
     st.query_params["job"] = str(created.job.job_id)
     st.session_state.pop("choose-job", None)
@@ -466,8 +476,9 @@ def _clear_fields() -> None:
         del st.session_state[key]
 
 
-def _forget() -> None:
+def _forget(visit: Visit) -> None:
     st.session_state.pop(DRAFT, None)
+    visit.shelf.pop(DRAFT, None)
     _clear_fields()
 
 

@@ -1,4 +1,4 @@
-"""What a person does with a model version: deploy it, bring it into production, go back. Nothing without a confirmation."""
+"""What a person does with a model version: into service and out of it, into production, back, away. Nothing without a confirmation."""
 
 from __future__ import annotations
 
@@ -7,21 +7,37 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from contracts.access import ResourceKind
 from contracts.enums import DeploymentState, GateDecision, ModelStatus
 from contracts.errors import TunewayError
-from contracts.promotions import REASON_LENGTH
+from contracts.promotions import REASON_LENGTH, RollbackOutcome
+from contracts.record import utc_now
 from dashboard import parts, reading, writing
 from dashboard.formats import duration, model_label, moment, number
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from contracts.deployments import DeploymentHistory
+    from dashboard.long_actions import LongAction
     from dashboard.reading import ModelOutlook, ModelStory
     from dashboard.texts import Words
     from dashboard.visits import Visit
 
 ASKED, DONE = "model-action", "model-action-done"
 DEPLOYMENT_SECONDS = 2.0
-_ICONS = {"deploy": ":material/rocket_launch:", "promote": ":material/verified:", "roll_back": ":material/undo:"}
+ACTION_SECONDS = 1.0
+_ICONS = {
+    "deploy": ":material/rocket_launch:",
+    "promote": ":material/verified:",
+    "roll_back": ":material/undo:",
+    "undeploy": ":material/power_settings_new:",
+    "archive": ":material/archive:",
+    "restore": ":material/unarchive:",
+}
+_ASKED_OF_POLICIES = {"undeploy": "deploy", "archive": "promote", "restore": "promote"}
+"""What the policies call it, where they have another word."""
+_WITHOUT_REASON = {"deploy", "undeploy"}
 
 
 def show(visit: Visit, story: ModelStory, words: Words) -> None:
@@ -30,7 +46,15 @@ def show(visit: Visit, story: ModelStory, words: Words) -> None:
     if done := st.session_state.pop(DONE, None):
         st.success(done, icon=":material/check_circle:")
     outlook = reading.model_outlook(visit, model.model_id)
-    offered = [action for action in _ICONS if action in outlook.allowed and _suits(action, story, outlook)]
+    under_way = reading.model_action(visit, model.model_id)
+    if under_way is not None and visit.may(ResourceKind.MODEL, _ASKED_OF_POLICIES.get(under_way.name, under_way.name)):
+        _tell_action(visit, under_way, model.model_id, words)
+    is_busy = under_way is not None and not under_way.is_over
+    offered = [
+        action
+        for action in _ICONS
+        if _ASKED_OF_POLICIES.get(action, action) in outlook.allowed and not is_busy and _suits(action, story, outlook)
+    ]
     asked = st.session_state.get(ASKED)
     if offered:
         with st.container(horizontal=True):
@@ -57,25 +81,40 @@ def _suits(action: str, story: ModelStory, outlook: ModelOutlook) -> bool:
     status = story.listing.version.status
     if outlook.is_base:
         return False
-    if action == "promote":
-        return status is ModelStatus.STAGING
-    if action == "roll_back":
-        return status is ModelStatus.PRODUCTION and outlook.previous is not None
-    return story.endpoint is None and status is not ModelStatus.ARCHIVED
+    match action:
+        case "promote":
+            return status is ModelStatus.STAGING
+        case "roll_back":
+            return status is ModelStatus.PRODUCTION and outlook.previous is not None
+        case "undeploy":
+            return _is_leaving_possible(outlook) and status is not ModelStatus.PRODUCTION and not outlook.experiments
+        case "archive":
+            return status is ModelStatus.STAGING and not outlook.is_deployed
+        case "restore":
+            return status is ModelStatus.ARCHIVED
+        case _:
+            return story.endpoint is None and status is not ModelStatus.ARCHIVED and not _is_leaving_possible(outlook)
+
+
+def _is_leaving_possible(outlook: ModelOutlook) -> bool:
+    """It serves, or somebody began to take it out of service and was cut off."""
+    return outlook.deployment is not None and outlook.deployment.deployment.state in {
+        DeploymentState.SERVING,
+        DeploymentState.DRAINING,
+    }
 
 
 def _confirm(visit: Visit, action: str, story: ModelStory, outlook: ModelOutlook, words: Words) -> None:
     model_id = story.listing.version.model_id
     st.markdown(f"**{words('model_actions.what_happens')}**")
     try:
-        effects = {"deploy": _deploy_effects, "promote": _promote_effects, "roll_back": _roll_back_effects}[action]
-        st.markdown("\n".join(f"- {line}" for line in effects(visit, story, outlook, words)))
+        st.markdown("\n".join(f"- {line}" for line in _EFFECTS[action](visit, story, outlook, words)))
     except TunewayError as error:
         parts.error_parts(error.as_record(), words("model_actions.cannot"), words)
         st.button(words("model_actions.cancel"), key="cancel-action", on_click=_ask, args=(model_id, None))
         return
     reason, override = "", False
-    if action != "deploy":
+    if action not in _WITHOUT_REASON:
         reason = st.text_input(words("model_actions.reason"), key=f"reason-{model_id}", max_chars=REASON_LENGTH)
     if action == "promote" and not _has_passed(story):
         override = st.checkbox(words("model_actions.override"), key=f"override-{model_id}")
@@ -86,7 +125,7 @@ def _confirm(visit: Visit, action: str, story: ModelStory, outlook: ModelOutlook
         st.button(words("model_actions.cancel"), key="cancel-action", on_click=_ask, args=(model_id, None))
     if not is_sent:
         return
-    if action != "deploy" and not reason.strip():
+    if action not in _WITHOUT_REASON and not reason.strip():
         st.warning(words("model_actions.reason_missing"), icon=":material/edit:")
         return
     try:
@@ -95,7 +134,8 @@ def _confirm(visit: Visit, action: str, story: ModelStory, outlook: ModelOutlook
     except TunewayError as error:
         parts.error_parts(error.as_record(), words("error.title"), words)
         return
-    st.session_state[DONE] = told
+    if told is not None:
+        st.session_state[DONE] = told
     _ask(model_id, None)
     # what was read before it would stand for another second
     st.cache_data.clear()
@@ -155,23 +195,95 @@ def _roll_back_effects(_: Visit, story: ModelStory, outlook: ModelOutlook, words
     return [*lines, words("model_actions.audited")]
 
 
+def _undeploy_effects(_: Visit, story: ModelStory, __: ModelOutlook, words: Words) -> list[str]:
+    return [
+        words("model_actions.undeploy_users", model=parts.plain(model_label(story.listing.version))),
+        words("model_actions.undeploy_drains"),
+        words("model_actions.audited"),
+    ]
+
+
+def _archive_effects(_: Visit, story: ModelStory, __: ModelOutlook, words: Words) -> list[str]:
+    return [
+        words("model_actions.archive_hides", model=parts.plain(model_label(story.listing.version))),
+        words("model_actions.archive_keeps"),
+        words("model_actions.audited"),
+    ]
+
+
+def _restore_effects(_: Visit, story: ModelStory, __: ModelOutlook, words: Words) -> list[str]:
+    return [
+        words("model_actions.restore_offers", model=parts.plain(model_label(story.listing.version))),
+        words("model_actions.audited"),
+    ]
+
+
+_EFFECTS: dict[str, Callable[[Visit, ModelStory, ModelOutlook, Words], list[str]]] = {
+    "deploy": _deploy_effects,
+    "promote": _promote_effects,
+    "roll_back": _roll_back_effects,
+    "undeploy": _undeploy_effects,
+    "archive": _archive_effects,
+    "restore": _restore_effects,
+}
+
+
 def _carry_out(
     visit: Visit, action: str, story: ModelStory, outlook: ModelOutlook, reason: str, override: bool, words: Words
-) -> str:
+) -> str | None:
+    """What is told then; None for what goes on and tells of itself."""
     model = story.listing.version
     label = parts.plain(model_label(model))
-    if action == "deploy":
-        writing.deploy_model(visit, model.model_id)
-        return words("model_actions.deploy_asked", model=label)
-    if action == "promote":
-        replaces = 0 if outlook.production is None else outlook.production.model_id
-        promoted = writing.promote_model(visit, model.model_id, reason=reason, override=override, replaces=replaces)
-        told = words("model_actions.promoted", model=label)
-        return told if promoted.mlflow_error is None else f"{told} {words('model_actions.mlflow_later')}"
-    back = writing.roll_back_model(visit, model.model_id, reason=reason)
-    assert outlook.previous is not None
-    told = words("model_actions.rolled_back", previous=parts.plain(model_label(outlook.previous)))
-    return told if back.mlflow_error is None else f"{told} {words('model_actions.mlflow_later')}"
+    match action:
+        case "deploy":
+            writing.deploy_model(visit, model.model_id)
+            return words("model_actions.deploy_asked", model=label)
+        case "promote":
+            replaces = 0 if outlook.production is None else outlook.production.model_id
+            promoted = writing.promote_model(visit, model.model_id, reason=reason, override=override, replaces=replaces)
+            told = words("model_actions.promoted", model=label)
+            return told if promoted.mlflow_error is None else f"{told} {words('model_actions.mlflow_later')}"
+        case "archive":
+            writing.set_model_aside(visit, model.model_id, ModelStatus.ARCHIVED, reason=reason)
+            return words("model_actions.archived", model=label)
+        case "restore":
+            writing.set_model_aside(visit, model.model_id, ModelStatus.STAGING, reason=reason)
+            return words("model_actions.restored", model=label)
+        case "undeploy":
+            writing.undeploy_model(visit, model.model_id)
+        case _:
+            writing.roll_back_model(visit, model.model_id, reason=reason)
+    return None
+
+
+def _tell_action(visit: Visit, action: LongAction, model_id: int, words: Words) -> None:
+    """What goes on and since when, then how it ended."""
+    if not action.is_over:
+
+        def look() -> None:
+            if action.is_over:
+                # what was read before it ended would stand for another second
+                st.cache_data.clear()
+                st.rerun()
+            doing = words(f"model_actions.{action.name}_goes_on", actor=action.actor)
+            since = duration(utc_now() - action.began_at, words)
+            st.info(f"{parts.plain(doing)} ({since})", icon=":material/hourglass_top:")
+
+        st.fragment(look, run_every=ACTION_SECONDS)()
+        return
+    failure = action.failure()
+    if failure is not None:
+        parts.error_parts(failure.as_record(), words(f"model_actions.{action.name}_failed"), words)
+        return
+    if action.name == "undeploy":
+        told = words("model_actions.undeployed")
+    else:
+        present = reading.model_outlook(visit, model_id).production
+        told = words("model_actions.rolled_back", previous="" if present is None else parts.plain(model_label(present)))
+        outcome = action.future.result()
+        if isinstance(outcome, RollbackOutcome) and outcome.mlflow_error is not None:
+            told = f"{told} {words('model_actions.mlflow_later')}"
+    st.success(told, icon=":material/check_circle:")
 
 
 def _follow(visit: Visit, model_id: int, shown: DeploymentHistory, words: Words) -> None:

@@ -9,14 +9,16 @@ import streamlit as st
 
 from contracts.enums import SignatureState, WatermarkVerdict
 from contracts.errors import TunewayError
+from contracts.record import utc_now
 from dashboard import parts, reading, writing
-from dashboard.formats import NOTHING, gigabytes, moment, number
+from dashboard.formats import NOTHING, duration, gigabytes, moment, number
 
 if TYPE_CHECKING:
     from contracts.models import ModelVersion
     from contracts.parity import ParityCertificate, ParityCheck
     from contracts.provenance import ModelCheck, SignatureFound
     from contracts.watermark import MarkFound
+    from dashboard.long_actions import LongAction
     from dashboard.reading import ModelStory
     from dashboard.texts import Words
     from dashboard.visits import Visit
@@ -32,6 +34,7 @@ _MARK_TONES = {
     WatermarkVerdict.NOT_DETECTED: "failed",
 }
 LISTED_FILES = 20
+CHECK_SECONDS = 1.0
 
 
 def show(visit: Visit, story: ModelStory, words: Words) -> None:
@@ -130,16 +133,39 @@ def _check_button(visit: Visit, model_id: int, check: ModelCheck | None, words: 
         )
     if "verify" not in reading.model_outlook(visit, model_id).allowed:
         return
+    looking = reading.model_check_action(visit, model_id)
+    if looking is not None and not looking.is_over:
+        _follow_check(looking, words)
+        return
+    if looking is not None and (failure := looking.failure()) is not None:
+        parts.error_parts(failure.as_record(), words("certificates.check_failed"), words)
     st.caption(words("certificates.check_caption"))
-    if not st.button(words("certificates.check_now"), key=f"verify-{model_id}", icon=":material/fact_check:"):
-        return
+    st.button(
+        words("certificates.check_now"),
+        key=f"verify-{model_id}",
+        icon=":material/fact_check:",
+        on_click=_begin_check,
+        args=(visit, model_id),
+    )
+    parts.tell_refusal(words)
+
+
+def _begin_check(visit: Visit, model_id: int) -> None:
     try:
-        with st.spinner(words("certificates.checking")):
-            writing.check_model(visit, model_id)
+        writing.check_model(visit, model_id)
     except TunewayError as error:
-        parts.error_parts(error.as_record(), words("error.title"), words)
-        return
-    st.rerun()
+        parts.refuse(error)
+
+
+def _follow_check(looking: LongAction, words: Words) -> None:
+    def look() -> None:
+        if looking.is_over:
+            st.cache_data.clear()
+            st.rerun()
+        since = duration(utc_now() - looking.began_at, words)
+        st.info(f"{words('certificates.checking')} ({since})", icon=":material/hourglass_top:")
+
+    st.fragment(look, run_every=CHECK_SECONDS)()
 
 
 def _signature(found: SignatureFound, words: Words) -> None:

@@ -208,9 +208,13 @@ class DatasetRepository:
             )
         return _record(row)
 
-    def newest(self, limit: int = 20, visible: Visibility = EVERYTHING) -> list[DatasetVersion]:
-        """Versions, newest first, as far as they may be seen."""
+    def newest(
+        self, limit: int = 20, visible: Visibility = EVERYTHING, *, status: DatasetStatus | None = None
+    ) -> list[DatasetVersion]:
+        """Versions of that status, newest first, as far as they may be seen."""
         query = restricted(select(TrainingDataset), TrainingDataset.created_by, visible)
+        if status is not None:
+            query = query.where(TrainingDataset.status == status.value)
         query = query.order_by(TrainingDataset.id.desc()).limit(limit)
         return [_record(row) for row in self._session.execute(query).scalars()]
 

@@ -7,7 +7,7 @@ import streamlit as st
 from sqlalchemy import text
 
 from contracts.access import ResourceKind
-from contracts.enums import JobStatus, Method, Priority
+from contracts.enums import DatasetStatus, JobStatus, Method, Priority
 from contracts.errors import ConflictError, ForbiddenError
 from contracts.identity import Role
 from contracts.job_requests import FinetuneJobRequest
@@ -126,6 +126,30 @@ def test_a_job_is_chosen_step_by_step_beside_its_plan_and_started_once(dataset, 
     # the page of the new job is shown
     assert app.query_params.get("job") in (str(job.job_id), [str(job.job_id)])
     assert app.selectbox(key="choose-job").value == job.job_id
+
+
+def test_a_reload_goes_on_with_what_was_chosen_until_it_is_begun_anew_or_somebody_else_comes(dataset, monkeypatch):
+    app = settings_of(dataset)
+    app.text_input(key="wizard-job_name").set_value("half-done").run()
+    app.number_input(key="wizard-lora_rank-demo-lora").set_value(4).run()
+    reloaded = open_page("jobs", "ko", new=1, dataset=dataset)
+    assert reloaded.text_input(key="wizard-job_name").value == "half-done"
+    assert reloaded.number_input(key="wizard-lora_rank-demo-lora").value == 4
+    reloaded.button(key="wizard-anew").click().run()
+    assert reloaded.selectbox(key="wizard-model").value is None
+    assert "half-done" not in text_of(go_to(reloaded, "base_model", "method"))
+    come_in(monkeypatch, "lee", Role.ML_ENGINEER)
+    assert open_page("jobs", "ko", new=1).selectbox(key="wizard-dataset").value is None
+
+
+def test_a_version_that_was_put_away_is_not_offered(dataset, services):
+    offered = open_page("jobs", "ko", new=1).selectbox(key="wizard-dataset").options
+    assert len(offered) == 1
+    with services.unit_of_work() as uow:
+        uow.datasets.set_status(dataset, DatasetStatus.DEPRECATED)
+    st.cache_data.clear()
+    assert "데이터셋" in text_of(open_page("jobs", "ko", new=1))
+    assert "wizard-dataset" not in [box.key for box in open_page("jobs", "ko", new=1).selectbox]
 
 
 def test_a_second_press_starts_no_second_job(dataset, visit, services, airflow):

@@ -88,7 +88,11 @@ def test_every_key_that_is_built_from_a_name_exists(language):
         for part in ("title", "text")
     ]
     built += [f"models.part_{part}" for part in MODEL_PARTS]
-    built += [f"model_actions.{action}{part}" for action in ("deploy", "promote", "roll_back") for part in ("", "_now")]
+    actions = ("deploy", "promote", "roll_back", "undeploy", "archive", "restore")
+    built += [f"model_actions.{action}{part}" for action in actions for part in ("", "_now")]
+    built += [
+        f"model_actions.{action}_{part}" for action in ("roll_back", "undeploy") for part in ("goes_on", "failed")
+    ]
     built += [f"model_actions.{name}" for name in ("state", "at", "took")]
     built += [f"model_question.{state.value}" for state in AnswerState]
     built += [f"model_evaluations.from_{source}" for source in ("suite", "evaluation")]
