@@ -268,6 +268,12 @@ def restore(context: typer.Context) -> None:
     _forward("cli.backup", "restore", context.args)
 
 
+@app.command(context_settings=Forwarded, help=_help("bundle"))
+def bundle(context: typer.Context) -> None:
+    """Make one archive for a site without internet."""
+    _forward("cli.bundle", "bundle", context.args)
+
+
 @app.command(context_settings=Forwarded, help=_help("demo"))
 def demo(context: typer.Context) -> None:
     """Run the whole pipeline on the demo input, from documents to a served model."""

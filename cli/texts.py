@@ -3,6 +3,7 @@
 from cli.ab_texts import AB_TEXTS
 from cli.audit_texts import AUDIT_TEXTS
 from cli.backup_texts import BACKUP_TEXTS
+from cli.bundle_texts import BUNDLE_TEXTS
 from cli.contamination_texts import CONTAMINATION_TEXTS
 from cli.dataset_texts import DATASET_TEXTS
 from cli.deploy_texts import DEPLOY_TEXTS
@@ -409,6 +410,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     **KEYS_TEXTS,
     **PRIVACY_TEXTS,
     **BACKUP_TEXTS,
+    **BUNDLE_TEXTS,
     **CONTAMINATION_TEXTS,
     **SUITE_TEXTS,
     **SWEEP_TEXTS,

@@ -31,19 +31,8 @@ def sign_folder(folder: Path, private_key: Path, *, besides: Sequence[str] = ())
 
     Raises InvalidRequestError for a key of another kind.
     """
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.hazmat.primitives.hashes import SHA256
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key
-
-    try:
-        key = load_pem_private_key(private_key.read_bytes(), password=None)
-    except (OSError, ValueError, TypeError) as error:
-        raise _no_key(private_key, "private") from error
-    if not isinstance(key, ec.EllipticCurvePrivateKey) or key.curve.name != "secp256r1":
-        raise _no_key(private_key, "private")
     payload = json.dumps(_statement(folder, (*IGNORED, *besides)), sort_keys=True).encode()
-    signature = key.sign(_encoded_for_signing(payload), ec.ECDSA(SHA256()))
-    fingerprint = fingerprint_of(key.public_key())
+    signature, fingerprint = sign_bytes(_encoded_for_signing(payload), private_key)
     write_json_atomically(
         folder / SIGNATURE_FILE,
         {
@@ -57,6 +46,24 @@ def sign_folder(folder: Path, private_key: Path, *, besides: Sequence[str] = ())
         },
     )
     return fingerprint
+
+
+def sign_bytes(content: bytes, private_key: Path) -> tuple[bytes, str]:
+    """The signature in DER, which `openssl dgst -sha256 -verify` checks too, and the SHA-256 of the public key.
+
+    Raises InvalidRequestError for a key of another kind.
+    """
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    try:
+        key = load_pem_private_key(private_key.read_bytes(), password=None)
+    except (OSError, ValueError, TypeError) as error:
+        raise _no_key(private_key, "private") from error
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or key.curve.name != "secp256r1":
+        raise _no_key(private_key, "private")
+    return key.sign(content, ec.ECDSA(SHA256())), fingerprint_of(key.public_key())
 
 
 def check_signature(folder: Path, trusted: Sequence[Path]) -> SignatureFound:

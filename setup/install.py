@@ -1,6 +1,6 @@
 """Makes the two Python environments of this checkout from their lock files; does nothing when they are up to date.
 
-    python3.11 setup/install.py [--force] [--without-vllm]
+    python3.11 setup/install.py [--force] [--without-vllm] [--cerbos FILE]
 
 The standard library only. It installs with uv, which is about ten times faster than pip, and falls back to pip where uv
 cannot be had. Both get pip's own indexes and find-links, so that a site's mirror and its local wheels are used.
@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import IO
 
@@ -72,10 +73,14 @@ class PackageSources:
     index_url: str | None
     extra_index_urls: tuple[str, ...]
     find_links: tuple[str, ...]
+    no_index: bool = False
+    """Nothing is asked for over a network: the local wheels are all there is."""
 
     def as_options(self) -> list[str]:
         """Options that uv and pip both know."""
-        options = ["--index-url", self.index_url] if self.index_url else []
+        options = ["--no-index"] if self.no_index else []
+        if self.index_url:
+            options += ["--index-url", self.index_url]
         for url in self.extra_index_urls:
             options += ["--extra-index-url", url]
         for place in self.find_links:
@@ -104,6 +109,7 @@ def package_sources(python: Path) -> PackageSources:
         index_url=index_urls[0] if index_urls else None,
         extra_index_urls=tuple(values("extra-index-url")),
         find_links=tuple(values("find-links")),
+        no_index=values("no-index")[:1] in (["1"], ["true"], ["True"], ["yes"], ["on"]),
     )
 
 
@@ -120,20 +126,30 @@ def make_environment(folder: Path) -> Path:
     return python
 
 
+@cache
 def find_uv() -> Path | None:
     """A uv of this checkout's own, installed by pip; None where it cannot be had."""
     folder = ROOT / ".make" / "uv"
     uv = folder / "bin" / "uv"
-    if uv.exists():
+    if _runs(uv):
         return uv
     try:
         with step("installing uv (the installer) with pip"):
+            # what a killed setup left of it
+            shutil.rmtree(folder, ignore_errors=True)
             python = make_environment(folder)
             run([str(python), "-m", "pip", "install", "--quiet", "uv"])
     except InstallError as error:
         say(f"   uv cannot be had, pip is used instead (slower). {error}")
         return None
     return uv if uv.exists() else None
+
+
+def _runs(program: Path) -> bool:
+    try:
+        return subprocess.run([str(program), "--version"], capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
 
 
 def install_locked(python: Path, locks: list[Path], *, dependencies: bool) -> None:
@@ -206,6 +222,9 @@ def ensure_environment(name: str, locks: list[Path], finish: Callable[[Path], No
         return
     count = sum(1 for lock in locks for line in lock.read_text(encoding="utf-8").splitlines() if "==" in line)
     with step(f"{name}: installing {count} packages"):
+        if not (folder / STAMP).exists():
+            # killed while it was made: what is there may be half a package
+            shutil.rmtree(folder, ignore_errors=True)
         python = make_environment(folder)
         (folder / STAMP).unlink(missing_ok=True)
         finish(python)
@@ -290,8 +309,11 @@ def install_wheel(python: Path, wheel: Path) -> None:
 # the policy decision point
 
 
-def ensure_cerbos() -> None:
-    """The Cerbos binary of the npm package, the very file that was tried; without npm it is said and survived."""
+def ensure_cerbos(local: Path | None = None) -> None:
+    """The Cerbos binary, of a local file or else of the npm package: the very file that was tried.
+
+    Without npm it is said and survived.
+    """
     binary = ROOT / ".venv" / "bin" / "cerbos"
     wanted, member = (ROOT / "setup" / "cerbos.sha256").read_text(encoding="utf-8").split()
     if binary.exists() and sha256_of(binary) == wanted:
@@ -299,6 +321,10 @@ def ensure_cerbos() -> None:
         return
     if platform.machine() != "x86_64":
         raise InstallError(f"only the binary for x86_64 was tried, this is {platform.machine()} (docs/permissions.md)")
+    if local is not None:
+        with step(f"cerbos {CERBOS_VERSION}: from {local}"), local.open("rb") as stream:
+            place_checked(stream, binary, wanted)
+        return
     if shutil.which("npm") is None:
         raise InstallError("npm is not here. Put the binary in place by hand: docs/permissions.md says how")
     downloads = ROOT / ".make" / "cerbos"
@@ -355,6 +381,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Make the Python environments of this checkout.")
     parser.add_argument("--force", action="store_true", help="install again even where nothing has changed")
     parser.add_argument("--without-vllm", action="store_true", help="leave out vLLM's environment")
+    parser.add_argument("--cerbos", type=Path, help="take the binary of Cerbos from this file instead of npm")
     options = parser.parse_args()
     if sys.version_info[:2] != (3, 11):
         sys.stderr.write(f"Python 3.11 is needed, this is {sys.version.split()[0]}. Next: run `make setup`\n")
@@ -377,8 +404,8 @@ def main() -> int:
     except InstallError as error:
         say(f"vLLM could not be installed: models are served by the embedded server instead.\n{error}")
     try:
-        ensure_cerbos()
-    except InstallError as error:
+        ensure_cerbos(options.cerbos)
+    except (InstallError, OSError) as error:
         say(f"Cerbos could not be installed: the admin API refuses every call until it is there.\n{error}")
     say(f"setup: {time.monotonic() - start:.1f} s")
     return 0

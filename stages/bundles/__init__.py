@@ -1,0 +1,1 @@
+"""One archive with which the platform is installed where there is no internet."""
