@@ -1,29 +1,51 @@
 # One image for every process of the platform; `tuneway run NAME` says which one a container is.
-# A site's package mirror and local wheels come in as pip's own settings:
-#   docker build --build-arg PIP_INDEX_URL=... --build-arg PIP_FIND_LINKS=... -t tuneway .
-FROM python:3.11-slim-bookworm
+#
+#   docker build -t tuneway .                                                      a site with a package mirror
+#   docker build --build-context bundle=/media/tuneway-0123456789ab -t tuneway .    from an unpacked archive of `tuneway bundle`
+#
+# The base image by name and digest of the site's own registry: --build-arg BASE_IMAGE=NAME@sha256:... A Debian with Python 3.11
+# whose package sources the site can reach. A mirror of Python packages comes in as pip's own settings (PIP_INDEX_URL,
+# PIP_FIND_LINKS).
+ARG BASE_IMAGE=python:3.11-slim-bookworm
 
+# nothing, where no archive is given
+FROM scratch AS bundle
+
+FROM ${BASE_IMAGE} AS built
 ARG PIP_INDEX_URL=""
 ARG PIP_EXTRA_INDEX_URL=""
 ARG PIP_FIND_LINKS=""
+WORKDIR /app
+COPY setup /app/setup
+COPY requirements.txt requirements-dev.txt requirements-vllm.txt /app/
+# models are served by the image of images/server.Dockerfile; npm fetches Cerbos where no archive has it
+# hadolint ignore=DL3008
+RUN --mount=type=bind,from=bundle,target=/bundle \
+    if [ -d /bundle/wheels ]; then \
+        PIP_NO_INDEX=1 PIP_FIND_LINKS=/bundle/wheels UV_OFFLINE=1 \
+            python3.11 setup/install.py --without-vllm --cerbos /bundle/cerbos; \
+    else \
+        apt-get update && apt-get install --yes --no-install-recommends npm \
+        && python3.11 setup/install.py --without-vllm; \
+    fi \
+    && test -x .venv/bin/cerbos \
+    && rm -rf .make
 
-# g++: DeepSpeed compiles its CPU Adam at first use; libgomp1: torch; npm: fetches Cerbos; tini: reaps what a killed scheduler
-# leaves
+FROM ${BASE_IMAGE}
+# g++: DeepSpeed compiles its CPU Adam at first use; libgomp1: torch; tini: reaps what a killed scheduler leaves
+# hadolint ignore=DL3008
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends g++ libgomp1 npm tini util-linux \
+    && apt-get install --yes --no-install-recommends g++ libgomp1 tini util-linux \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --create-home --uid 10001 tuneway \
-    && install -d -o tuneway -g tuneway /app /data
-
-USER tuneway
+    # the folders of the volumes, so that they belong to the account when they are new
+    && install -d -o tuneway -g tuneway /data /data/run /data/serving
 WORKDIR /app
-COPY --chown=tuneway:tuneway requirements.txt requirements-dev.txt requirements-vllm.txt /app/
-COPY --chown=tuneway:tuneway setup /app/setup
-# models are served by the vllm containers
-RUN python setup/install.py --without-vllm && rm -rf .make /home/tuneway/.cache
-COPY --chown=tuneway:tuneway . /app
-
-ENV PATH=/app/.venv/bin:$PATH TUNEWAY_DATA_DIR=/data TUNEWAY_HOST=0.0.0.0
+# the code belongs to root: no process changes what it runs
+COPY --from=built /app /app
+COPY . /app
+USER 10001:10001
+ENV PATH=/app/.venv/bin:$PATH TUNEWAY_DATA_DIR=/data TUNEWAY_HOST=0.0.0.0 PYTHONDONTWRITEBYTECODE=1
 VOLUME /data
 ENTRYPOINT ["tini", "-g", "--", "/app/setup/container_entrypoint.sh"]
 CMD ["tuneway", "--help"]

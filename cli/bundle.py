@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +24,7 @@ def bundle(
     to: Annotated[Path, typer.Option("--to", file_okay=False, help=_help("opt_to"))] = Path("dist"),
     key: Annotated[Path | None, typer.Option("--key", help=_help("opt_key"))] = None,
     with_vllm: Annotated[bool, typer.Option("--with-vllm/--without-vllm", help=_help("opt_with_vllm"))] = True,
+    glibc: Annotated[str | None, typer.Option("--glibc", metavar="2.28", help=_help("opt_glibc"))] = None,
     uncommitted: Annotated[bool, typer.Option("--uncommitted", help=_help("opt_uncommitted"))] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -44,8 +46,20 @@ def bundle(
                     next_step="make one with `tuneway model signing-key PRIVATE.pem PUBLIC.pem`, and hand the public one over "
                     "by another way than the archive",
                 )
+            if glibc is not None and not re.fullmatch(r"2\.\d{1,2}", glibc):
+                raise InvalidRequestError(
+                    "This is no version of the GNU C library",
+                    value=glibc,
+                    allowed="2.28 for Rocky Linux 8, 2.34 for 9, 2.36 for Debian 12",
+                    next_step="look it up at the site with `getconf GNU_LIBC_VERSION`",
+                )
             report = make_bundle(
-                to, private_key, with_vllm=with_vllm, uncommitted=uncommitted, on_progress=ScreenProgress(screen)
+                to,
+                private_key,
+                with_vllm=with_vllm,
+                uncommitted=uncommitted,
+                glibc=glibc,
+                on_progress=ScreenProgress(screen),
             )
         except TunewayError as error:
             screen.show_error(error)
@@ -61,7 +75,6 @@ def bundle(
             "bundle.contents",
             files=report.files,
             wheels=report.wheels,
-            built=report.built_wheels,
             torch=report.bundle.torch,
             glibc=report.bundle.glibc,
         )

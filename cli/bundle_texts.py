@@ -15,13 +15,17 @@ BUNDLE_TEXTS: dict[str, tuple[str, str]] = {
         "커밋하지 않은 변경도 그대로 담습니다.",
         "Bundle changes that are not committed too.",
     ),
+    "bundle.opt_glibc": (
+        "설치할 곳의 GNU C 라이브러리 버전 (Rocky Linux 8은 2.28). 그 버전에서 실행되는 휠만 담습니다.",
+        "GNU C library of the site (2.28 for Rocky Linux 8): only wheels that run there are taken.",
+    ),
     "bundle.done": (
         "만들었습니다: {archive}, {size}, {seconds:.0f}초",
         "Made {archive}, {size}, in {seconds:.0f} s",
     ),
     "bundle.contents": (
-        "파일 {files:,}개, 휠 {wheels:,}개(여기서 빌드 {built:,}개), torch {torch}, GNU C 라이브러리 {glibc} 이상",
-        "{files:,} files, {wheels:,} wheels ({built:,} of them built here), torch {torch}, GNU C library {glibc} or newer",
+        "파일 {files:,}개, 휠 {wheels:,}개, torch {torch}, GNU C 라이브러리 {glibc} 이상",
+        "{files:,} files, {wheels:,} wheels, torch {torch}, GNU C library {glibc} or newer",
     ),
     "bundle.sha256": ("SHA-256 {sha256}, 서명자 {signer}", "SHA-256 {sha256}, signer {signer}"),
     "bundle.next": (

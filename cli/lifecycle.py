@@ -3,21 +3,23 @@
 import fcntl
 import getpass
 import os
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import psutil
 
 from cli.databases import create_databases, migrate_databases
 from cli.doctor import blocking_findings
 from cli.processes import end_processes, environment_of, is_alive, name_of, own_processes
-from cli.programs import Program, ProgramName, platform_programs, program_named
+from cli.programs import Program, ProgramName, all_programs, platform_programs, program_named
 from cli.readiness import is_ready
 from cli.screen import Screen, Stopwatch
 from cli.secret_files import ensure_secrets, write_airflow_database_url
 from cli.supervisor_client import ProcessState, SupervisorClient
-from cli.supervisor_config import configuration_file, log_file, programs_dir, render_configuration
+from cli.supervisor_config import MODEL_SERVERS, configuration_file, log_file, programs_dir, render_configuration
 from contracts.enums import JobState
 from contracts.errors import CapacityError, ConflictError, NotFoundError, TunewayError, UnavailableError
 from database.embedded import embedded_postgres
@@ -116,6 +118,27 @@ def up(
     else:
         screen.done("up.already")
     _show_addresses(settings, screen, wanted)
+
+
+def prepare_to_run(settings: Settings, name: str) -> tuple[list[str], dict[str, str]]:
+    """Command and variables of one process in the foreground, after making what it alone needs.
+
+    Raises NotFoundError listing the names there are.
+    """
+    bin_dir = Path(sys.executable).parent
+    if name == MODEL_SERVERS:
+        make_folders(settings)
+        settings.supervisor_socket.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path = configuration_file(settings)
+        write_text_atomically(path, render_configuration(settings, []), mode=0o600)
+        command = [sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "-c", str(path)]
+        return command, {"PATH": f"{bin_dir}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
+    if name == ProgramName.POSTGRES and settings.uses_embedded_postgres:
+        make_folders(settings)
+        ensure_secrets(settings)
+        embedded_postgres(settings).initialise()
+    program = program_named(name, all_programs(settings))
+    return list(program.command), program.environment
 
 
 def refuse_when_blocked(settings: Settings, screen: Screen) -> None:

@@ -274,6 +274,12 @@ def bundle(context: typer.Context) -> None:
     _forward("cli.bundle", "bundle", context.args)
 
 
+@app.command(context_settings=Forwarded, help=_help("units"))
+def units(context: typer.Context) -> None:
+    """Write the processes down as units of systemd."""
+    _forward("cli.units", "units", context.args)
+
+
 @app.command(context_settings=Forwarded, help=_help("demo"))
 def demo(context: typer.Context) -> None:
     """Run the whole pipeline on the demo input, from documents to a served model."""
@@ -295,15 +301,19 @@ def summary(context: typer.Context) -> None:
 @app.command(help=_help("migrate"))
 def migrate() -> None:
     """Make the secrets that are missing and bring the databases to the installed versions' schemas."""
-    from cli.databases import migrate_databases
+    from cli.databases import create_databases, migrate_databases
     from cli.lifecycle import make_folders, show_first_admin
     from cli.secret_files import ensure_secrets, write_airflow_database_url
+    from database.embedded import embedded_postgres
 
     settings = load_settings()
     os.umask(0o077)
     make_folders(settings)
     ensure_secrets(settings)
     write_airflow_database_url(settings)
+    if settings.uses_embedded_postgres:
+        embedded_postgres(settings).wait_until_ready()
+        create_databases(settings)
     migrate_databases(settings)
     with _screen() as screen:
         show_first_admin(settings, screen)
@@ -312,13 +322,14 @@ def migrate() -> None:
 @app.command(help=_help("run"))
 def run(name: Annotated[str, typer.Argument(help=_help("process"))]) -> None:
     """Become one process of the platform, in the foreground: for containers and other supervisors."""
-    from cli.programs import all_programs, common_environment, program_named
+    from cli.lifecycle import prepare_to_run
+    from cli.programs import common_environment
 
     settings = load_settings()
-    program = program_named(name, all_programs(settings))
-    environment = {**os.environ, **common_environment(settings), **program.environment}
     os.umask(0o077)
-    os.execve(program.command[0], list(program.command), environment)  # noqa: S606 - becoming the program is the purpose
+    command, variables = prepare_to_run(settings, name)
+    environment = {**os.environ, **common_environment(settings), **variables}
+    os.execve(command[0], command, environment)  # noqa: S606 - becoming the program is the purpose
 
 
 @app.command(context_settings=Forwarded, help=_help("airflow"))

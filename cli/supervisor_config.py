@@ -7,6 +7,9 @@ from pathlib import Path
 from cli.programs import Program, platform_programs
 from settings import Settings
 
+MODEL_SERVERS = "model-servers"
+"""A supervisor of model servers alone, where another one than `tuneway up` has the rest."""
+
 
 def configuration_file(settings: Settings) -> Path:
     """Where the rendered configuration lies."""
@@ -71,8 +74,8 @@ def _program_section(settings: Settings, program: Program) -> str:
     return "\n".join(lines)
 
 
-def render_configuration(settings: Settings) -> str:
-    """The whole file. It holds MLflow's database password: mode 0600.
+def render_configuration(settings: Settings, programs: list[Program] | None = None) -> str:
+    """The whole file, by default with all of the platform's programs. It holds MLflow's database password: mode 0600.
 
     The TUNEWAY_* variables and the other common ones come through supervisord's own environment, so that any
     value survives and the model servers of programs.d have them too.
@@ -100,6 +103,7 @@ supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
 [supervisorctl]
 serverurl=unix://{_escape(socket)}
 """
-    sections = [_program_section(settings, program) for program in platform_programs(settings)]
+    listed = platform_programs(settings) if programs is None else programs
+    sections = [_program_section(settings, program) for program in listed]
     # relative: supervisord splits the list at blanks, and the data folder's path may have some
     return "\n\n".join([head.rstrip(), *sections, "[include]\nfiles=programs.d/*.conf"]) + "\n"

@@ -19,6 +19,7 @@ from cli.safety_texts import SAFETY_TEXTS
 from cli.suite_texts import SUITE_TEXTS
 from cli.sweep_texts import SWEEP_TEXTS
 from cli.train_texts import TRAIN_TEXTS
+from cli.units_texts import UNITS_TEXTS
 
 TEXTS: dict[str, tuple[str, str]] = {
     # help
@@ -416,6 +417,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     **SWEEP_TEXTS,
     **DATASET_TEXTS,
     **TRAIN_TEXTS,
+    **UNITS_TEXTS,
     **JOB_TEXTS,
     **EVALUATE_TEXTS,
     **IDENTITY_TEXTS,

@@ -41,6 +41,4 @@ class BundleReport(Record):
     """SHA-256 of the public key."""
     files: int
     wheels: int
-    built_wheels: int
-    """Those for which the registry has no wheel: they were built here."""
     seconds: float

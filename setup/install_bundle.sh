@@ -23,7 +23,7 @@ usage() {
         "Usage: sh install.sh --public-key PUBLIC.pem --to FOLDER [--without-vllm] [--python PATH] [--dry-run]"
 }
 
-key='' target='' python='' without_vllm=no dry_run=no
+key='' target='' python=${PYTHON:-} without_vllm=no dry_run=no
 while [ $# -gt 0 ]; do
     case $1 in
     --public-key | --to | --python)

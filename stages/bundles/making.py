@@ -79,6 +79,7 @@ def make_bundle(
     *,
     with_vllm: bool = True,
     uncommitted: bool = False,
+    glibc: str | None = None,
     root: Path = REPOSITORY_ROOT,
     on_progress: OnProgress,
 ) -> BundleReport:
@@ -101,7 +102,7 @@ def make_bundle(
     work = root / "build" / "bundle"
     with _only_one(work):
         require_room(work, FETCHED_BYTES[with_vllm], "the packages")
-        wheels = _collect_all(root, work, with_vllm=with_vllm, on_progress=on_progress)
+        wheels = _collect_all(root, work, with_vllm=with_vllm, glibc=glibc, on_progress=on_progress)
         cerbos = _fetch_cerbos(root, work)
         members = _members(checkout, wheels, cerbos)
         bundle = Bundle(
@@ -131,7 +132,6 @@ def make_bundle(
         signer=signer,
         files=len(members),
         wheels=len(wheels),
-        built_wheels=sum(wheel.is_built_here for wheel in wheels),
         seconds=time.monotonic() - began,
     )
 
@@ -185,7 +185,7 @@ def _only_one(work: Path) -> Iterator[None]:
         yield
 
 
-def _collect_all(root: Path, work: Path, *, with_vllm: bool, on_progress: OnProgress) -> list[Wheel]:
+def _collect_all(root: Path, work: Path, *, with_vllm: bool, glibc: str | None, on_progress: OnProgress) -> list[Wheel]:
     uv = install.find_uv()
     if uv is None:
         raise NotFoundError("uv is needed to bundle", next_step="run `make setup` where pip reaches its index")
@@ -196,7 +196,7 @@ def _collect_all(root: Path, work: Path, *, with_vllm: bool, on_progress: OnProg
     if with_vllm:
         folders["wheels-vllm"] = listed((root / VLLM_LOCK).read_text(encoding="utf-8"))
     for name, requirements in folders.items():
-        collect(requirements, work / name, name, on_progress)
+        collect(requirements, work / name, name, on_progress, glibc=glibc)
     require_complete(uv, locks, [work / "wheels"], dependencies=True)
     if with_vllm:
         require_complete(uv, [root / VLLM_LOCK], [work / "wheels-vllm"], dependencies=False)

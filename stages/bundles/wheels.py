@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
 AT_ONCE = 12
 """Requirements of one call of pip: what a kill loses, and the step of the progress."""
 SHOWN_LINES = 12
+INDEX_HINT = "bundle on a machine that reaches the package index (pip's settings say which), then run it again"
 GLIBC_TAG = re.compile(r"manylinux_(\d+)_(\d+)_")
+OLDEST_GLIBC = (2, 5)
 OLD_GLIBC_TAGS = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}
 
 
@@ -37,11 +40,6 @@ class Wheel:
     path: Path
     name: str
     version: str
-
-    @property
-    def is_built_here(self) -> bool:
-        """Compiled on this machine: its tag promises no other one."""
-        return self.path.stem.endswith(("-linux_x86_64", "-linux_aarch64"))
 
 
 def wheels_in(folder: Path) -> list[Wheel]:
@@ -76,10 +74,13 @@ def listed(lock: str) -> list[str]:
     return [line for line in lines if line and not line.startswith("-")]
 
 
-def collect(requirements: Iterable[str], folder: Path, what: str, on_progress: OnProgress) -> None:
+def collect(
+    requirements: Iterable[str], folder: Path, what: str, on_progress: OnProgress, *, glibc: str | None = None
+) -> None:
     """Bring the folder's wheels to the requirements: others leave it, what is there stays, a killed call goes on.
 
-    Raises UnavailableError with pip's words.
+    With `glibc` (`2.28`) only wheels that run on a system with that C library count.
+    Raises UnavailableError with pip's words, or with the wheel that no such system can use.
     """
     folder.mkdir(parents=True, exist_ok=True)
     wanted = [
@@ -87,7 +88,7 @@ def collect(requirements: Iterable[str], folder: Path, what: str, on_progress: O
     ]
     there = {}
     for wheel in wheels_in(folder):
-        if any(_satisfies(wheel, one) for one in wanted):
+        if _runs_on(glibc, wheel) and any(_satisfies(wheel, one) for one in wanted):
             there[wheel.name] = wheel
         else:
             wheel.path.unlink()
@@ -106,6 +107,10 @@ def collect(requirements: Iterable[str], folder: Path, what: str, on_progress: O
             ],
             "The wheels could not be fetched",
         )
+        for wheel in wheels_in(arriving):
+            if not _runs_on(glibc, wheel):
+                wheel.path.unlink()
+                _fetch_for(str(glibc), wheel, arriving)
         for path in arriving.glob("*.whl"):
             # whole by its name: what is in the folder was fetched to its end
             path.replace(folder / path.name)
@@ -130,14 +135,7 @@ def require_complete(uv: Path, locks: Sequence[Path], folders: Sequence[Path], *
 
 def needed_glibc(wheels: Iterable[Wheel]) -> str:
     """The oldest GNU C library on which all of them run: of each the most modest tag, of all the most demanding."""
-    here = os.confstr("CS_GNU_LIBC_VERSION") or "glibc 0.0"
-    needed = (2, 5)
-    for wheel in wheels:
-        tags = [tag.platform for tag in parse_wheel_filename(wheel.path.name)[3]]
-        if any(tag == "any" for tag in tags):
-            continue
-        versions = [found for tag in tags if (found := _glibc_of(tag, here)) is not None]
-        needed = max(needed, min(versions, default=needed))
+    needed = max((_glibc_of(wheel) for wheel in wheels), default=OLDEST_GLIBC)
     return f"{needed[0]}.{needed[1]}"
 
 
@@ -161,16 +159,48 @@ def metadata_of(wheel: Wheel) -> str:
     )
 
 
-def _glibc_of(tag: str, here: str) -> tuple[int, int] | None:
-    if matched := GLIBC_TAG.match(tag):
-        return int(matched[1]), int(matched[2])
-    for old, version in OLD_GLIBC_TAGS.items():
-        if tag.startswith(f"{old}_"):
-            return version
-    if tag.startswith("linux_"):
-        major, minor = here.split()[1].split(".")[:2]
-        return int(major), int(minor)
-    return None
+def _glibc_of(wheel: Wheel) -> tuple[int, int]:
+    """What the wheel's name asks of the system, of several tags the most modest one."""
+    found = []
+    for tag in (tag.platform for tag in parse_wheel_filename(wheel.path.name)[3]):
+        old = next((version for name, version in OLD_GLIBC_TAGS.items() if tag.startswith(f"{name}_")), None)
+        if matched := GLIBC_TAG.match(tag):
+            found.append((int(matched[1]), int(matched[2])))
+        elif old is not None:
+            found.append(old)
+        elif tag.startswith("linux_"):
+            # compiled here, against the library that is here
+            found.append(_parsed(str(os.confstr("CS_GNU_LIBC_VERSION")).rpartition(" ")[2]))
+    return min(found, default=OLDEST_GLIBC)
+
+
+def _parsed(glibc: str) -> tuple[int, int]:
+    major, minor = glibc.split(".")[:2]
+    return int(major), int(minor)
+
+
+def _runs_on(glibc: str | None, wheel: Wheel) -> bool:
+    return glibc is None or _glibc_of(wheel) <= _parsed(glibc)
+
+
+def _fetch_for(glibc: str, wheel: Wheel, folder: Path) -> None:
+    """Another build of the wheel's version, for a system with that C library."""
+    major, minor = _parsed(glibc)
+    tags = [f"manylinux_{major}_{number}" for number in range(minor, 4, -1)]
+    tags += [name for name, version in OLD_GLIBC_TAGS.items() if version <= (major, minor)]
+    abis = (f"cp{sys.version_info.major}{sys.version_info.minor}", "abi3", "none")
+    _run(
+        [
+            *(sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"),
+            *("--only-binary", ":all:", "--implementation", "cp", "--python-version", "3.11"),
+            *(part for abi in abis for part in ("--abi", abi)),
+            *(part for tag in tags for part in ("--platform", f"{tag}_{platform.machine()}")),
+            *("--dest", str(folder), f"{wheel.name}=={wheel.version}"),
+        ],
+        f"{wheel.name} {wheel.version} has no wheel for systems with the GNU C library {glibc}",
+        "bundle on a machine with the site's own system, where such packages are compiled; or leave out what needs it "
+        "(--without-vllm)",
+    )
 
 
 def _satisfies(wheel: Wheel, requirement: Requirement) -> bool:
@@ -183,7 +213,7 @@ def _extras(requirement: Requirement) -> str:
     return f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
 
 
-def _run(command: list[str], what: str) -> str:
+def _run(command: list[str], what: str, next_step: str = INDEX_HINT) -> str:
     environment = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "PYTHONHOME"}}
     ended = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if ended.returncode != 0:
@@ -191,6 +221,6 @@ def _run(command: list[str], what: str) -> str:
         raise UnavailableError(
             what,
             value="\n    ".join(lines),
-            next_step="bundle on a machine that reaches the package index (pip's settings say which), then run it again",
+            next_step=next_step,
         )
     return ended.stdout

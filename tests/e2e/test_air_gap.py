@@ -94,7 +94,7 @@ def _bundle_install_and_run(folder):
     )
     assert bundled.returncode == 0, bundled.stderr
     report = json.loads(bundled.stdout)
-    print({name: report[name] for name in ("size", "files", "wheels", "built_wheels", "seconds")}, report["bundle"])
+    print({name: report[name] for name in ("size", "files", "wheels", "seconds")}, report["bundle"])
     with tarfile.open(report["archive"]) as tar:
         tar.extractall(folder, filter="data")
     Path(report["archive"]).unlink()

@@ -327,6 +327,21 @@ def test_wheels_of_other_versions_leave_the_folder_and_those_that_fit_stay(tmp_p
     assert (tmp_path / "toypart-2.0+cpu-py3-none-any.whl").stat().st_mtime_ns == kept
 
 
+def test_for_an_older_c_library_another_build_of_the_same_version_is_taken(tmp_path, monkeypatch):
+    sources, folder = tmp_path / "sources", tmp_path / "wheels"
+    sources.mkdir()
+    for tag in ("manylinux_2_17_x86_64", "manylinux_2_34_x86_64"):
+        write_wheel(sources, "fast", "3.0", f"cp311-abi3-{tag}")
+    write_wheel(sources, "slow", "1.0", "cp311-abi3-manylinux_2_34_x86_64")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(sources))
+    collect(["fast==3.0"], folder, "wheels", lambda *_: None)
+    assert needed_glibc(wheels_in(folder)) == "2.34"
+    collect(["fast==3.0"], folder, "wheels", lambda *_: None, glibc="2.28")
+    assert needed_glibc(wheels_in(folder)) == "2.17"
+    with pytest.raises(UnavailableError, match=r"slow 1\.0 has no wheel for systems with the GNU C library 2\.28"):
+        collect(["slow==1.0"], folder, "wheels", lambda *_: None, glibc="2.28")
+
+
 @pytest.mark.parametrize(
     ("tags", "needed"),
     [
