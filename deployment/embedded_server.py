@@ -27,6 +27,7 @@ from contracts.enums import ServerBackend
 from contracts.errors import TunewayError
 from deployment.engine import embedded_version
 from deployment.gguf_conversion import converted_adapter, converted_model, normalises_to_nfc
+from settings.logs import start_logging
 
 log = logging.getLogger("deployment.embedded_server")
 
@@ -333,7 +334,7 @@ def main() -> None:
     parser.add_argument("--max-model-length", type=int, default=4096)
     parser.add_argument("--cache-dir", type=Path, required=True, help="where converted files are kept")
     options = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    start_logging("model-server")
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
     try:
         server = EmbeddedServer(

@@ -89,19 +89,28 @@ def top_logprobs(token_ids: list[int], told: list[dict[str, Any]]) -> list[dict[
     """What is told of each token; nothing of those of which the engine is silent.
 
     llama.cpp has one entry for tokens that make a letter together only, such as the bytes of a rare syllable: that of the
-    last one.
+    last one. Where an entry could be that of more than one token, nothing is told of it.
     """
     if len(told) == len(token_ids):
         return [_top(entry) for entry in told]
-    entries, found = iter(told), []
-    entry = next(entries, None)
-    for token in token_ids:
-        if entry is not None and _token_id(entry) == token:
-            found.append(_top(entry))
-            entry = next(entries, None)
-        else:
-            found.append({})
+    ids = [_token_id(entry) for entry in told]
+    first = _places(token_ids, ids)
+    last = [len(token_ids) - 1 - place for place in reversed(_places(token_ids[::-1], ids[::-1]))]
+    found: list[dict[int, float]] = [{} for _ in token_ids]
+    if len(first) == len(last) == len(told):
+        for entry, place, latest in zip(told, first, last, strict=True):
+            if place == latest:
+                found[place] = _top(entry)
     return found
+
+
+def _places(token_ids: list[int], wanted: list[int | None]) -> list[int]:
+    """Where the wanted tokens stand, each at the first place behind the one before; as many as are found."""
+    places: list[int] = []
+    for place, token in enumerate(token_ids):
+        if len(places) < len(wanted) and token == wanted[len(places)]:
+            places.append(place)
+    return places
 
 
 def _top(entry: dict[str, Any]) -> dict[int, float]:

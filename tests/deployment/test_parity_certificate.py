@@ -118,3 +118,13 @@ def test_an_engine_that_merges_the_bytes_of_a_syllable_is_compared_token_by_toke
     assert top_logprobs([873, 276, 278, 1114, 2], entries) == [{493: -1.9, 873: -0.5}, {}, {}, {1114: -0.1}, {2: -0.2}]
     assert top_logprobs([873, 1114, 2], entries) == [{493: -1.9, 873: -0.5}, {1114: -0.1}, {2: -0.2}]
     assert top_logprobs([873], []) == [{}]
+
+
+def test_a_token_that_could_be_either_of_two_in_an_answer_is_not_compared():
+    # three bytes of one letter, the first as the last: llama.cpp tells of the last alone
+    entries = [
+        {"id": 873, "logprob": -0.5, "top_logprobs": []},
+        {"id": 111, "logprob": -0.1, "top_logprobs": []},
+        {"id": 2, "logprob": -0.2, "top_logprobs": []},
+    ]
+    assert top_logprobs([873, 111, 276, 111, 2], entries) == [{873: -0.5}, {}, {}, {}, {2: -0.2}]
