@@ -10,6 +10,7 @@ from contracts.errors import NotFoundError, TunewayError
 from settings import Settings
 from storage.job_folder import JobFolder
 from storage.job_state import read_submission
+from storage.log_lines import ReadableWriter, readable
 
 POLL_SECONDS = 0.3
 BLOCK_BYTES = 64 * 1024
@@ -54,12 +55,14 @@ def last_lines(path: Path, count: int) -> tuple[str, int]:
             stream.seek(position)
             tail = stream.read(step) + tail
     lines = tail.splitlines(keepends=True)
-    return b"".join(lines[-count:] if count else []).decode("utf-8", errors="replace"), end
+    shown = b"".join(lines[-count:] if count else []).decode("utf-8", errors="replace")
+    return "\n".join(readable(line) for line in shown.split("\n")), end
 
 
 def follow(path: Path, offset: int, out: TextIO, *, goes_on: Callable[[], bool] = lambda: True) -> None:
-    """Write what is appended, also over a rotation, for as long as `goes_on`."""
+    """Write what is appended, also over a rotation, for as long as `goes_on`; JSON lines as a person reads them."""
     stream, inode = None, None
+    shown = ReadableWriter(out)
     try:
         while goes_on():
             if stream is None and path.exists():
@@ -67,10 +70,10 @@ def follow(path: Path, offset: int, out: TextIO, *, goes_on: Callable[[], bool] 
                 inode = path.stat().st_ino
                 stream.seek(min(offset, path.stat().st_size))
             if stream is not None:
-                out.write(stream.read().decode("utf-8", errors="replace"))
-                out.flush()
+                shown.write(stream.read().decode("utf-8", errors="replace"))
+                shown.flush()
                 if not path.exists() or path.stat().st_ino != inode or path.stat().st_size < stream.tell():
-                    out.write(stream.read().decode("utf-8", errors="replace"))
+                    shown.write(stream.read().decode("utf-8", errors="replace"))
                     stream.close()
                     stream, offset = None, 0
                     continue

@@ -100,6 +100,7 @@ def airflow_environment(settings: Settings) -> dict[str, str]:
         "AIRFLOW__CORE__FERNET_KEY_CMD": read(SecretName.AIRFLOW_FERNET_KEY),
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_CMD": read(AIRFLOW_DATABASE_URL_FILE),
         "AIRFLOW__API__SECRET_KEY_CMD": read(SecretName.AIRFLOW_API_SECRET),
+        "AIRFLOW__LOGGING__JSON_LOGS": str(settings.log_format == "json"),
         "AIRFLOW__API__BASE_URL": settings.resolved_airflow_url,
         "AIRFLOW__API__HOST": settings.host,
         "AIRFLOW__API__PORT": str(settings.ports["airflow"]),

@@ -1,7 +1,6 @@
 """One stage from the command line: a request file in, the record out."""
 
 import json
-import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from contracts.enums import StageName
 from contracts.errors import InvalidRequestError
 from contracts.record import Record
 from settings import Settings
+from settings.logs import start_logging
 from stages.catalog import STAGES, Stage
 
 AnyRecord = TypeVar("AnyRecord", bound=Record)
@@ -109,7 +109,7 @@ def run_stage(name: str, path: Path, settings: Settings) -> None:
     """Do the stage and write its record as JSON on standard output."""
     stage = stage_named(name)
     request = read_request(stage, path)
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    start_logging("stage")
     with only_the_result_on_stdout() as out:
         from stages.services import open_services
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +16,7 @@ from contracts.enums import TrialState
 from contracts.errors import InvalidRequestError
 from contracts.sweeps import SweepReport, SweepRequest
 from settings import language
+from settings.logs import start_logging
 
 if TYPE_CHECKING:
     from cli.screen import Screen
@@ -109,7 +109,7 @@ def _sweep_here(request: SweepRequest, services: Services) -> SweepReport:
     from cli.run_stage import only_the_result_on_stdout
     from stages.tune_hyperparameters import tune_hyperparameters
 
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    start_logging("sweep")
     with only_the_result_on_stdout():
         return tune_hyperparameters(request, services)
 

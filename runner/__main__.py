@@ -1,7 +1,6 @@
 """`python -m runner`: the service of this host. SIGTERM ends it and leaves its jobs alive."""
 
 import fcntl
-import logging
 import os
 import socket
 import sys
@@ -12,12 +11,13 @@ from contracts.errors import CapacityError, ConflictError, TunewayError
 from runner.api import create_app
 from runner.service import RunnerService
 from settings import SecretName, read_secret
+from settings.logs import start_logging
 from stages.services import open_services
 
 
 def main() -> int:
     """Serve until told to end."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    start_logging("runner")
     try:
         _serve()
     except TunewayError as error:

@@ -19,6 +19,7 @@ from contracts.errors import (
 from contracts.jobs import JOB_KEY_PATTERN, JobSubmission, JobView, LogChunk
 from contracts.record import JsonObject
 from runner.service import RunnerService
+from stages.call_log import CallLog
 from storage.exposition import CONTENT_TYPE
 from storage.job_state import read_log
 
@@ -39,6 +40,7 @@ class _UnauthorisedError(TunewayError):
 def create_app(service: RunnerService, token: str) -> FastAPI:
     """The application over a service. Every path but /health and /metrics asks for the bearer token."""
     app = FastAPI(title="Tuneway runner", docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_middleware(CallLog, reads=False)
 
     def check_token(authorization: Annotated[str, Header()] = "") -> None:
         if not secrets.compare_digest(authorization.encode(), f"Bearer {token}".encode()):

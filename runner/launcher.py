@@ -32,6 +32,7 @@ from contracts.record import JsonObject, utc_now
 from contracts.training import JobProgress
 from runner.watchdog import Watchdog
 from settings import load_settings
+from settings.logs import start_logging
 from stages.launching import GPU_IDS_VARIABLE
 from storage.files import read_json, write_json_atomically
 from storage.job_folder import AttemptFolder, JobFolder
@@ -72,8 +73,8 @@ class _Ending:
 
 def main(arguments: list[str]) -> int:
     """Run one attempt to its end."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s launcher %(levelname)s %(message)s")
     folder, number = JobFolder(Path(arguments[0]).resolve()), int(arguments[1])
+    start_logging("launcher", job=folder.root.name, attempt=str(number), run_id=read_submission(folder).owner)
     attempt = folder.attempt(number)
     attempt.root.mkdir(parents=True, exist_ok=True)
     lock = os.open(attempt.root / "launcher.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

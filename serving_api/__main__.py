@@ -1,6 +1,5 @@
 """The service as a process: `python -m serving_api`. It answers /v1, and starts the control process for everything else."""
 
-import logging
 import sys
 import time
 from types import FrameType
@@ -15,6 +14,7 @@ from serving_api.memory import settle_memory
 from serving_api.public import PublicService
 from serving_api.user_connection import connections_to
 from settings import refuse_weak_secrets
+from settings.logs import start_logging
 from stages.services import open_services
 
 KEEP_ALIVE_SECONDS = 75
@@ -48,7 +48,7 @@ class DrainingServer(uvicorn.Server):
 
 def main() -> None:
     """Serve until SIGTERM."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    start_logging("serving-api")
     try:
         services = open_services()
         if services.settings.production:

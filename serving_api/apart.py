@@ -5,7 +5,6 @@
 """
 
 import json
-import logging
 import os
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from pydantic import BaseModel
 
 from contracts.errors import TunewayError, UnavailableError, error_from_record
 from contracts.record import JsonObject
+from settings.logs import start_logging
 from stages.services import Services, open_services
 
 A = TypeVar("A", bound=BaseModel)
@@ -116,7 +116,7 @@ WORKS: dict[str, Callable[[Any, Services], BaseModel]] = {
 
 def main(work: str) -> None:
     """Do the work that standard input asks for."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    start_logging("serving-api")
     request = json.loads(sys.stdin.buffer.read())
     told: JsonObject
     try:

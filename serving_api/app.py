@@ -19,6 +19,7 @@ from serving_api.limits import Limits
 from serving_api.problems import install_problem_details
 from serving_api.sessions import keys
 from serving_api.sessions import router as sessions
+from stages.call_log import CallLog
 from stages.logins import open_tokens
 from stages.services import Services
 
@@ -66,6 +67,7 @@ def create_app(services: Services, watch: GuardrailWatch | None = None) -> FastA
     app.state.tokens = open_tokens(services.settings)
     install_problem_details(app)
     app.add_middleware(Limits, services=services)
+    app.add_middleware(CallLog)
     for resource in (uploads, datasets, jobs, models, ab_tests, pipeline_runs, gpus, audit, accounts):
         app.include_router(resource.router)
     app.include_router(sessions)

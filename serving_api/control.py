@@ -23,6 +23,7 @@ from serving_api.control_door import ALIVE_PATH, CLIENT_HEADER
 from serving_api.guardrail_watch import GuardrailWatch
 from serving_api.memory import settle_memory
 from serving_api.serving_state import read_state
+from settings.logs import start_logging
 from stages.services import Services, open_services
 
 SHUTDOWN_SECONDS = 2
@@ -93,7 +94,7 @@ def control_server(control: Control) -> uvicorn.Server:
 
 def main() -> None:
     """Serve until standard input is closed."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    start_logging("serving-api")
     try:
         services = open_services()
         control = Control(services, create_app(services, GuardrailWatch()))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from contracts.errors import TunewayError
 from contracts.experiment_decisions import MonitorABTestRequest
 from serving_api.guardrail_watch import EVERY_RUNNING
+from settings.logs import start_logging
 from stages.monitor_ab_test import monitor_ab_test
 from stages.services import open_services
 
@@ -35,7 +36,7 @@ PAUSE_OF_LOOK = 5.0
 
 def main() -> None:
     """Look until standard input is closed."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    start_logging("serving-api")
     try:
         services = open_services()
     except TunewayError as error:

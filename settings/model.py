@@ -94,6 +94,8 @@ class Settings(BaseSettings):
     """Days after which checkpoints are removed that a job has gone back behind."""
     checkpoint_days: float = Field(default=30.0, gt=0)
     """Days after which the checkpoints of a completed job are removed; its output stays."""
+    log_format: str = Field(default="text", pattern="^(text|json)$")
+    """json: one object a line, with the ids of requests, runs and jobs, in every log but vLLM's and PostgreSQL's."""
     task_log_days: float = Field(default=90.0, gt=0)
     """Days after which the logs of Airflow's tasks are removed."""
     hang_seconds: float = Field(default=300.0, gt=0)
@@ -424,6 +426,11 @@ def load_settings() -> Settings:
             allowed="see docs/settings.md",
             next_step=f"correct or unset {name}",
         ) from error
+
+
+def log_format() -> str:
+    """The logs' format alone, also when another setting is wrong."""
+    return "json" if os.environ.get("TUNEWAY_LOG_FORMAT") == "json" else "text"
 
 
 def language() -> str:

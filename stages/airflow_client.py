@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +16,8 @@ from contracts.record import JsonObject
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+log = logging.getLogger(__name__)
 
 TIMEOUT_SECONDS = 30.0
 """A loaded machine's api-server was seen to take 11 s for a page of task instances."""
@@ -128,6 +131,7 @@ class AirflowClient:
                     next_step="trigger it under another run id",
                 ) from None
             return present
+        log.info("Airflow has the run %s/%s", dag_id, run_id)
         return _run_view(answer.json())
 
     def run(self, dag_id: str, run_id: str) -> RunView:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from contracts.errors import TunewayError
 from contracts.models import DeployRequest
+from settings.logs import start_logging
 from stages.audit import record_action
 from stages.plan_deployment import plan_deployment
 from stages.services import open_services
@@ -52,7 +53,7 @@ def _start(request: DeployRequest, services: Services) -> None:
 
 def main() -> None:
     """Deploy what standard input asks for."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    start_logging("deploying")
     from stages.deploy import deploy
 
     try:

@@ -14,6 +14,7 @@ from contracts.record import JsonObject
 from settings import SecretName, Settings, read_secret
 from storage.files import read_json
 from storage.job_state import job_folders, job_view
+from storage.log_lines import REQUEST_ID_HEADER, request_id
 from storage.processes import is_alive
 
 if TYPE_CHECKING:
@@ -196,7 +197,9 @@ def _log_query(offset: int, attempt: int | None) -> dict[str, int]:
 
 
 def _headers(settings: Settings) -> dict[str, str]:
-    return {"Authorization": f"Bearer {read_secret(settings.secrets_dir, SecretName.RUNNER_TOKEN)}"}
+    headers = {"Authorization": f"Bearer {read_secret(settings.secrets_dir, SecretName.RUNNER_TOKEN)}"}
+    asked_by = request_id()
+    return headers if asked_by is None else {**headers, REQUEST_ID_HEADER: asked_by}
 
 
 def _no_answer(settings: Settings, error: Exception) -> UnavailableError:

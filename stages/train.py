@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 TRACKING_START_SECONDS = 5.0
 """Longer would hold training up; it starts untracked then and tries on."""
 
+RUN_TAG = "tuneway.run_id"
+"""The task that handed the job over: dag/run/task/try, as in the logs."""
 log = logging.getLogger("train")
 
 
@@ -262,11 +264,12 @@ def tracker_of(plan: TrainingPlan, job_folder: JobFolder, settings: Settings) ->
     from registry.tracking import EXPERIMENT_NAME, MlflowTracker
 
     remembered = (read_json(job_folder.tracking) or {}).get("run_id")
+    handed_over_by = (read_json(job_folder.submission) or {}).get("owner")
     return MlflowTracker(
         settings.resolved_mlflow_tracking_url,
         EXPERIMENT_NAME,
         plan.job_name,
-        plan.tags,
+        {**plan.tags, RUN_TAG: str(handed_over_by)} if handed_over_by else plan.tags,
         str(remembered) if remembered else None,
         start_seconds=TRACKING_START_SECONDS,
     )

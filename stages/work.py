@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from contracts.errors import RestartNeededError, TunewayError
+from settings.logs import start_logging
 from storage.files import write_json_atomically
 from storage.job_folder import AttemptFolder, JobFolder
 from storage.job_state import EXIT_CODE_ERROR, EXIT_CODE_RESTART, EXIT_CODE_STOPPED, read_submission
@@ -30,9 +31,9 @@ def main(arguments: list[str]) -> int:
     """Do the job's work once."""
     die_with_parent()
     signal.signal(signal.SIGTERM, _stop)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
     folder = JobFolder(Path(arguments[0]).resolve())
+    start_logging("job", job=folder.root.name, attempt=arguments[1], run_id=read_submission(folder).owner)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     attempt = folder.attempt(int(arguments[1]))
     try:
         work(folder)

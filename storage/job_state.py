@@ -13,6 +13,7 @@ from contracts.record import JsonObject
 from contracts.training import JobProgress
 from storage.files import read_json
 from storage.job_folder import JobFolder
+from storage.log_lines import readable
 
 LOG_CHUNK_BYTES = 256 * 1024
 LOG_TAIL_BYTES = 4 * 1024 * 1024
@@ -104,7 +105,7 @@ def read_log_lines(log: Path, offset: int, *, at_end: bool = False) -> LogLines:
     if is_whole or (cut == 0 and len(raw) == LOG_CHUNK_BYTES):
         cut = len(raw) - _unfinished_bytes(raw)
     text = raw[:cut].decode("utf-8", errors="replace")
-    lines = [line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n")]
+    lines = [readable(line.rstrip("\r").rpartition("\r")[2]) for line in text.split("\n")]
     return LogLines(lines=lines[:-1] if lines[-1] == "" else lines, next_offset=offset + cut)
 
 
