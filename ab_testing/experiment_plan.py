@@ -49,8 +49,8 @@ def plan_experiment(request: StartABTestRequest) -> ExperimentPlan:
     )
 
 
-def size_of(request: StartABTestRequest) -> SizePlan:
-    """What the planner says of the request's target. Raises InvalidRequestError."""
+def size_of(request: StartABTestRequest, *, values_per_day: float | None = None) -> SizePlan:
+    """What the planner says of the request's target; with `values_per_day`, in days too. Raises InvalidRequestError."""
     share_b = request.traffic_split.b
     if not 0 < share_b < 1:
         raise InvalidRequestError(
@@ -67,6 +67,7 @@ def size_of(request: StartABTestRequest) -> SizePlan:
         icc=request.icc,
         spread=RESPONSE_TIME_SPREAD if request.success_metric == RESPONSE_TIME.name else None,
         samples=None if request.target_samples is None else max(4, request.target_samples),
+        values_per_day=values_per_day,
     )
     return plan_size(asked)
 

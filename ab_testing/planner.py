@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from scipy import stats
@@ -11,7 +12,7 @@ from ab_testing.boundary_crossing import characteristics_by_drift, plan_characte
 from ab_testing.metrics import RESPONSE_TIME, SUCCESS_RATE, USER_RATING, metric_named
 from ab_testing.rating_scale import RatingSpread
 from contracts.errors import InvalidRequestError
-from contracts.experiment_plans import PlanOutlook, SizePlan, SizeRequest
+from contracts.experiment_plans import PlanOutlook, SizePlan, SizePoint, SizeRequest
 from contracts.experiment_verdicts import DecisionPlan
 
 _SMALLEST_PLAN = 60
@@ -48,6 +49,21 @@ def plan_size(request: SizeRequest) -> SizePlan:
         is_enough=None if samples is None else samples >= math.floor(needed),
         outlook=_outlook(size, drift, request),
     )
+
+
+def size_points(request: SizeRequest, sizes: Sequence[int]) -> list[SizePoint]:
+    """What one classical test at the end finds at each of the sizes. Raises InvalidRequestError."""
+    metric_named(request.metric)
+    _classical_size(request)
+    drift = _shift(request.effect, request) / math.sqrt(_variance_of_one(request.effect, request))
+    return [
+        SizePoint(
+            samples=samples,
+            power=_classical_power(drift * math.sqrt(samples), request.alpha),
+            detectable_effect=_detectable_effect(samples, request),
+        )
+        for samples in sizes
+    ]
 
 
 def _design_effect(request: SizeRequest) -> float:

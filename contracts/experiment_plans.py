@@ -89,6 +89,17 @@ class SizePlan(Record):
         return self.samples_needed_a + self.samples_needed_b
 
 
+class SizePoint(Record):
+    """What an experiment of one size shows, by one classical test at its end."""
+
+    samples: int
+    """Values of both arms together."""
+    power: float
+    """Chance to find the wanted effect."""
+    detectable_effect: float | None
+    """What is found with the wanted power; None where no effect is large enough."""
+
+
 class ExperimentPlan(Record):
     """How an experiment decides and what is done then; written down before it starts, never changed."""
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from contracts.evaluation import Accuracy, GateVerdict, SuiteReport
+    from contracts.experiment_plans import SizePoint
     from contracts.model_listings import ScorePoint
     from contracts.record import JsonObject
     from dashboard.reading import LossCurve
@@ -258,6 +259,34 @@ def gate_chart(verdict: GateVerdict, words: Words) -> go.Figure:
     figure.update_xaxes(range=[left, 101], dtick=5 if left > 50 else 20)
     figure.update_yaxes(visible=False, range=[-1, 1.2])
     return laid_out(figure, height=170, legend=False)
+
+
+def size_chart(points: Sequence[SizePoint], effect: float, samples: int, words: Words) -> go.Figure:
+    """The smallest effect that is found with the wanted power, by the size; the wished one and the planned size are marked."""
+    shown = [point for point in points if point.detectable_effect is not None]
+    figure = go.Figure()
+    figure.add_scatter(
+        x=[point.samples for point in shown],
+        y=[point.detectable_effect for point in shown],
+        mode="lines",
+        line={"color": TUNED_COLOUR, "width": 2.2},
+        customdata=[percent(point.power, 0) for point in shown],
+        hovertemplate=words("chart.size_hover", samples="%{x:,}", effect="%{y:.2f}", power="%{customdata}")
+        + "<extra></extra>",
+    )
+    figure.add_hline(y=effect, line={"color": GREEN, "width": 2, "dash": "dash"})
+    figure.add_vline(x=samples, line={"color": ORANGE, "width": 2, "dash": "dot"})
+    for text, place, colour in (
+        (words("chart.size_effect", effect=number(effect, 2)), {"xref": "paper", "x": 1, "y": effect}, GREEN),
+        (words("chart.size_planned", n=number(samples)), {"yref": "paper", "y": 1, "x": samples}, ORANGE),
+    ):
+        figure.add_annotation(
+            text=text, showarrow=False, xanchor="right" if "xref" in place else "left", yanchor="bottom",
+            font={"color": colour}, **place,
+        )  # fmt: skip
+    figure.update_xaxes(title=words("chart.size_samples"), rangemode="tozero")
+    figure.update_yaxes(title=words("chart.size_detectable"), rangemode="tozero")
+    return laid_out(figure, height=260, legend=False)
 
 
 def _add_bar_line(figure: go.Figure, bar: float, words: Words, rows: tuple[float, float]) -> None:

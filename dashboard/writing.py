@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from contracts.deployments import DeploymentPlan
     from contracts.enums import Arm, ModelStatus, ReviewVerdict
     from contracts.evaluation import TestCase
+    from contracts.experiments import ABExperiment, StartABTestRequest
     from contracts.generation import CuratedSamples, CurateRequest, SampleReview
     from contracts.identity import Account, AccountKind, ApiKey, NewAccount, NewApiKey, Role
     from contracts.job_requests import FinetuneJobRequest
@@ -206,6 +207,21 @@ def resume(visit: Visit, job_id: int, checkpoint: str | None) -> None:
     who = visit.require(ResourceKind.JOB, "resume", job_id)
     resume_job(find_job(f"train-{job_id}", visit.settings), checkpoint, visit.settings)
     record_action(visit, who.username, "job.resumed", f"job/{job_id}")
+
+
+def start_experiment(visit: Visit, request: StartABTestRequest) -> ABExperiment:
+    """Start an A/B test that is the starter's. Raises as `stages.start_ab_test` does; the same name again is the same test."""
+    who = visit.require(ResourceKind.AB_TEST, "create")
+    for model_id in (request.model_a_id, request.model_b_id):
+        visit.require(ResourceKind.MODEL, "read", model_id)
+    # scipy comes with it
+    from stages.start_ab_test import start_ab_test
+
+    started = start_ab_test(request, visit)
+    with visit.unit_of_work() as uow:
+        uow.ownership.claim(ResourceKind.AB_TEST, started.experiment_id, who.user_id)
+    record_action(visit, who.username, "experiment.start_asked", f"experiment/{started.experiment_id}")
+    return started
 
 
 def answer_experiment(visit: Visit, experiment_id: int, winner: Arm | None, *, reason: str) -> None:

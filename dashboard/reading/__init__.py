@@ -4,6 +4,7 @@ what the policies let them read.
 Every function raises a TunewayError that the page can show; none returns half an answer.
 """
 
+from dashboard.reading.ab_design import models_to_compare, planned_size, size_curve
 from dashboard.reading.addresses import airflow_run_page, chat_endpoint, mlflow_run_page
 from dashboard.reading.administration import audit_check, audit_entries, list_accounts, list_keys
 from dashboard.reading.comparison import (
@@ -188,7 +189,9 @@ __all__ = [
     "model_outlook",
     "model_story",
     "model_subject",
+    "models_to_compare",
     "my_uploads",
+    "planned_size",
     "rating_agreement",
     "rating_items",
     "rating_tasks",
@@ -203,6 +206,7 @@ __all__ = [
     "sample_to_review",
     "samples_to_review",
     "search_log",
+    "size_curve",
     "smoothed",
     "suite_cases",
     "suite_versions",

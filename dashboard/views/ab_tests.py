@@ -13,8 +13,10 @@ from contracts.experiment_verdicts import DecisionBasis, ExperimentVerdict
 from dashboard import parts, reading
 from dashboard.formats import milliseconds, model_label, moment, number, percent
 from dashboard.links import choose
+from dashboard.views import ab_design
 from dashboard.views.ab_answer import is_open, show_answer
 from dashboard.views.ab_replays import show_replays
+from dashboard.views.ab_report import show_report
 
 if TYPE_CHECKING:
     from dashboard.reading import ExperimentState
@@ -26,6 +28,10 @@ BUSY_SECONDS = 3
 
 def show(visit: Visit, words: Words) -> None:
     """Draw the page; a running test counts on by itself."""
+    if ab_design.is_open():
+        ab_design.show(visit, words)
+        return
+    ab_design.offer(visit, words)
     every = reading.list_experiments(visit)
     running = any(state.experiment.status is ExperimentStatus.RUNNING for state in every)
     if not running:
@@ -124,6 +130,7 @@ def _story(state: ExperimentState, visit: Visit, words: Words) -> None:
         parts.missing(words("ab_tests.no_answers"))
     st.caption(words("ab_tests.rating_note"))
     show_replays(state.replays, words)
+    show_report(state, verdict_sentence(state, words), words)
     parts.html(f"<p>{escape(words('ab_tests.endpoint'))}: <code>{escape(reading.chat_endpoint(visit))}</code></p>")
 
 

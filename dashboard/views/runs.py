@@ -13,6 +13,7 @@ from dashboard.formats import NOTHING, duration, interval, loss, model_label, mo
 from dashboard.links import choose, link
 from dashboard.reading import CaseOutcome, RunState
 from dashboard.theme import ORANGE
+from dashboard.views.run_report import show_report
 
 if TYPE_CHECKING:
     from contracts.datasets import DatasetVersion
@@ -93,6 +94,7 @@ def _story(story: RunStory, visit: Visit, words: Words) -> None:
                 reading.mlflow_run_page(visit, story.job.mlflow_run_id),
                 icon=":material/open_in_new:",
             )
+        show_report(story, words)
     _dataset(story, words)
     _training(story, words)
     _accuracy(story, words)

@@ -8,6 +8,7 @@ from contracts import enums
 from contracts.experiment_verdicts import ExperimentVerdict
 from dashboard.reading import CaseOutcome, CurveAxis, CurveMetric, CurveSource, RunState, ServiceName
 from dashboard.texts import Language, Words, section_of, table, translate
+from dashboard.views.ab_design import METRICS
 from dashboard.views.models import PARTS as MODEL_PARTS
 from stages.ask_model import AnswerState
 from tests.conftest import REPOSITORY_ROOT
@@ -16,7 +17,7 @@ MODULES = sorted((REPOSITORY_ROOT / "dashboard").rglob("*.py"))
 SHOWN_SETS = [
     enums.StageStatus, enums.JobStatus, enums.JobKind, enums.JobState, enums.RemovalReason, enums.QualityCheckType,
     enums.GateDecision, enums.Metric, enums.ModelStatus, enums.ModelFormat, enums.ServerBackend, enums.Method,
-    enums.Arm, enums.ExperimentStatus, enums.StageName, enums.Split,
+    enums.Arm, enums.ExperimentStatus, enums.ExperimentPolicy, enums.StageName, enums.Split,
     enums.PersonalDataKind, enums.ProtectedAttribute,
     enums.TrialState, enums.QuestionTemplate, enums.ReviewVerdict, enums.SampleFault, enums.SuiteStatus, enums.CaseFault,
     enums.PairedOutcome, enums.DeploymentState, enums.SignatureState, enums.WatermarkVerdict,
@@ -78,6 +79,10 @@ def test_every_key_that_is_built_from_a_name_exists(language):
     built += [f"ab_tests.arm_{arm.value}" for arm in enums.Arm]
     built += [f"ab_tests.verdict_{verdict.value}" for verdict in ExperimentVerdict]
     built += [f"ab_tests.guardrail_{name.value}" for name in enums.GuardrailName]
+    built += [f"ab_design.policy_{policy.value}" for policy in enums.ExperimentPolicy]
+    built += [f"ab_design.{name}{part}" for name in ("start", "end") for part in ("", "_help", "_time")]
+    built += [f"ab_design.{part}{metric}" for metric in METRICS for part in ("", "effect_help_")]
+    built += [f"ab_design.wrong{field}" for field in ("", "_experiment_name", "_traffic")]
     built += [f"experiments.time_in_{unit}" for unit in ("hours", "minutes", "seconds")]
     built += [f"training_objective.{objective}" for objective in ("sft", "dpo", "distill")]
     built += [f"chart.{which}" for which in ("base", "tuned")]

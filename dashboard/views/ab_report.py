@@ -1,0 +1,141 @@
+"""An A/B test as a PDF: the verdict with its interval, what was counted, what was planned."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from contracts.enums import Arm
+from contracts.experiment_verdicts import DecisionBasis
+from contracts.record import utc_now
+from dashboard.formats import milliseconds, model_label, moment, number, percent
+from dashboard.pdf_report import PdfReport, Range
+
+if TYPE_CHECKING:
+    from dashboard.reading import ExperimentState
+    from dashboard.texts import Words
+
+
+def show_report(state: ExperimentState, verdict: str, words: Words) -> None:
+    """The button that saves it; it is written when somebody clicks."""
+    st.download_button(
+        words("pdf_report.save"),
+        lambda: ab_report(state, verdict, words),
+        file_name=f"ab-{state.experiment.experiment_name}.pdf",
+        mime="application/pdf",
+        key=f"ab-report-{state.experiment.experiment_id}",
+        icon=":material/picture_as_pdf:",
+        on_click="ignore",
+    )
+
+
+def ab_report(state: ExperimentState, verdict: str, words: Words) -> bytes:
+    """The file; the verdict is the page's sentence."""
+    experiment = state.experiment
+    report = PdfReport(words("ab_report.title"), words, utc_now(), subtitle=experiment.experiment_name)
+    split = experiment.traffic_split
+    report.figures(
+        [
+            (words("ab_tests.state"), words.of(experiment.status)),
+            (words("ab_tests.started"), moment(experiment.start_date, words.language)),
+            (words("ab_tests.split"), f"{percent(split.a, 0)} : {percent(split.b, 0)}"),
+            (words("ab_tests.layer_share"), percent(experiment.layer_share, 0)),
+            (words("ab_tests.target"), number(state.planned_users)),
+            (words("ab_tests.ratings"), number(state.ratings)),
+        ]
+    )
+    report.heading(words("ab_report.verdict"))
+    report.text(verdict)
+    _verdict(report, state, words)
+    report.heading(words("ab_report.counted"))
+    columns = ("arm", "model", "users", "answers", "ratings", "mean_rating", "mean_time")
+    lines = []
+    for arm in Arm:
+        counts = state.counts[arm]
+        lines.append(
+            [
+                words(f"ab_tests.arm_{arm.value}"),
+                model_label(state.model(arm)),
+                number(counts.users),
+                number(counts.samples),
+                number(counts.ratings),
+                number(counts.mean_rating, 2),
+                milliseconds(counts.mean_response_time_ms),
+            ]
+        )
+    report.table([words(f"ab_tests.{name}") for name in columns], lines, numeric=(2, 3, 4, 5, 6))
+    report.text(words("ab_tests.rating_note"), quiet=True)
+    ranges = [
+        Range(words(f"ab_tests.arm_{summary.arm.value}"), summary.mean_rating, bounds.lower, bounds.upper)
+        for summary in state.results.arms
+        if summary.mean_rating is not None and (bounds := summary.rating_interval) is not None
+    ]
+    if ranges:
+        report.ranges(words("ab_report.means"), ranges, words("ab_tests.mean_rating"))
+        report.text(words("ab_report.means_note"), quiet=True)
+    _plan(report, state, words)
+    return report.render()
+
+
+def _verdict(report: PdfReport, state: ExperimentState, words: Words) -> None:
+    results, look = state.results, state.results.look
+    if look.bounds is not None and look.difference is not None:
+        report.text(
+            words(
+                "ab_tests.difference_final" if look.basis is DecisionBasis.FINAL else "ab_tests.difference",
+                difference=number(look.difference, 2),
+                level=percent(look.bounds.level, 0),
+                lower=number(look.bounds.lower, 2),
+                upper=number(look.bounds.upper, 2),
+            ).replace("**", "")
+        )
+        report.ranges(
+            words("ab_report.difference"),
+            [Range("B − A", look.difference, look.bounds.lower, look.bounds.upper)],
+            words("ab_report.difference_axis"),
+            mark=0.0,
+        )
+    if results.response_time is not None:
+        time = results.response_time
+        report.text(
+            words(
+                "ab_tests.response_time",
+                ratio=number(time.ratio, 2),
+                lower=number(time.lower, 2),
+                upper=number(time.upper, 2),
+            ).replace("**", "")
+        )
+    if results.comparison is not None:
+        told = words(
+            "ab_tests.fixed_horizon", p=number(results.comparison.p_value, 3), planned=number(state.planned_users)
+        )
+        report.text(told.replace("**", ""), quiet=True)
+    decision = results.decision
+    if decision is not None and decision.answer is not None:
+        answer = decision.answer
+        report.text(words("ab_tests.answered", actor=answer.actor, reason=answer.reason))
+
+
+def _plan(report: PdfReport, state: ExperimentState, words: Words) -> None:
+    plan = state.experiment.plan
+    if plan is None:
+        return
+    report.heading(words("ab_report.plan"))
+    report.figures(
+        [
+            (words("ab_design.effect"), number(plan.effect, 2)),
+            (words("ab_design.policy"), words.of(plan.policy)),
+            (
+                words("ab_report.samples"),
+                number(plan.samples),
+                words("ab_report.samples_needed", n=number(plan.samples_needed)),
+            ),
+            (words("ab_design.power"), percent(plan.power)),
+            (words("ab_report.detectable"), number(plan.detectable_effect, 2)),
+            (
+                words("ab_design.guardrails"),
+                ", ".join(words(f"ab_tests.guardrail_{name.value}") for name in plan.guardrails) or "–",
+            ),
+        ]
+    )
