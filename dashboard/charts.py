@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import cycle
+from itertools import cycle, pairwise
 from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
@@ -80,6 +80,69 @@ def bars(counts: Sequence[tuple[str, int]], axis: str, colour: str = TUNED_COLOU
     largest = max((value for _, value in ordered), default=1)
     figure.update_xaxes(title=axis, range=[0, largest * 1.16], rangemode="tozero")
     return laid_out(figure, height=64 + ROW_PIXELS * len(ordered), legend=False)
+
+
+def bars_in_order(counts: Sequence[tuple[str, int]], axis: str, colour: str = TUNED_COLOUR) -> go.Figure:
+    """Horizontal bars in the order given, from the top, each with its number."""
+    figure = bars([], axis)
+    figure.data = ()
+    figure.add_bar(
+        x=[value for _, value in counts],
+        y=[name for name, _ in counts],
+        orientation="h",
+        marker={"color": colour},
+        text=[number(value) for _, value in counts],
+        textposition="outside",
+        cliponaxis=False,
+        hovertemplate="%{y}: %{x:,}<extra></extra>",
+        width=0.62,
+    )
+    figure.update_xaxes(range=[0, max((value for _, value in counts), default=1) * 1.16])
+    figure.update_yaxes(autorange="reversed")
+    return figure.update_layout(height=64 + ROW_PIXELS * len(counts))
+
+
+def histogram(told: JsonObject, axis: str, count_axis: str, title: str) -> go.Figure:
+    """Stored counts between stored edges."""
+    edges, counts = _floats(told.get("edges")), _floats(told.get("counts"))
+    figure = go.Figure()
+    figure.add_bar(
+        x=[(before + after) / 2 for before, after in pairwise(edges)],
+        y=counts,
+        width=[(after - before) * 0.94 for before, after in pairwise(edges)],
+        marker={"color": TUNED_COLOUR},
+        customdata=[f"{before:g}–{after:g}" for before, after in pairwise(edges)],
+        hovertemplate=f"%{{customdata}}: %{{y:,}}<extra>{title}</extra>",
+    )
+    figure.update_xaxes(title=axis)
+    figure.update_yaxes(title=count_axis, rangemode="tozero")
+    return laid_out(figure, height=230, legend=False).update_layout(
+        title={"text": title, "font": {"size": 14}}, margin={"t": 40}
+    )
+
+
+def shares_chart(counts: dict[str, dict[str, int]], axis: str) -> go.Figure:
+    """Of each side the share that each category has: bars beside each other, which are of one length where the sides are alike."""
+    figure = go.Figure()
+    names = sorted({name for side in counts.values() for name in side})
+    for (side, held), (colour, _) in zip(counts.items(), SERIES, strict=False):
+        total = sum(held.values()) or 1
+        figure.add_bar(
+            x=[100 * held.get(name, 0) / total for name in names],
+            y=names,
+            orientation="h",
+            name=side,
+            marker={"color": colour},
+            customdata=[number(held.get(name, 0)) for name in names],
+            hovertemplate=f"%{{y}}: %{{x:.1f}} % (%{{customdata}})<extra>{side}</extra>",
+        )
+    figure.update_xaxes(title=axis, rangemode="tozero")
+    figure.update_yaxes(autorange="reversed")
+    return laid_out(figure, height=110 + 22 * len(names) * max(1, len(counts)), legend=True)
+
+
+def _floats(values: object) -> list[float]:
+    return [float(str(value)) for value in values] if isinstance(values, list) else []
 
 
 def spread_chart(spreads: Sequence[tuple[str, JsonObject]], axis: str) -> go.Figure:

@@ -17,7 +17,15 @@ from dashboard.reading.comparison import (
     compare_jobs,
     curves_as_csv,
 )
-from dashboard.reading.datasets import DatasetStory, dataset_difference, dataset_history, dataset_story, list_datasets
+from dashboard.reading.datasets import (
+    DatasetStory,
+    dataset_difference,
+    dataset_history,
+    dataset_lineage,
+    dataset_rows,
+    dataset_story,
+    list_datasets,
+)
 from dashboard.reading.experiments import ExperimentState, list_experiments
 from dashboard.reading.generations import (
     GenerationStory,
@@ -155,6 +163,8 @@ __all__ = [
     "curves_as_csv",
     "dataset_difference",
     "dataset_history",
+    "dataset_lineage",
+    "dataset_rows",
     "dataset_story",
     "default_recipe",
     "deployment_plan",

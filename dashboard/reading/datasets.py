@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from contracts.access import ResourceKind
+from contracts.dataset_rows import FoundRows, RowFilter
 from contracts.dataset_versions import LoggedCommit, VersionDifference
 from contracts.datasets import DatasetVersion, QualityReport
-from contracts.enums import StageName
+from contracts.enums import LineageKind, StageName
 from contracts.errors import NotFoundError, TunewayError
+from contracts.lineage import LineageGraph
 from dashboard.reading.keeping import FRESH_SECONDS, LISTED, ask, kept
+from dashboard.reading.models import readable_part
 from dashboard.visits import Visit
 from data_prep.versions.names import STATISTICS_FILE
 from storage.stored_files import read_stored_json
@@ -65,6 +68,31 @@ def dataset_difference(visit: Visit, before: int, after: int) -> VersionDifferen
     from stages.dataset_versions import compare_versions
 
     return compare_versions(str(before), str(after), visit, SHOWN_ROWS)
+
+
+@kept(DIFFERENCE_SECONDS)
+def dataset_rows(visit: Visit, dataset_id: int, wanted: RowFilter, first: int, rows: int) -> FoundRows:
+    """A page of the version's rows that match. Raises NotFoundError, ForbiddenError."""
+    visit.require(ResourceKind.DATASET, "read", dataset_id)
+    # pyarrow comes with it
+    from data_prep.versions.browsing import find_rows
+
+    folder = Path(ask(visit, lambda uow: uow.datasets.get(dataset_id)).file_path)
+    if not folder.is_dir():
+        raise NotFoundError(
+            "The version's files are not on this host",
+            value=folder,
+            next_step="look at the dashboard of the host that prepared it, or restore them from a backup",
+        )
+    return find_rows(folder, wanted, first=first, rows=rows)
+
+
+@kept(FRESH_SECONDS)
+def dataset_lineage(visit: Visit, dataset_id: int) -> LineageGraph | None:
+    """What the version was made from and what came of it, as far as the reader may read it. Raises ForbiddenError."""
+    visit.require(ResourceKind.DATASET, "read", dataset_id)
+    graph = ask(visit, lambda uow: uow.lineage.around(LineageKind.DATASET, str(dataset_id)))
+    return None if graph is None else readable_part(visit, graph)
 
 
 @dataclass(frozen=True, slots=True)

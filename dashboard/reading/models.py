@@ -136,10 +136,11 @@ def lineage(visit: Visit, model_id: int) -> LineageGraph | None:
     """What led to a model version, and what came of it, as far as the reader may read it. Raises ForbiddenError."""
     visit.require(ResourceKind.MODEL, "read", model_id)
     graph = ask(visit, lambda uow: uow.lineage.around(LineageKind.MODEL, str(model_id)))
-    return None if graph is None else _readable_part(visit, graph)
+    return None if graph is None else readable_part(visit, graph)
 
 
-def _readable_part(visit: Visit, graph: LineageGraph) -> LineageGraph:
+def readable_part(visit: Visit, graph: LineageGraph) -> LineageGraph:
+    """The graph without the things that the reader may not read."""
     hidden: set[str] = set()
     for kind, resource in _OWNED_LINEAGE.items():
         nodes = {int(node.key): node.node_id for node in graph.nodes if node.kind is kind}

@@ -46,6 +46,15 @@ from data_prep.preparation.deciding import Identities, identify
 from data_prep.preparation.steps import StepRecord, step, sum_steps
 from data_prep.removal import Removal
 from data_prep.rows import OnProgress, Row
+from data_prep.statistics.clusters import (
+    LISTED_CLUSTERS,
+    TOLD_CHARACTERS,
+    TOLD_ROWS,
+    ClusterRow,
+    DuplicateClusters,
+    ListedCluster,
+    sizes_of,
+)
 from data_prep.statistics.measuring import MEASURED_COLUMNS, Tokenizer, describe, evenly_spaced
 from data_prep.statistics.report import REPORT_FILE, write_report
 from data_prep.versions.manifest import MAIN, SHORT, Recipe, VersionManifest, code_revision, read_manifest
@@ -59,8 +68,6 @@ from storage.stored_files import create_stored_text, open_stored_text, write_sto
 
 REMOVED_EXAMPLES = 3
 """Of each reason of removal."""
-LARGEST_CLUSTERS = 20
-"""Of duplicates, listed in the statistics."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,20 +337,41 @@ class _Found:
         """The clusters, for the statistics."""
         copies = numpy.flatnonzero((self.reasons == 1) | (self.reasons == 2))
         kept, members = numpy.unique(self.kept_by[copies], return_counts=True)
-        order = numpy.lexsort((kept, -members))[:LARGEST_CLUSTERS]
-        largest: list[JsonObject] = []
-        for kept_row, count in zip(kept[order].tolist(), members[order].tolist(), strict=True):
-            mine = copies[self.kept_by[copies] == kept_row]
-            largest.append(
-                {
-                    "kept": self.row_ids[kept_row].as_py(),
-                    "rows": count + 1,
-                    "kept_for": "quality_best" if self.scores[kept_row] > self.scores[mine].max() else "source_order",
-                    "similarity": round(float(self.similarity[mine].min()), 4),
-                    "removed": [self.row_ids[number].as_py() for number in mine[:LARGEST_CLUSTERS].tolist()],
-                }
-            )
-        return {"clusters": len(kept), "rows_removed": len(copies), "rows_compared": len(rows), "largest": largest}  # type: ignore[dict-item]
+        order = numpy.lexsort((kept, -members))[:LISTED_CLUSTERS]
+        told = DuplicateClusters(
+            clusters=len(kept),
+            rows_removed=len(copies),
+            rows_compared=len(rows),
+            sizes=sizes_of(members + 1),
+            largest=[
+                self._listed(kept_row, copies[self.kept_by[copies] == kept_row], rows)
+                for kept_row in kept[order].tolist()
+            ],
+        )
+        return told.model_dump(mode="json")
+
+    def _listed(self, kept: int, copies: NDArray[numpy.int64], rows: CleanedRows) -> ListedCluster:
+        told = [kept, *copies[: TOLD_ROWS - 1].tolist()]
+        return ListedCluster(
+            kept=self.row_ids[kept].as_py(),
+            rows=len(copies) + 1,
+            kept_for="quality_best" if self.scores[kept] > self.scores[copies].max() else "source_order",
+            similarity=round(float(self.similarity[copies].min()), 4),
+            removed=[self.row_ids[number].as_py() for number in copies[:LISTED_CLUSTERS].tolist()],
+            texts=[
+                ClusterRow(
+                    row=self.row_ids[number].as_py(),
+                    question=_beginning(row.question),
+                    answer=_beginning(row.answer),
+                    similarity=1.0 if number == kept else round(float(self.similarity[number]), 4),
+                )
+                for number, row in zip(told, rows.rows_at(told), strict=True)
+            ],
+        )
+
+
+def _beginning(text: str) -> str:
+    return text if len(text) <= TOLD_CHARACTERS else text[:TOLD_CHARACTERS] + "…"
 
 
 _REASONS = (RemovalReason.EXACT_DUPLICATE, RemovalReason.NEAR_DUPLICATE, RemovalReason.OTHER_VERSION)

@@ -10,6 +10,7 @@ from contracts.enums import PersonalDataKind, ProtectedAttribute, RemovalReason,
 from contracts.errors import NotFoundError
 from contracts.record import JsonObject
 from contracts.words import GROUPS, PERSONAL_DATA_KINDS, PROTECTED_ATTRIBUTES, REMOVAL_REASONS
+from data_prep.statistics.clusters import DuplicateClusters
 from data_prep.statistics.details import in_korean
 from data_prep.versions.names import MANIFEST_FILE, STATISTICS_FILE
 from storage.files import read_json, write_text_atomically
@@ -154,6 +155,8 @@ def without_examples(statistics: JsonObject) -> JsonObject:
     told = {name: value for name, value in statistics.items() if name != "examples"}
     if isinstance(masking := told.get("masking"), dict):
         told["masking"] = {**masking, "examples": {}}
+    if isinstance(duplicates := told.get("duplicates"), dict):
+        told["duplicates"] = DuplicateClusters.model_validate(duplicates).without_texts().model_dump(mode="json")
     if isinstance(sample := told.get("sample"), dict):
         told["sample"] = {**sample, "frequent_words": {}}
     return told
@@ -443,7 +446,7 @@ def _splits(statistics: JsonObject) -> str:
 def _clusters(duplicates: object) -> str:
     largest = (_mapping(duplicates).get("largest") or [])[:SHOWN_CLUSTERS]
     lines = "".join(
-        f"<tr><td><code>{_safe(one['kept'])}</code></td>"
+        f"<tr><td><code>{_safe(one['kept'])}</code>{_cluster_text(one)}</td>"
         f"<td>{_both(one['kept_for']) if 'kept_for' in one else ''}</td><td class=n>{int(one['rows']):,}</td>"
         f"<td class=n>{float(one['similarity']):.2f}</td></tr>"
         for one in largest
@@ -454,6 +457,12 @@ def _clusters(duplicates: object) -> str:
         f"<table><tr><th>{_both('kept')}</th><th>{_both('why_kept')}</th><th class=n>{_both('members')}</th><th class=n>{_both('similarity')}</th></tr>"
         f"{lines}</table>"
     )
+
+
+def _cluster_text(cluster: Mapping[str, Any]) -> str:
+    """The question of the row that stayed; nothing in a report without examples."""
+    texts = cluster.get("texts") or []
+    return f"<div class=muted>{_safe(texts[0]['question'])}</div>" if texts else ""
 
 
 def _vocabulary(told: Mapping[str, Any]) -> str:

@@ -51,7 +51,7 @@ def versions(services):
 @pytest.mark.slow
 def test_the_second_version_is_shown_after_the_first_and_compared_with_it(visit, versions):
     first, second = versions
-    app = open_page("datasets", "ko", dataset=second.dataset_id)
+    app = open_page("datasets", "ko", dataset=second.dataset_id, part="history")
     text = text_of(app)
     assert "버전 이력" in text
     assert text.index(f"{second.version} main tried") < text.index("정제 15행")

@@ -31,12 +31,12 @@ EXPECTED = {
         "1 of 2 CPU workers in use", "about 36 more users who rate are needed",
     ],
     ("datasets", "ko"): [
-        "regulations v1.0", "표본 1,234", "학습 1,110", "검증 62", "품질 점수 0.912", "개인정보 ✓ 통과", "모든 검사를 통과했습니다",
-        "제거한 행과 그 이유", "행이 많은 출처", "1,234행 가운데 73행에서 개인정보를 가렸습니다", "정책에 따라 남긴 것: 이메일 3",
+        "regulations v1.0", "표본 1,234건", "학습 1,110건", "검증 62건", "품질 점수 0.912", "개인정보 ✓ 통과", "모든 검사를 통과했습니다",
+        "제거한 행과 그 이유", "1,234행 가운데 73행에서 개인정보를 가렸습니다", "정책에 따라 남긴 것: 이메일 3",
         "이름 담당자 [이름] 대리에게 문의", "영업소 [전화번호]로 <b>연락</b>", "장애 장애 일반 18 1.5 % 0.051 0 1 0",
         "표본 1,234행 가운데 18행이", "살펴볼 행 1건",
     ],
-    ("datasets", "en"): ["Samples 1,234", "Train 1,110", "Personal data ✓ passed", "Rows removed, and why",
+    ("datasets", "en"): ["Samples 1,234 rows", "Train 1,110 rows", "Personal data ✓ passed", "Rows removed, and why",
         "Personal data was masked in 73 of 1,234 rows", "disability disability at large 18 1.5 %", "1 rows to look at",
     ],
     ("models", "ko"): [

@@ -12,6 +12,8 @@ import pytest
 from contracts.data_policy import DataPolicy, MaskingPolicy
 from contracts.enums import MaskingAction, PersonalDataKind, Split
 from data_prep.preparation.deciding import unique_keys
+from data_prep.statistics.clusters import DuplicateClusters
+from data_prep.statistics.report import without_examples
 from data_prep.versions.reading import read_sides, read_version_rows
 from tests.conftest import REPOSITORY_ROOT
 from tests.data_prep.preparation.conftest import line, many_lines
@@ -90,6 +92,24 @@ def test_a_cluster_says_which_row_was_kept_and_why(import_lines, prepare):
         ("rows.jsonl:2", "quality_best"),
         ("rows.jsonl:3", "source_order"),
     ]
+
+
+def test_a_cluster_shows_its_rows_masked_and_how_many_there_are_of_a_size(import_lines, prepare):
+    answer = "담당자 홍길동에게 010-1234-5678로 연락하시면 3일 안에 확인하여 환불해 드립니다."
+    lines = [line("환불은 어디에 신청하나요?", answer)] * 8
+    lines += [line("등록은 어디에서 하나요?", "가까운 영업소나 누리집에서 등록하실 수 있습니다.")] * 2
+
+    folder, _ = prepare(import_lines(lines, 4))
+
+    statistics = json.loads((folder / "statistics.json").read_text("utf-8"))
+    told = DuplicateClusters.model_validate(statistics["duplicates"])
+    assert (told.clusters, told.rows_removed, told.rows_compared) == (2, 8, 10)
+    assert told.sizes == {"2": 1, "5–9": 1}
+    first = told.largest[0].texts
+    assert [text.row for text in first] == [f"rows.jsonl:{number}" for number in range(1, 7)]
+    assert {text.similarity for text in first} == {1.0}
+    assert all("[이름]" in text.answer and "1234" not in text.answer for text in first)
+    assert "환불은" not in json.dumps(without_examples(statistics)["duplicates"], ensure_ascii=False)
 
 
 def test_statistics_say_whom_the_rows_speak_of(import_lines, prepare):
