@@ -111,7 +111,7 @@ def _masking(report: PdfReport, statistics: JsonObject, words: Words) -> None:
     if not isinstance(told, dict):
         return
     masking = MaskingReport.model_validate(told)
-    report.heading(words("runs.masked_chart"))
+    report.heading(words("dataset_pdf.masking"))
     report.text(
         words(
             "datasets.masked_rows",
