@@ -22,14 +22,17 @@ CURVE_FROM, CURVE_TO, CURVE_POINTS = 0.1, 2.5, 40
 
 @kept(FRESH_SECONDS)
 def models_to_compare(visit: Visit) -> list[ModelVersion]:
-    """Versions that answer and are not archived: the one in production first, then the newest."""
+    """Versions that answer and are not archived: what users have now first (in production, a base model), then the newest."""
     visit.require(ResourceKind.AB_TEST, "create")
     seen = visit.visible(ResourceKind.MODEL)
     listed = ask(visit, lambda uow: uow.model_listings.newest(limit=LISTED, visible=seen, with_base=True))
     usable = [
         item.version for item in listed if item.endpoint is not None and item.version.status is not ModelStatus.ARCHIVED
     ]
-    return sorted(usable, key=lambda version: version.status is not ModelStatus.PRODUCTION)
+    return sorted(
+        usable,
+        key=lambda version: (version.status is not ModelStatus.PRODUCTION, version.finetuning_job_id is not None),
+    )
 
 
 def planned_size(visit: Visit, request: StartABTestRequest, values_per_day: float | None) -> SizePlan:

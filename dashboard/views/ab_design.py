@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime, time
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from contracts.access import ResourceKind
 from contracts.enums import ExperimentPolicy, GuardrailName
 from contracts.errors import TunewayError
 from contracts.experiments import StartABTestRequest, TrafficSplit
+from contracts.training import NAME_PATTERN
 from dashboard import charts, parts, reading, writing
 from dashboard.formats import SEOUL, duration, model_label, number, percent
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 OPEN = "design"
 PREFIX = "design-"
+NAMELESS = "new"
 METRICS = ("user_rating", "response_time_ms")
 EFFECTS = {"user_rating": (0.05, 2.0, 0.3, 0.05), "response_time_ms": (0.02, 2.0, 0.1, 0.01)}
 """Least, most, proposed and step, in the metric's unit."""
@@ -58,14 +61,20 @@ def show(visit: Visit, words: Words) -> None:
     with right:
         st.subheader(words("ab_design.plan"), anchor=False)
         try:
-            request = StartABTestRequest.model_validate(given)
+            # what it takes can be told before the test has a name
+            request = StartABTestRequest.model_validate({**given, "experiment_name": NAMELESS})
         except ValidationError as error:
-            request = None
             for line in _wrong(error, words):
                 st.error(line, icon=":material/error:")
-        plan = None if request is None else _plan(visit, request, words)
-    if request is not None and plan is not None:
-        _start(visit, request, plan, words)
+            return
+        plan = _plan(visit, request, words)
+    if plan is None:
+        return
+    name = str(given["experiment_name"])
+    if re.fullmatch(NAME_PATTERN, name):
+        _start(visit, request.model_copy(update={"experiment_name": name}), plan, words)
+    else:
+        st.info(words("ab_design.wrong_experiment_name"), icon=":material/edit:")
 
 
 def _open() -> None:
@@ -217,10 +226,7 @@ def _moment(which: str, words: Words) -> datetime | None:
 def _wrong(error: ValidationError, words: Words) -> list[str]:
     """Which fields do not hold what they must."""
     fields = {str(fault["loc"][0]) if fault["loc"] else "" for fault in error.errors()}
-    return [
-        words(f"ab_design.wrong_{field}" if field in {"experiment_name", "traffic"} else "ab_design.wrong")
-        for field in sorted(fields)
-    ]
+    return [words("ab_design.wrong_traffic" if field == "traffic" else "ab_design.wrong") for field in sorted(fields)]
 
 
 # What the planner says
@@ -282,7 +288,7 @@ def _plan(visit: Visit, request: StartABTestRequest, words: Words) -> SizePlan |
                 )
             )
     figure = charts.size_chart(curve, request.effect, request.target_samples or needed, words)
-    parts.chart(figure, "design-curve", words("ab_design.curve_alt"), picture=f"ab-{request.experiment_name}")
+    parts.chart(figure, "design-curve", words("ab_design.curve_alt"), picture="ab-size")
     st.caption(words("ab_design.curve_caption"))
     return plan
 

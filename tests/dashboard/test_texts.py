@@ -82,7 +82,6 @@ def test_every_key_that_is_built_from_a_name_exists(language):
     built += [f"ab_design.policy_{policy.value}" for policy in enums.ExperimentPolicy]
     built += [f"ab_design.{name}{part}" for name in ("start", "end") for part in ("", "_help", "_time")]
     built += [f"ab_design.{part}{metric}" for metric in METRICS for part in ("", "effect_help_")]
-    built += [f"ab_design.wrong{field}" for field in ("", "_experiment_name", "_traffic")]
     built += [f"experiments.time_in_{unit}" for unit in ("hours", "minutes", "seconds")]
     built += [f"training_objective.{objective}" for objective in ("sft", "dpo", "distill")]
     built += [f"chart.{which}" for which in ("base", "tuned")]
