@@ -280,6 +280,12 @@ def units(context: typer.Context) -> None:
     _forward("cli.units", "units", context.args)
 
 
+@app.command(context_settings=Forwarded, help=_help("docs"))
+def docs(context: typer.Context) -> None:
+    """Make the documentation as web pages."""
+    _forward("cli.docs", "docs", context.args)
+
+
 @app.command(context_settings=Forwarded, help=_help("demo"))
 def demo(context: typer.Context) -> None:
     """Run the whole pipeline on the demo input, from documents to a served model."""

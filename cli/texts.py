@@ -7,6 +7,7 @@ from cli.bundle_texts import BUNDLE_TEXTS
 from cli.contamination_texts import CONTAMINATION_TEXTS
 from cli.dataset_texts import DATASET_TEXTS
 from cli.deploy_texts import DEPLOY_TEXTS
+from cli.docs_texts import DOCS_TEXTS
 from cli.evaluate_texts import EVALUATE_TEXTS
 from cli.identity_texts import IDENTITY_TEXTS
 from cli.job_texts import JOB_TEXTS
@@ -407,6 +408,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     **RATINGS_TEXTS,
     **SAFETY_TEXTS,
     **DEPLOY_TEXTS,
+    **DOCS_TEXTS,
     **MODEL_TEXTS,
     **KEYS_TEXTS,
     **PRIVACY_TEXTS,
