@@ -34,10 +34,11 @@ def put_before(path, place, lines):
     path.write_text(text.replace(place, lines + place), encoding="utf-8")
 
 
+@pytest.mark.deep
 @pytest.mark.slow
-def test_the_guides_check_is_a_function_a_line_and_its_names(tmp_path, import_lines, prepare):  # noqa: F811
+def test_the_guides_check_is_a_function_a_line_and_its_names(tmp_path, import_lines, prepare):
     page = GUIDE.read_text(encoding="utf-8")
-    member, function, called, korean, english = re.findall(r"```(?:python|toml)\n(.*?)```", page, flags=re.DOTALL)
+    member, function, called, korean, english = re.findall(r"```(?:python|toml|text)\n(.*?)```", page, flags=re.DOTALL)
     copy = tmp_path / "repository"
     for package in PACKAGES:
         # with what is compiled: it is found again, for the files are as old as they were

@@ -6,16 +6,12 @@ import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-from contracts.datasets import ImportRequest, PrepareRequest
-from stages.import_dataset import import_dataset
-from stages.prepare import prepare
 from tests.conftest import REPOSITORY_ROOT
 from tests.dags.diagram import edges
-from tests.data_prep.preparation.conftest import many_lines
+from tests.stages.finished_job import finished_job
 
 GUIDE = REPOSITORY_ROOT / "docs" / "guides" / "add_a_stage.md"
 PACKAGES = (
@@ -94,22 +90,19 @@ def run(copy, *arguments):
     )
 
 
+@pytest.mark.deep
 @pytest.mark.slow
 def test_the_guides_stage_answers_as_a_command_and_stands_in_its_dag(tmp_path, extended_repository, services):
-    rows = services.settings.data_dir / "inbox" / "rows.jsonl"
-    rows.parent.mkdir(parents=True)
-    rows.write_text("".join(json.dumps(one, ensure_ascii=False) + "\n" for one in many_lines()), encoding="utf-8")
-    imported = import_dataset(ImportRequest(dataset_name="demo", input_files=[str(rows)]), services)
-    version = prepare(PrepareRequest(import_id=imported.import_id, dataset_name="demo"), services)
+    version = finished_job(services, base_model=tmp_path, output=tmp_path / "output")
     request = tmp_path / "request.json"
     request.write_text(json.dumps({"dataset_id": version.dataset_id}), encoding="utf-8")
 
     done = run(extended_repository, "-m", "cli.main", "stage", "measure_dataset", str(request))
     assert done.returncode == 0, done.stderr[-4000:]
-    files = [path for path in Path(version.file_path).rglob("*") if path.is_file()]
+    files = [path for path in (services.settings.datasets_dir / "versions").rglob("*") if path.is_file()]
     assert json.loads(done.stdout) == {
         "dataset_id": version.dataset_id,
-        "files": len(files),
+        "files": 3,
         "size_bytes": sum(path.stat().st_size for path in files),
     }
 
