@@ -1,9 +1,12 @@
 """Which arm a user gets: a keyed hash of experiment and user, so the same user always gets the same one."""
 
 import hashlib
+import math
+from collections.abc import Mapping
 from functools import lru_cache
 
 from contracts.enums import Arm, Exposure
+from contracts.errors import InvalidRequestError
 from contracts.experiments import TrafficSplit
 from contracts.layers import LAYER_BUCKETS
 
@@ -45,6 +48,23 @@ def assign_arm(secret: str, experiment_id: int, user: str, split: TrafficSplit) 
 def arm_point(secret: str, experiment_id: int, user: str, arm: str) -> float:
     """The user's place in (0, 1] for one arm of many, independent between arms."""
     return 1 - _point(secret, f"{experiment_id}\0{arm}", user, b"tuneway-arms")
+
+
+def assign_among(secret: str, experiment_id: int, user: str, shares: Mapping[str, float]) -> str:
+    """The user's arm, by weighted rendezvous hashing: a share that changes moves users to or from that arm alone.
+
+    The users of an arm that is left out go to the others in proportion to their shares.
+    """
+    usable = {arm: share for arm, share in shares.items() if share > 0}
+    if not usable or any(share < 0 or not math.isfinite(share) for share in shares.values()):
+        raise InvalidRequestError(
+            "No arm can be assigned by these shares",
+            value=dict(shares),
+            allowed="shares that are not negative, one of them above 0",
+            next_step="give each arm that is to get users a share",
+        )
+    # an exponential of rate `share` each: the smallest is that of an arm with a chance of its share (Thaler, Ravishankar 1998)
+    return min(sorted(usable), key=lambda arm: -math.log(arm_point(secret, experiment_id, user, arm)) / usable[arm])
 
 
 def _point(secret: str, scope: int | str, user: str, person: bytes) -> float:

@@ -14,6 +14,8 @@ from contracts.experiments import StartABTestRequest
 DECIDED_METRICS: dict[str, Metric] = {metric.name: metric for metric in (USER_RATING, RESPONSE_TIME)}
 """Those of which PostgreSQL has sums by user."""
 SMALLEST_PLAN = 60
+ALPHA = 0.05
+"""Chance of a false winner over the whole test, all challengers together."""
 RESPONSE_TIME_SPREAD = 0.8
 """Standard deviation of the logarithm of a response time; answers differ in length by more than models in speed."""
 
@@ -24,9 +26,10 @@ def plan_experiment(request: StartABTestRequest) -> ExperimentPlan:
     A plan that is too small is a plan too: `is_enough` says so, and the stage asks for a confirmation.
     """
     metric = decided_metric(request.success_metric)
-    size = size_of(request)
-    samples = request.target_samples or size.samples_needed_with_looks
-    users = max(SMALLEST_PLAN, round(samples / request.values_per_user))
+    size, part = size_of(request), _part_of_smallest_pair(request)
+    needed = math.ceil(size.samples_needed_with_looks / part)
+    samples = request.target_samples or needed
+    users = max(SMALLEST_PLAN, round(samples * part / request.values_per_user))
     if users > LARGEST_PLAN:
         raise InvalidRequestError(
             "The A/B test would need more users than anyone has",
@@ -42,7 +45,7 @@ def plan_experiment(request: StartABTestRequest) -> ExperimentPlan:
         guardrails=request.guardrails,
         policy=request.policy,
         samples=samples,
-        samples_needed=size.samples_needed_with_looks,
+        samples_needed=needed,
         power=size.power_at_samples if size.outlook is None else size.outlook.power,
         detectable_effect=size.detectable_effect,
         is_enough=size.is_enough is not False,
@@ -50,26 +53,38 @@ def plan_experiment(request: StartABTestRequest) -> ExperimentPlan:
 
 
 def size_of(request: StartABTestRequest, *, values_per_day: float | None = None) -> SizePlan:
-    """What the planner says of the request's target; with `values_per_day`, in days too. Raises InvalidRequestError."""
-    share_b = request.traffic_split.b
-    if not 0 < share_b < 1:
+    """What the planner says of the request's target, for the control and the challenger that gets fewest users.
+
+    The error rate is that of all challengers together; with `values_per_day`, of all arms, in days too. Raises
+    InvalidRequestError.
+    """
+    shares = [arm.share for arm in request.planned_arms]
+    if min(shares) <= 0:
         raise InvalidRequestError(
             "One arm of the A/B test would get no users",
-            value=f"{request.traffic_split.a:g} : {share_b:g}",
-            allowed="a share above 0 for both",
+            value=" : ".join(f"{share:g}" for share in shares),
+            allowed="a share above 0 for each",
             next_step="give each arm a part of the traffic; for example 0.8 and 0.2",
         )
+    part = _part_of_smallest_pair(request)
     asked = SizeRequest(
         metric=request.success_metric,
         effect=request.effect,
-        share_b=share_b,
+        share_b=min(shares[1:]) / part,
+        alpha=ALPHA / len(shares[1:]),
         values_per_user=request.values_per_user,
         icc=request.icc,
         spread=RESPONSE_TIME_SPREAD if request.success_metric == RESPONSE_TIME.name else None,
-        samples=None if request.target_samples is None else max(4, request.target_samples),
-        values_per_day=values_per_day,
+        samples=None if request.target_samples is None else max(4, round(request.target_samples * part)),
+        values_per_day=None if values_per_day is None else values_per_day * part,
     )
     return plan_size(asked)
+
+
+def _part_of_smallest_pair(request: StartABTestRequest) -> float:
+    """Share of the ratings that the control and the challenger with fewest users give: what a final test is made of."""
+    control, *others = (arm.share for arm in request.planned_arms)
+    return 1.0 if len(others) == 1 else control + min(others)
 
 
 def decided_metric(name: str) -> Metric:

@@ -9,6 +9,7 @@ error rate divided by the number of true questions. A challenger that is taken o
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
@@ -16,7 +17,6 @@ from scipy import stats
 from scipy.special import logsumexp
 
 from ab_testing.arm_shares import SharePhase, log_evidence
-from ab_testing.assignment import arm_point
 from ab_testing.comparison import Difference, compare
 from ab_testing.confidence_sequence import always_valid_p, sequence_bounds
 from ab_testing.decision import final_bounds
@@ -29,12 +29,14 @@ from ab_testing.sample_ratio import PRIOR, THRESHOLD
 from contracts.errors import InvalidRequestError
 from contracts.experiment_plans import SizeRequest
 from contracts.experiment_verdicts import (
+    ArmArrivals,
     Bounds,
     DecisionBasis,
     DecisionLook,
     DecisionPlan,
     ExperimentVerdict,
     NotComputable,
+    SampleRatioReading,
 )
 from contracts.several_arms import (
     MOST_CHALLENGERS,
@@ -57,13 +59,14 @@ def look_at_arms(
     *,
     harmful: Collection[str] = (),
 ) -> SeveralArmsState:
-    """The state after a look at what each arm's users say; who is decided or dropped stays as they are.
+    """The state after a look at what each arm's users say; a verdict stays as it is.
 
-    `harmful` are challengers of which a guardrail says so now. Raises InvalidRequestError where an open arm is missing.
+    `harmful` are challengers that `take_out` takes out. Raises InvalidRequestError where an open arm is missing.
     """
     if state.is_decided:
         return state
-    plan, open_ = state.plan, [name for name in state.open if name not in harmful]
+    state = take_out(state, harmful)
+    plan, open_ = state.plan, state.open
     missing = sorted({plan.control, *open_} - set(arms))
     if missing:
         raise InvalidRequestError(
@@ -73,16 +76,25 @@ def look_at_arms(
             next_step="give an arm that nobody rated yet as UnitMoments without users",
         )
     found = {name: compare(arms[plan.control], arms[name]) for name in open_}
-    known = {
-        name: each.model_copy(update={"harmful": True}) if name in harmful and not each.is_over else each
-        for name, each in state.challengers.items()
-    }
+    known = dict(state.challengers)
     for name, difference in found.items():
         known[name] = _with_p(known[name], difference, plan, metric)
     adjusted = adjust_by_holm({name: each.smallest_p for name, each in known.items()})
     for name, difference in found.items():
         known[name] = _judged(known[name], difference, plan, adjusted[name], metric)
     return SeveralArmsState(plan=plan, looks=state.looks + 1, challengers=known)
+
+
+def take_out(state: SeveralArmsState, harmful: Collection[str]) -> SeveralArmsState:
+    """The state without challengers of which a guardrail or a person says so now; nobody has looked at the others.
+
+    One that has a verdict keeps it, and wins nothing any more.
+    """
+    known = {
+        name: each.model_copy(update={"harmful": True}) if name in harmful and not each.is_dropped else each
+        for name, each in state.challengers.items()
+    }
+    return state.model_copy(update={"challengers": known})
 
 
 def anytime_p(plan: DecisionPlan, difference: Difference, challengers: int) -> float:
@@ -187,21 +199,32 @@ def sample_ratio_alarms(phases: Sequence[tuple[Mapping[str, float], Mapping[str,
     return sample_ratio_evidence(phases) >= THRESHOLD
 
 
-def assign_among(secret: str, experiment_id: int, user: str, shares: Mapping[str, float]) -> str:
-    """The user's arm, by weighted rendezvous hashing: a share that changes moves users to or from that arm alone.
-
-    The users of an arm that is left out go to the others in proportion to their shares.
-    """
-    usable = {arm: share for arm, share in shares.items() if share > 0}
-    if not usable or any(share < 0 or not math.isfinite(share) for share in shares.values()):
-        raise InvalidRequestError(
-            "No arm can be assigned by these shares",
-            value=dict(shares),
-            allowed="shares that are not negative, one of them above 0",
-            next_step="give each arm that is to get users a share",
-        )
-    # an exponential of rate `share` each: the smallest is that of an arm with a chance of its share (Thaler, Ravishankar 1998)
-    return min(sorted(usable), key=lambda arm: -math.log(arm_point(secret, experiment_id, user, arm)) / usable[arm])
+def check_sample_ratio_among(
+    phases: Sequence[tuple[Mapping[str, float], Mapping[str, int]]],
+    control: str,
+    previous: SampleRatioReading | None = None,
+) -> SampleRatioReading:
+    """`sample_ratio_evidence` as a reading, with the control as A and the others together as B; an alarm stays."""
+    if previous is not None and previous.is_alarming:
+        return previous
+    users: Counter[str] = Counter()
+    planned: dict[str, float] = {}
+    for shares, arrived in phases:
+        users.update(arrived)
+        everyone, whole = sum(arrived.values()), sum(shares.values())
+        for arm, share in shares.items():
+            planned[arm] = planned.get(arm, 0.0) + everyone * share / whole
+    evidence = sample_ratio_evidence(phases)
+    others = [arm for arm in planned if arm != control]
+    return SampleRatioReading(
+        is_alarming=evidence >= THRESHOLD,
+        evidence=evidence,
+        threshold=THRESHOLD,
+        users_a=users[control],
+        users_b=sum(users[arm] for arm in others),
+        planned_users_b=sum(planned[arm] for arm in others),
+        arms={arm: ArmArrivals(users=users[arm], planned_users=planned[arm]) for arm in planned},
+    )
 
 
 def ramped_shares(shares: Mapping[str, float], control: str, exposed: Mapping[str, float]) -> dict[str, float]:

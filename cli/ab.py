@@ -33,6 +33,7 @@ for _command, _name in (
     (ab_experiments.create, "create"),
     (ab_experiments.list_all, "list"),
     (ab_experiments.results, "results"),
+    (ab_experiments.drop, "drop"),
     (ab_experiments.conclude, "conclude"),
     (ab_replay.replay, "replay"),
 ):

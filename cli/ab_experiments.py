@@ -1,4 +1,4 @@
-"""`tuneway ab create|list|results|conclude`: A/B tests on live traffic. Each command calls one function of `stages/`."""
+"""`tuneway ab create|list|results|drop|conclude`: A/B tests on live traffic. Each command calls one function of `stages/`."""
 
 from __future__ import annotations
 
@@ -9,17 +9,20 @@ import typer
 
 from cli.answers import By, print_json, told
 from cli.texts import translate
-from contracts.enums import Arm, ExperimentPolicy, ExperimentStatus
+from contracts.arms import arm_label
+from contracts.enums import ExperimentPolicy, ExperimentStatus
 from contracts.errors import InvalidRequestError
 from contracts.experiment_decisions import ConcludeABTestRequest
+from contracts.experiment_results import Outcome
 from contracts.experiment_verdicts import DecisionBasis, ExperimentVerdict
-from contracts.experiments import StartABTestRequest
+from contracts.experiments import DropArmRequest, StartABTestRequest
 from settings import language
 
 if TYPE_CHECKING:
     from cli.screen import Screen
     from contracts.experiment_results import ExperimentResults
     from contracts.experiments import ABExperiment
+    from stages.services import Services
 
 
 def _help(key: str) -> str:
@@ -32,9 +35,10 @@ Experiment = Annotated[str, typer.Argument(metavar="TEST", help=_help("arg_test"
 
 def create(
     name: Annotated[str, typer.Argument(help=_help("arg_name"))],
-    model_a: Annotated[str, typer.Option("--a", metavar="MODEL", help=_help("opt_model_a"))],
-    model_b: Annotated[str, typer.Option("--b", metavar="MODEL", help=_help("opt_model_b"))],
-    split: Annotated[str, typer.Option(metavar="A:B", help=_help("opt_split"))] = "50:50",
+    model_a: Annotated[str | None, typer.Option("--a", metavar="MODEL", help=_help("opt_model_a"))] = None,
+    model_b: Annotated[str | None, typer.Option("--b", metavar="MODEL", help=_help("opt_model_b"))] = None,
+    split: Annotated[str | None, typer.Option(metavar="A:B", help=_help("opt_split"))] = None,
+    arm: Annotated[list[str] | None, typer.Option(metavar="NAME=MODEL[:SHARE]", help=_help("opt_arm"))] = None,
     effect: Annotated[float, typer.Option(help=_help("opt_effect"))] = 0.3,
     margin: Annotated[float | None, typer.Option(help=_help("opt_margin"))] = None,
     samples: Annotated[int | None, typer.Option(help=_help("opt_create_samples"))] = None,
@@ -53,20 +57,15 @@ def create(
     yes: Annotated[bool, typer.Option("--yes", help=_help("opt_yes"))] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Start an A/B test between two deployed model versions."""
-    from cli.ab import share_b_of
+    """Start an A/B test between deployed model versions: two by --a and --b, or as many as there are --arm."""
     from cli.run_stage import validated
     from stages.ab_tests import tester_key
-    from stages.models import find_model
     from stages.start_ab_test import start_ab_test
 
     with told(as_json) as (screen, services):
-        share_b = share_b_of(split)
         request = {
             "experiment_name": name,
-            "model_a_id": find_model(model_a, services).model_id,
-            "model_b_id": find_model(model_b, services).model_id,
-            "traffic_split": {"a": 1 - share_b, "b": share_b},
+            **_arms(model_a, model_b, split, arm or [], services),
             "target_samples": samples,
             "success_metric": metric,
             "effect": effect,
@@ -134,7 +133,7 @@ def conclude(
     test: Experiment,
     reason: Annotated[str, typer.Option("--reason", help=_help("opt_reason"))],
     by: By,
-    winner: Annotated[Arm | None, typer.Option(help=_help("opt_winner"))] = None,
+    winner: Annotated[str | None, typer.Option(metavar="ARM", help=_help("opt_winner"))] = None,
     no_winner: Annotated[bool, typer.Option("--no-winner", help=_help("opt_no_winner"))] = False,
     override: Annotated[bool, typer.Option("--override", help=_help("opt_override"))] = False,
     as_json: AsJson = False,
@@ -149,7 +148,7 @@ def conclude(
             raise InvalidRequestError(
                 "An A/B test ends with a winner or without one",
                 value=f"winner {winner or 'not given'}, no-winner {no_winner}",
-                allowed="--winner a, --winner b, or --no-winner",
+                allowed="--winner with the name of an arm, or --no-winner",
                 next_step="give one of these",
             )
         experiment = find_ab_test(test, services)
@@ -164,13 +163,43 @@ def conclude(
         if as_json:
             print_json(decision.model_dump(mode="json"))
         else:
-            chosen = "none" if decision.chosen is None else decision.chosen.value
-            screen.done(f"ab.concluded_{chosen}", name=experiment.experiment_name)
+            chosen = decision.chosen
+            outcome = "none" if chosen is None else "kept" if chosen == decision.control else "promoted"
+            arm = arm_label(decision.control if chosen is None else chosen)
+            screen.done(f"ab.concluded_{outcome}", name=experiment.experiment_name, arm=arm)
+
+
+def drop(
+    test: Experiment,
+    arm: Annotated[str, typer.Argument(help=_help("arg_arm"))],
+    reason: Annotated[str, typer.Option("--reason", help=_help("opt_reason"))],
+    by: By,
+    as_json: AsJson = False,
+) -> None:
+    """Send one of several new models no more users; the test goes on with the others."""
+    from cli.run_stage import validated
+    from stages.ab_tests import find_ab_test
+    from stages.drop_arms import drop_arm
+
+    with told(as_json) as (screen, services):
+        request = {
+            "experiment_id": find_ab_test(test, services).experiment_id,
+            "arm": arm,
+            "actor": by,
+            "reason": reason,
+        }
+        experiment = drop_arm(validated(DropArmRequest, request), services)
+        if as_json:
+            print_json(experiment.model_dump(mode="json"))
+        else:
+            screen.done("ab.dropped", name=experiment.experiment_name, arm=arm_label(arm))
 
 
 def verdict_sentence(found: ExperimentResults, screen: Screen) -> str:
     """The verdict as of now, in one sentence."""
     decision, look = found.decision, found.look
+    if not found.experiment.is_pair:
+        return _sentence_of_arms(found, screen)
     if decision is not None and decision.guardrails:
         return screen.text("ab.verdict_guardrail", guardrails=", ".join(decision.guardrails))
     if look.verdict is ExperimentVerdict.KEEP_GOING and found.experiment.status is not ExperimentStatus.RUNNING:
@@ -181,16 +210,27 @@ def verdict_sentence(found: ExperimentResults, screen: Screen) -> str:
     return screen.text("ab.verdict_keep_going", needed=needed)
 
 
+def _sentence_of_arms(found: ExperimentResults, screen: Screen) -> str:
+    needed = found.more_users_needed
+    chosen = found.decision.winner if found.outcome is Outcome.PROMOTES and found.decision is not None else None
+    return screen.text(
+        f"ab.outcome_{found.outcome.value}",
+        control=arm_label(found.experiment.control.name),
+        arm=arm_label(chosen or found.headline),
+        open=", ".join(arm_label(each.arm) for each in found.open_challengers),
+        needed="?" if needed is None else f"{needed:,}",
+    )
+
+
 def _line(experiment: ABExperiment, screen: Screen) -> str:
-    split = experiment.traffic_split
+    arms = experiment.arms
     return screen.text(
         "ab.line",
         id=experiment.experiment_id,
         name=experiment.experiment_name,
         status=screen.text(f"ab.status_{experiment.status.value}"),
-        a=experiment.model_a_id,
-        b=experiment.model_b_id,
-        split=f"{split.a:.0%} : {split.b:.0%}",
+        arms=", ".join(screen.text("ab.model_of_arm", arm=arm_label(arm.name), model=arm.model_id) for arm in arms),
+        split=" : ".join(f"{arm.share:.0%}" for arm in arms),
         share=f"{experiment.layer_share:.1%}".replace(".0%", "%"),
         started=f"{experiment.start_date:%Y-%m-%d %H:%M}",
     )
@@ -200,24 +240,42 @@ def _show_results(found: ExperimentResults, screen: Screen) -> None:
     def line(key: str, **values: object) -> None:
         screen.out.print(screen.text(f"ab.{key}", **values), markup=False, soft_wrap=True)
 
-    look, plan = found.look, found.plan
+    plan = found.plan
     screen.out.print(_line(found.experiment, screen), markup=False, soft_wrap=True)
     screen.out.print(verdict_sentence(found, screen), markup=False, soft_wrap=True, style="bold")
-    line("users_so_far", users=f"{look.users_a + look.users_b:,}", planned=f"{plan.planned_users:,}")
-    if look.bounds is not None:
-        line(
-            "difference_final" if look.basis is DecisionBasis.FINAL else "difference",
-            difference=_number(look.difference),
-            level=f"{look.bounds.level:.0%}",
-            lower=_number(look.bounds.lower),
-            upper=_number(look.bounds.upper),
-        )
-    if look.basis is DecisionBasis.CONTINUOUS and found.corrected_difference is not None:
-        line("corrected", corrected=_number(found.corrected_difference))
+    control = arm_label(found.experiment.control.name)
+    for each in found.challengers:
+        look, challenger = each.look, arm_label(each.arm)
+        if not found.experiment.is_pair:
+            verdict = "taken_out" if each.is_taken_out else each.verdict.value
+            line("challenger", arm=challenger, verdict=screen.text(f"ab.challenger_{verdict}"))
+        line("users_so_far", users=f"{look.users_a + look.users_b:,}", planned=f"{plan.planned_users:,}")
+        if look.bounds is not None:
+            line(
+                "difference_final" if look.basis is DecisionBasis.FINAL else "difference",
+                challenger=challenger,
+                control=control,
+                difference=_number(look.difference),
+                level=f"{look.bounds.level:.1%}".replace(".0%", "%"),
+                lower=_number(look.bounds.lower),
+                upper=_number(look.bounds.upper),
+            )
+        if look.basis is DecisionBasis.CONTINUOUS and each.corrected_difference is not None:
+            line("corrected", corrected=_number(each.corrected_difference))
+        if each.response_time is not None:
+            time = each.response_time
+            line(
+                "times",
+                challenger=challenger,
+                control=control,
+                ratio=_number(time.ratio),
+                lower=_number(time.lower),
+                upper=_number(time.upper),
+            )
     for arm in found.arms:
         line(
             "arm",
-            arm=arm.arm.value.upper(),
+            arm=arm_label(arm.arm),
             model=arm.model_id,
             users=f"{arm.users:,}",
             answers=f"{arm.samples:,}",
@@ -225,17 +283,20 @@ def _show_results(found: ExperimentResults, screen: Screen) -> None:
             mean=_number(arm.mean_rating),
             time="-" if arm.mean_response_time_ms is None else f"{arm.mean_response_time_ms:,.0f}",
         )
-    if found.response_time is not None:
-        time = found.response_time
-        line("times", ratio=_number(time.ratio), lower=_number(time.lower), upper=_number(time.upper))
     if found.sample_ratio is not None:
         ratio = found.sample_ratio
         key = "ratio_alarm" if ratio.is_alarming else "ratio_fine"
-        line(key, a=f"{ratio.users_a:,}", b=f"{ratio.users_b:,}", planned=f"{ratio.planned_users_b:,.0f}")
+        if ratio.arms:
+            counted = ", ".join(
+                f"{arm_label(name)} {each.users:,} ({each.planned_users:,.0f})" for name, each in ratio.arms.items()
+            )
+            line(f"{key}_of_arms", counted=counted)
+        else:
+            line(key, a=f"{ratio.users_a:,}", b=f"{ratio.users_b:,}", planned=f"{ratio.planned_users_b:,.0f}")
     for reading in found.guardrails:
         line(
             "guardrail_breached" if reading.is_breached else "guardrail_kept",
-            name=reading.name,
+            name=reading.name if found.experiment.is_pair else f"{arm_label(reading.arm)} {reading.name}",
             harm=_number(reading.harm),
         )
     if found.comparison is not None:
@@ -245,7 +306,8 @@ def _show_results(found: ExperimentResults, screen: Screen) -> None:
     decision = found.decision
     if decision is not None and decision.carried_out_at is None:
         obstacle = "" if decision.obstacle is None else str(decision.obstacle.get("what"))
-        line("waits_obstacle" if obstacle else "waits", obstacle=obstacle, name=found.experiment.experiment_name)
+        name, winner = found.experiment.experiment_name, decision.winner or found.headline
+        line("waits_obstacle" if obstacle else "waits", obstacle=obstacle, name=name, arm=winner)
 
 
 def _ramp_step(given: str) -> dict[str, float]:
@@ -276,13 +338,71 @@ def _moment(given: str | None) -> datetime | None:
         ) from error
 
 
+def _arms(
+    model_a: str | None, model_b: str | None, split: str | None, arms: list[str], services: Services
+) -> dict[str, object]:
+    """The part of the request that names models and shares."""
+    from cli.ab import share_b_of
+    from stages.models import find_model
+
+    given = [option for option, value in (("--a", model_a), ("--b", model_b), ("--split", split)) if value is not None]
+    if arms and given:
+        raise InvalidRequestError(
+            "The arms of an A/B test are named in one way",
+            value=f"--arm with {', '.join(given)}",
+            allowed="--a and --b for two models, or --arm for each of several",
+            next_step="name every model with --arm: --arm a=MODEL --arm b=MODEL --arm c=MODEL",
+        )
+    if not arms:
+        if model_a is None or model_b is None:
+            raise InvalidRequestError(
+                "An A/B test compares two models or more",
+                value=", ".join(given) or "no models",
+                allowed="--a and --b, or two or more --arm",
+                next_step="--a assistant@production --b assistant@4",
+            )
+        share_b = share_b_of(split or "50:50")
+        return {
+            "model_a_id": find_model(model_a, services).model_id,
+            "model_b_id": find_model(model_b, services).model_id,
+            "traffic_split": {"a": 1 - share_b, "b": share_b},
+        }
+    named = [_arm(one) for one in arms]
+    return {
+        "arms": [
+            {"name": name, "model_id": find_model(model, services).model_id, "share": share}
+            for name, model, share in named
+        ]
+    }
+
+
+def _arm(given: str) -> tuple[str, str, float | None]:
+    """Name, model and share of NAME=MODEL[:SHARE]; the number in model:12 is no share."""
+    name, _, model = given.partition("=")
+    head, _, tail = model.rpartition(":")
+    share = None
+    if head and head != "model":
+        try:
+            model, share = head, float(tail)
+        except ValueError:
+            share = None
+    if not name or not model:
+        raise InvalidRequestError(
+            "The arm cannot be read",
+            value=given,
+            allowed="a name, a model and perhaps a share, as c=assistant@4:0.2",
+            next_step="--arm a=assistant@production:0.5 --arm b=model:12:0.25 --arm c=assistant@4:0.25",
+        )
+    return name, model, share
+
+
 def _tester(given: str) -> tuple[str, str]:
     user, _, arm = given.rpartition("=")
-    if not user or arm not in list(Arm):
+    if not user or not arm:
         raise InvalidRequestError(
             "A tester is a user and an arm",
             value=given,
-            allowed="USER=a or USER=b",
+            allowed="USER=ARM, with the name of an arm",
             next_step="for example --tester kim=b",
         )
     return user, arm

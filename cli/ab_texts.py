@@ -154,8 +154,8 @@ AB_TEXTS: dict[str, tuple[str, str]] = {
         "{scenario}: {measured} ± {error} (bar: at least {bar})",
     ),
     "ab.help_create": (
-        "배포된 두 모델 버전의 A/B 테스트를 시작합니다. 표본이 부족하면 --yes로 확인해야 시작합니다.",
-        "Start an A/B test of two deployed model versions. One that is too small starts only with --yes.",
+        "배포된 모델 버전 둘(--a, --b) 또는 여럿(--arm)의 A/B 테스트를 시작합니다. 표본이 부족하면 --yes로 확인해야 시작합니다.",
+        "Start an A/B test of two deployed model versions (--a, --b) or of several (--arm). One that is too small starts only with --yes.",
     ),
     "ab.help_list": ("A/B 테스트의 목록을 보여 줍니다.", "List the A/B tests."),
     "ab.help_results": (
@@ -163,8 +163,58 @@ AB_TEXTS: dict[str, tuple[str, str]] = {
         "Show verdict, effect with its interval, guardrails and sample ratio.",
     ),
     "ab.help_conclude": (
-        "A/B 테스트를 끝냅니다. B를 승자로 하면 운영에 올립니다. 승인을 기다리는 테스트의 답도 됩니다.",
-        "End an A/B test; with B as the winner it goes into production. Also the answer to a test that waits for approval.",
+        "A/B 테스트를 끝냅니다. 새 모델을 승자로 하면 운영에 올립니다. 승인을 기다리는 테스트의 답도 됩니다.",
+        "End an A/B test; a new model that wins goes into production. Also the answer to a test that waits for approval.",
+    ),
+    "ab.help_drop": (
+        "여러 새 모델 가운데 하나를 시험에서 뺍니다. 그 모델을 쓰던 사용자만 나머지 모델로 옮기고 시험은 계속합니다.",
+        "Drop one of several new models: only its users move to the others, and the test goes on.",
+    ),
+    "ab.arg_arm": ("뺄 쪽의 이름", "Name of the arm to drop"),
+    "ab.opt_arm": (
+        "쪽의 이름과 모델, 필요하면 몫 (여러 번 쓰며 첫째가 현재 모델). 예: c=assistant@4:0.2. 몫이 없으면 표본이 가장 적게 드는 비율로 나눕니다.",
+        "Name and model of an arm, perhaps its share, as c=assistant@4:0.2; repeated, the present model first. Without shares the split is the one that needs fewest samples",
+    ),
+    "ab.dropped": (
+        "{name}: {arm}을(를) 뺐습니다. 나머지 모델로 계속합니다",
+        "{name}: {arm} is dropped; the test goes on with the others",
+    ),
+    "ab.model_of_arm": ("{arm} 모델 {model}", "{arm} model {model}"),
+    "ab.outcome_open": (
+        "아직 판정하지 않았습니다({open}). 현재 모델과 비교할 사용자가 새 모델마다 많게는 약 {needed}명 더 필요합니다.",
+        "Not decided yet for {open}: up to about {needed} more users of each new model and the present one are needed.",
+    ),
+    "ab.outcome_leads": (
+        "새 모델({arm})이 현재 모델({control})보다 좋습니다. 아직 판정하지 않은 {open}의 결과를 기다리며, 사용자가 많게는 약 {needed}명 더 필요합니다.",
+        "The new model ({arm}) is better than the present one ({control}); {open} is not decided yet: up to about {needed} more users are needed.",
+    ),
+    "ab.outcome_promotes": (
+        "새 모델({arm})이 현재 모델({control})보다 좋습니다.",
+        "The new model ({arm}) is better than the present one ({control}).",
+    ),
+    "ab.outcome_keeps": (
+        "현재 모델({control})이 계속 서비스합니다. 새 모델은 모두 더 나쁘거나 안전장치를 어겼습니다.",
+        "The present model ({control}) keeps the traffic: every new model is worse or does harm.",
+    ),
+    "ab.outcome_nobody": (
+        "현재 모델({control})보다 좋은 새 모델이 확인되지 않았습니다.",
+        "No new model is shown to be better than the present one ({control}).",
+    ),
+    "ab.outcome_ended": ("판정이 나기 전에 끝났습니다.", "It ended before it could be decided."),
+    "ab.challenger": ("{arm}: {verdict}", "{arm}: {verdict}"),
+    "ab.challenger_better_a": ("현재 모델보다 나쁩니다", "worse than the present model"),
+    "ab.challenger_better_b": ("현재 모델보다 좋습니다", "better than the present model"),
+    "ab.challenger_no_relevant_difference": ("의미 있는 차이가 없습니다", "no difference that matters"),
+    "ab.challenger_inconclusive": ("차이가 확인되지 않았습니다", "no difference is shown at the planned size"),
+    "ab.challenger_keep_going": ("아직 판정하지 않았습니다", "not decided yet"),
+    "ab.challenger_taken_out": ("시험에서 뺐습니다", "dropped"),
+    "ab.ratio_fine_of_arms": (
+        "배정 비율 정상(괄호 안은 계획): {counted}",
+        "Sample ratio as planned (users, planned in brackets): {counted}",
+    ),
+    "ab.ratio_alarm_of_arms": (
+        "배정 비율 이상(괄호 안은 계획): {counted}. 판정을 보류합니다",
+        "Sample ratio wrong (users, planned in brackets): {counted}. The verdict is held",
     ),
     "ab.arg_name": ("A/B 테스트의 이름", "The A/B test's name"),
     "ab.arg_test": (
@@ -203,8 +253,8 @@ AB_TEXTS: dict[str, tuple[str, str]] = {
         "Share of the users who keep the production model throughout",
     ),
     "ab.opt_ramp": (
-        "B의 몫을 단계별로 늘립니다: 몫:시작 후 시간 (여러 번 쓸 수 있음). 예: 0.05:24",
-        "Raise B's share step by step: share:hours after the start, as 0.05:24 (may be repeated)",
+        "새 모델의 몫(여럿이면 합계)을 단계별로 늘립니다: 몫:시작 후 시간 (여러 번 쓸 수 있음). 예: 0.05:24",
+        "Raise the new models' share step by step: share:hours after the start, as 0.05:24 (may be repeated)",
     ),
     "ab.opt_starts_at": (
         "사용자를 받기 시작할 시각. 예: 2026-12-01T09:00",
@@ -215,22 +265,25 @@ AB_TEXTS: dict[str, tuple[str, str]] = {
         "From then on everyone gets the production model",
     ),
     "ab.opt_tester": (
-        "이 사용자는 항상 이 모델의 답을 받습니다: 사용자=a 또는 b (여러 번 쓸 수 있음). 비교에 넣지 않습니다.",
-        "This user always gets this arm, and counts in no comparison: USER=a or USER=b (may be repeated)",
+        "이 사용자는 항상 이 모델의 답을 받습니다: 사용자=쪽의 이름 (여러 번 쓸 수 있음). 비교에 넣지 않습니다.",
+        "This user always gets this arm, and counts in no comparison: USER=ARM (may be repeated)",
     ),
     "ab.opt_yes": (
         "표본이 부족해 차이를 놓칠 가능성이 커도 시작합니다.",
         "Start although the difference will probably be missed",
     ),
     "ab.opt_reason": ("이유. 감사 기록에 남습니다", "Why; kept in the audit trail"),
-    "ab.opt_winner": ("승자: a(현재 모델) 또는 b(새 모델)", "The winner: a (present model) or b (new model)"),
+    "ab.opt_winner": (
+        "승자인 쪽의 이름. 둘이면 a(현재 모델) 또는 b(새 모델)",
+        "The winner's arm; of two a (present model) or b (new model)",
+    ),
     "ab.opt_no_winner": (
         "승자 없이 끝냅니다. 현재 모델이 계속 서비스합니다.",
         "End it without a winner; the present model stays",
     ),
     "ab.opt_override": (
-        "게이트를 통과하지 못한 B도 올립니다. 이유와 함께 감사 기록에 남습니다",
-        "Promote B also without a passed gate; audited with the reason",
+        "게이트를 통과하지 못했거나 시험에서 뺀 모델도 올립니다. 이유와 함께 감사 기록에 남습니다",
+        "Promote it also without a passed gate, or after it was dropped; audited with the reason",
     ),
     "ab.started": ("A/B 테스트 {name}({id}번)을 시작했습니다", "A/B test {name} (id {id}) has started"),
     "ab.started_plan": (
@@ -245,8 +298,8 @@ AB_TEXTS: dict[str, tuple[str, str]] = {
     "ab.policy_notify": ("결론을 알려 드리기만 합니다", "You are told the verdict, nothing more"),
     "ab.none": ("A/B 테스트가 없습니다", "There are no A/B tests"),
     "ab.line": (
-        "{id}  {name}  {status}  A 모델 {a}, B 모델 {b}  {split}  사용자의 {share}  시작 {started}",
-        "{id}  {name}  {status}  A model {a}, B model {b}  {split}  {share} of the users  started {started}",
+        "{id}  {name}  {status}  {arms}  {split}  사용자의 {share}  시작 {started}",
+        "{id}  {name}  {status}  {arms}  {split}  {share} of the users  started {started}",
     ),
     "ab.status_running": ("진행 중", "running"),
     "ab.status_completed": ("완료", "completed"),
@@ -272,12 +325,12 @@ AB_TEXTS: dict[str, tuple[str, str]] = {
     "ab.verdict_ended": ("판정이 나기 전에 끝났습니다.", "It ended before it could be decided."),
     "ab.users_so_far": ("사용자 {users}명 / 계획 {planned}명", "{users} of {planned} planned users"),
     "ab.difference": (
-        "차이(B − A) {difference}, 언제 봐도 유효한 {level} 구간 [{lower}, {upper}]",
-        "Difference (B − A) {difference}; {level} interval that holds at every look [{lower}, {upper}]",
+        "차이({challenger} − {control}) {difference}, 언제 봐도 유효한 {level} 구간 [{lower}, {upper}]",
+        "Difference ({challenger} − {control}) {difference}; {level} interval that holds at every look [{lower}, {upper}]",
     ),
     "ab.difference_final": (
-        "차이(B − A) {difference}, 마지막 검정의 {level} 구간 [{lower}, {upper}]",
-        "Difference (B − A) {difference}; {level} interval of the final test [{lower}, {upper}]",
+        "차이({challenger} − {control}) {difference}, 마지막 검정의 {level} 구간 [{lower}, {upper}]",
+        "Difference ({challenger} − {control}) {difference}; {level} interval of the final test [{lower}, {upper}]",
     ),
     "ab.corrected": (
         "일찍 끝난 데 따른 과장을 바로잡은 차이: {corrected}",
@@ -288,8 +341,8 @@ AB_TEXTS: dict[str, tuple[str, str]] = {
         "{arm}: model {model}, {users} users, {answers} answers, {ratings} ratings, mean {mean}, response time {time} ms",
     ),
     "ab.times": (
-        "B의 응답 시간은 A의 {ratio}배 (95 % 구간 [{lower}, {upper}])",
-        "B takes {ratio} times as long as A (95 % interval [{lower}, {upper}])",
+        "{challenger}의 응답 시간은 {control}의 {ratio}배 (95 % 구간 [{lower}, {upper}])",
+        "{challenger} takes {ratio} times as long as {control} (95 % interval [{lower}, {upper}])",
     ),
     "ab.ratio_fine": (
         "배정 비율 정상: A {a}명, B {b}명 (계획상 B {planned}명)",
@@ -313,20 +366,23 @@ AB_TEXTS: dict[str, tuple[str, str]] = {
         "Users put aside because both models answered them: {mixed}",
     ),
     "ab.waits": (
-        "결론이 승인을 기다립니다: tuneway ab conclude {name} --winner b --reason … {obstacle}",
-        "The decision waits for an answer: tuneway ab conclude {name} --winner b --reason … {obstacle}",
+        "결론이 승인을 기다립니다: tuneway ab conclude {name} --winner {arm} --reason … {obstacle}",
+        "The decision waits for an answer: tuneway ab conclude {name} --winner {arm} --reason … {obstacle}",
     ),
     "ab.waits_obstacle": (
         "결론을 실행하지 못했습니다: {obstacle} ({name})",
         "The decision cannot be carried out: {obstacle} ({name})",
     ),
-    "ab.concluded_a": (
-        "{name}: 현재 모델(A)이 계속 서비스합니다",
-        "{name}: the present model (A) keeps the traffic",
+    "ab.concluded_kept": (
+        "{name}: 현재 모델({arm})이 계속 서비스합니다",
+        "{name}: the present model ({arm}) keeps the traffic",
     ),
-    "ab.concluded_b": ("{name}: 새 모델(B)이 서비스를 맡습니다", "{name}: the new model (B) takes the traffic"),
+    "ab.concluded_promoted": (
+        "{name}: 새 모델({arm})이 서비스를 맡습니다",
+        "{name}: the new model ({arm}) takes the traffic",
+    ),
     "ab.concluded_none": (
-        "{name}: 승자 없이 끝났습니다. 현재 모델(A)이 계속 서비스합니다",
-        "{name}: ended without a winner; the present model (A) keeps the traffic",
+        "{name}: 승자 없이 끝났습니다. 현재 모델({arm})이 계속 서비스합니다",
+        "{name}: ended without a winner; the present model ({arm}) keeps the traffic",
     ),
 }

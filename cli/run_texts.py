@@ -37,8 +37,8 @@ RUN_TEXTS: dict[str, tuple[str, str]] = {
     "summary.service": ("서비스", "Endpoint"),
     "summary.experiment": ("A/B 시험", "A/B test"),
     "summary.experiment_value": (
-        "{name}  (A {a:.0%} : B {b:.0%}, 목표 {target:,}건)",
-        "{name}  (A {a:.0%} : B {b:.0%}, target {target:,} answers)",
+        "{name}  ({split}, 목표 {target:,}건)",
+        "{name}  ({split}, target {target:,} answers)",
     ),
     "summary.failed_stage": ("실패한 단계", "Failed stage"),
     "summary.next": ("다음 할 일: {step}", "What to do: {step}"),

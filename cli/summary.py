@@ -10,6 +10,7 @@ import typer
 from rich.markup import escape
 
 from cli.texts import TEXTS
+from contracts.arms import arm_label
 from contracts.enums import PersonalDataKind, RemovalReason
 from contracts.words import PERSONAL_DATA_KINDS, REMOVAL_REASONS
 
@@ -226,12 +227,10 @@ def print_summary(summary: PipelineSummary, screen: Screen) -> None:
         grid.add_row(text("summary.service"), f"{summary.deployment.endpoint}  ({arms}; {backend})")
     if summary.experiment is not None:
         experiment = summary.experiment
-        split = experiment.traffic_split
         told = text(
             "summary.experiment_value",
             name=experiment.experiment_name,
-            a=split.a,
-            b=split.b,
+            split=" : ".join(f"{arm_label(arm.name)} {arm.share:.0%}" for arm in experiment.arms),
             target=experiment.target_samples,
         )
         grid.add_row(text("summary.experiment"), told)

@@ -4,18 +4,28 @@ from datetime import datetime
 
 from pydantic import Field
 
+from contracts.arms import ArmName
 from contracts.enums import Arm, DecisionCause, ExperimentPolicy
 from contracts.experiment_verdicts import DecisionLook, ExperimentState, GuardrailReading, SampleRatioReading
 from contracts.promotions import ACTOR_LENGTH, REASON_LENGTH
 from contracts.record import JsonObject, Record
+from contracts.several_arms import SeveralArmsState
 
 
 class MonitoredState(Record):
     """An experiment between two looks of the monitor, with everything that it watches."""
 
     experiment: ExperimentState
+    """Of a test with one challenger."""
+    several: SeveralArmsState | None = None
+    """Of a test with several."""
     guardrails: list[GuardrailReading] = []
     sample_ratio: SampleRatioReading | None = None
+
+    @property
+    def looks(self) -> int:
+        """Looks so far."""
+        return self.experiment.looks if self.several is None else self.several.looks
 
     @property
     def is_held(self) -> bool:
@@ -24,14 +34,14 @@ class MonitoredState(Record):
 
     @property
     def breached(self) -> list[GuardrailReading]:
-        """Guardrails in which B does harm."""
+        """Guardrails in which a challenger does harm."""
         return [reading for reading in self.guardrails if reading.is_breached]
 
 
 class PersonsAnswer(Record):
     """What a person said to a decision."""
 
-    winner: Arm | None
+    winner: ArmName | None
     """None: nobody wins, the present model stays."""
     actor: str
     reason: str
@@ -44,13 +54,15 @@ class ExperimentDecision(Record):
     """One row of ab_experiment_decisions: the first stays, whatever comes later."""
 
     experiment_id: int
-    winner: Arm | None
+    winner: ArmName | None
     """None: no relevant difference, inconclusive, or stopped without one. The present model then stays."""
+    control: ArmName = Arm.A.value
+    """Arm of the present model."""
     cause: DecisionCause
     reason: str
     """One sentence, in English."""
     look: DecisionLook | None
-    """The look that decided; None where a guardrail or a person did."""
+    """The look that decided, of the winner where there are several challengers; None where a guardrail or a person did."""
     guardrails: list[str] = []
     """Names of those that were breached."""
     actor: str
@@ -62,9 +74,14 @@ class ExperimentDecision(Record):
     """The registry, the traffic and the results follow the decision since then."""
 
     @property
-    def chosen(self) -> Arm | None:
+    def chosen(self) -> str | None:
         """Who gets the traffic: the person's choice where there is one."""
         return self.winner if self.answer is None else self.answer.winner
+
+    @property
+    def is_promotion(self) -> bool:
+        """It would put a challenger into production."""
+        return self.winner not in {None, self.control}
 
     @property
     def decided_by(self) -> str:
@@ -90,7 +107,7 @@ class ConcludeABTestRequest(Record):
     """A person ends an experiment: the answer to its decision, or a decision of their own."""
 
     experiment_id: int = Field(ge=1)
-    winner: Arm | None
+    winner: ArmName | None
     """None: nobody wins, the present model stays."""
     actor: str = Field(min_length=1, max_length=ACTOR_LENGTH)
     reason: str = Field(min_length=1, max_length=REASON_LENGTH)
@@ -105,7 +122,11 @@ class MonitoredExperiment(Record):
     experiment_name: str
     looks: int
     users_a: int
+    """Of the control who count, at the last look."""
     users_b: int
+    """Of the challengers together."""
+    dropped: list[str] = []
+    """Arms that get no more users."""
     is_held: bool
     policy: ExperimentPolicy
     decision: ExperimentDecision | None

@@ -129,9 +129,11 @@ class ExperimentState(Record):
 
 
 class GuardrailReading(Record):
-    """A guardrail at one look: whether B does harm in it."""
+    """A guardrail at one look: whether a challenger, B, does harm in it."""
 
     name: str
+    arm: str = "b"
+    """The challenger."""
     is_breached: bool
     evidence: float
     """Natural logarithm of the e value against "B does no harm"; breached at `threshold`."""
@@ -143,6 +145,13 @@ class GuardrailReading(Record):
     not_computable: NotComputable | None = None
 
 
+class ArmArrivals(Record):
+    """Users of one arm of several, and how many the plan would have put there."""
+
+    users: int
+    planned_users: float
+
+
 class SampleRatioReading(Record):
     """Whether users fall into the arms as planned."""
 
@@ -151,6 +160,10 @@ class SampleRatioReading(Record):
     """Natural logarithm of the e value against the planned split; alarming at `threshold`."""
     threshold: float
     users_a: int
+    """Of the control."""
     users_b: int
+    """Of all challengers together."""
     planned_users_b: float
     """Users that the plan, with all its phases, would have put into B."""
+    arms: dict[str, ArmArrivals] = {}
+    """Each arm's, where there are several challengers."""

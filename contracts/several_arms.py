@@ -32,7 +32,7 @@ class ChallengerState(Record):
     verdict: ExperimentVerdict = ExperimentVerdict.KEEP_GOING
     """BETTER_B: the challenger; BETTER_A: the control. All but the last end it."""
     harmful: bool = False
-    """A guardrail took it out. It has no verdict, and counts on among the questions that were asked."""
+    """A guardrail or a person took it out. It gets no later verdict, and counts on among the questions that were asked."""
     smallest_p: float = Field(default=1.0, ge=0, le=1)
     """Of all looks so far, for this question alone; valid at any time."""
     leads: bool | None = None
@@ -76,19 +76,26 @@ class SeveralArmsState(Record):
         return not self.open
 
     @property
-    def winner(self) -> str | None:
-        """Of the challengers shown to be better than the control the one with the largest difference.
+    def leader(self) -> str | None:
+        """Of the challengers shown to be better than the control so far the one with the largest difference.
 
-        That it is better than the other challengers is not shown. None while it goes on, and where none is better.
+        That it is better than the other challengers is not shown. None where none is better; one that was taken out
+        after its verdict leads nothing.
         """
         better = {
             name: abs(state.latest.difference)
             for name, state in self.challengers.items()
             if state.verdict is ExperimentVerdict.BETTER_B
+            and not state.harmful
             and state.latest is not None
             and state.latest.difference is not None
         }
-        return max(better, key=lambda name: better[name]) if better and self.is_decided else None
+        return max(better, key=lambda name: better[name]) if better else None
+
+    @property
+    def winner(self) -> str | None:
+        """The leader, once every challenger is decided or dropped."""
+        return self.leader if self.is_decided else None
 
 
 class SeveralArmsSize(Record):

@@ -6,15 +6,15 @@ from typing import Self
 
 from pydantic import AwareDatetime, Field, model_validator
 
-from contracts.enums import Arm
+from contracts.arms import ArmName
 from contracts.record import Record
 
 
 class RampStep(Record):
-    """From when on how many users get arm B."""
+    """From when on how many users get a new model."""
 
     share_b: float = Field(gt=0, le=1)
-    """Of the users outside the holdout."""
+    """Of the users outside the holdout; of all challengers together where there are several."""
     after_hours: float = Field(default=0, ge=0)
     """After the test's start."""
 
@@ -30,7 +30,7 @@ class TrafficPlan(Record):
     """None: when it is created."""
     ends_at: AwareDatetime | None = None
     """From then on everyone gets the default model; None: when it is ended."""
-    testers: dict[str, Arm] = {}
+    testers: dict[str, ArmName] = {}
     """Arm of some users, by their keyed hash, whatever the hash says; they count in no comparison."""
 
     @model_validator(mode="after")
@@ -47,7 +47,7 @@ class TrafficPlan(Record):
         return (self.starts_at is None or self.starts_at <= now) and (self.ends_at is None or now < self.ends_at)
 
     def exposed(self, share_b: float, created: datetime, now: datetime) -> float:
-        """Share of the users outside the holdout who take part, so that as many get B as the ramp says.
+        """Share of the users outside the holdout who take part, so that as many get a challenger as the ramp says.
 
         The split stays as it is, and nobody ever changes arms: who comes in later comes from the default model.
         """

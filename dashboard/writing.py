@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from contracts.audit import AuditFilter
     from contracts.datasets import ColumnMapping, DatasetVersion, ImportedDataset, ImportRequest
     from contracts.deployments import DeploymentPlan
-    from contracts.enums import Arm, ModelStatus, ReviewVerdict
+    from contracts.enums import ModelStatus, ReviewVerdict
     from contracts.evaluation import TestCase
     from contracts.experiments import ABExperiment, StartABTestRequest
     from contracts.generation import CuratedSamples, CurateRequest, SampleReview
@@ -212,8 +212,8 @@ def resume(visit: Visit, job_id: int, checkpoint: str | None) -> None:
 def start_experiment(visit: Visit, request: StartABTestRequest) -> ABExperiment:
     """Start an A/B test that is the starter's. Raises as `stages.start_ab_test` does; the same name again is the same test."""
     who = visit.require(ResourceKind.AB_TEST, "create")
-    for model_id in (request.model_a_id, request.model_b_id):
-        visit.require(ResourceKind.MODEL, "read", model_id)
+    for arm in request.planned_arms:
+        visit.require(ResourceKind.MODEL, "read", arm.model_id)
     # scipy comes with it
     from stages.start_ab_test import start_ab_test
 
@@ -224,7 +224,7 @@ def start_experiment(visit: Visit, request: StartABTestRequest) -> ABExperiment:
     return started
 
 
-def answer_experiment(visit: Visit, experiment_id: int, winner: Arm | None, *, reason: str) -> None:
+def answer_experiment(visit: Visit, experiment_id: int, winner: str | None, *, reason: str) -> None:
     """Answer an A/B test's decision; it is carried out. Raises ConflictError where another was faster and said otherwise."""
     who = visit.require(ResourceKind.AB_TEST, "conclude", experiment_id)
     # mlflow comes with it, and takes seconds to import

@@ -12,6 +12,7 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
+    SmallInteger,
     String,
     Text,
     UniqueConstraint,
@@ -20,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import INT4MULTIRANGE, JSONB, ExcludeConstraint
 from sqlalchemy.dialects.postgresql.ranges import MultiRange
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 
 class Base(DeclarativeBase):
@@ -472,6 +473,27 @@ class ABExperimentRow(Base):
     buckets: Mapped[MultiRange[int]] = mapped_column(
         INT4MULTIRANGE, server_default=text("'{[0,1000)}'::int4multirange")
     )
+    arms: Mapped[list["ABExperimentArmRow"]] = relationship(order_by="ABExperimentArmRow.position", lazy="selectin")
+    """The control first."""
+
+
+class ABExperimentArmRow(Base):
+    """An arm of an A/B test. A trigger of PostgreSQL refuses to change what was planned, and to take back a drop."""
+
+    __tablename__ = "ab_experiment_arms"
+    __table_args__ = (
+        UniqueConstraint("experiment_id", "position", name="uq_ab_experiment_arms_experiment_id_position"),
+    )
+    experiment_id: Mapped[int] = mapped_column(ForeignKey("ab_experiments.id"), primary_key=True, autoincrement=False)
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    position: Mapped[int] = mapped_column(SmallInteger)
+    model_id: Mapped[int] = mapped_column(ForeignKey("model_registry.id"), index=True)
+    share: Mapped[float] = mapped_column(Float)
+    dropped_at: Mapped[datetime | None]
+    drop_cause: Mapped[str | None] = mapped_column(String(20))
+    drop_reason: Mapped[str | None] = mapped_column(Text)
+    left_at: Mapped[datetime | None]
+    """It has lost, and what becomes of its deployment is settled."""
 
 
 class ABTestAssignment(Base):
@@ -480,7 +502,7 @@ class ABTestAssignment(Base):
     __tablename__ = "ab_test_assignments"
     experiment_id: Mapped[int] = mapped_column(ForeignKey("ab_experiments.id"), primary_key=True)
     user_key: Mapped[str] = mapped_column(String(255), primary_key=True)
-    variant: Mapped[str] = mapped_column(String(10))
+    variant: Mapped[str] = mapped_column(String(32))
     created_at: Mapped[datetime] = _created()
 
 
@@ -493,7 +515,7 @@ class ABTestLog(Base):
     experiment_id: Mapped[int | None] = mapped_column(ForeignKey("ab_experiments.id"))
     user_id: Mapped[int | None] = mapped_column(Integer)
     session_id: Mapped[str | None] = mapped_column(String(255))
-    variant: Mapped[str | None] = mapped_column(String(10))
+    variant: Mapped[str | None] = mapped_column(String(32))
     model_id: Mapped[int | None] = mapped_column(ForeignKey("model_registry.id"))
     query: Mapped[str | None] = mapped_column(Text)
     response: Mapped[str | None] = mapped_column(Text)
@@ -503,7 +525,7 @@ class ABTestLog(Base):
     created_at: Mapped[datetime] = _created()
     user_key: Mapped[str | None] = mapped_column(String(255))
     request_id: Mapped[str] = mapped_column(String(64), unique=True)
-    assigned_variant: Mapped[str | None] = mapped_column(String(10))
+    assigned_variant: Mapped[str | None] = mapped_column(String(32))
     status: Mapped[str | None] = mapped_column(String(20))
     exposure: Mapped[str | None] = mapped_column(String(20))
     first_token_ms: Mapped[int | None]
@@ -518,7 +540,7 @@ class ABTestResult(Base):
     __tablename__ = "ab_test_results"
     id: Mapped[int] = mapped_column(primary_key=True)
     experiment_id: Mapped[int] = mapped_column(ForeignKey("ab_experiments.id"), index=True)
-    variant: Mapped[str] = mapped_column(String(10))
+    variant: Mapped[str] = mapped_column(String(32))
     total_samples: Mapped[int | None]
     avg_rating: Mapped[float | None] = mapped_column(Float)
     avg_response_time_ms: Mapped[float | None] = mapped_column(Float)

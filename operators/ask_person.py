@@ -17,6 +17,7 @@ from contracts.access import ResourceKind
 from contracts.experiment_decisions import AskABTestRequest
 from operators.access.runs import assigned_to
 from operators.params import parse_request
+from operators.requests import answers_to, chosen_arm
 from operators.run_records import RunRecords
 from stages.services import open_services
 
@@ -56,6 +57,8 @@ class AskPersonOperator(HITLOperator):
     def execute(self, context: Context) -> None:
         """Ask, and wait without a worker. Airflow resumes a deferred task itself when its page is answered."""
         request = parse_request(AskABTestRequest, context["params"])
+        with open_services().unit_of_work() as uow:
+            self.options = answers_to(uow.experiments.get(request.experiment_id))
         upsert_hitl_detail(
             ti_id=context["task_instance"].id,
             options=self.options,
@@ -67,6 +70,11 @@ class AskPersonOperator(HITLOperator):
             assigned_users=[assigned_to(ResourceKind.AB_TEST, request.experiment_id, "conclude", REVIEWER)],
         )
         self.defer(trigger=AnsweredElsewhereTrigger(request.experiment_id), method_name="execute_complete")
+
+    def validate_chosen_options(self, chosen_options: list[str]) -> None:
+        """Airflow's page offers the answers to this very test, which the file of the DAG does not know."""
+        for answer in chosen_options:
+            chosen_arm(answer)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
         """The answer of Airflow's page."""
@@ -106,7 +114,7 @@ def answer_elsewhere(experiment_id: int, services: Services) -> str | None:
     except UnavailableError:
         return None
     if decision is not None and decision.answer is not None:
-        chosen = "nobody wins" if decision.answer.winner is None else f"winner {decision.answer.winner.value}"
+        chosen = "nobody wins" if decision.answer.winner is None else f"winner {decision.answer.winner}"
         return f"{decision.answer.actor} has answered: {chosen}"
     if experiment.status is not ExperimentStatus.RUNNING:
         return f"the A/B test {experiment.experiment_name} is {experiment.status.value}"

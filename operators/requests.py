@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
+from contracts.arms import arm_label
 from contracts.compression import CompressModelRequest, CompressRequest
 from contracts.datasets import DatasetVersion, ImportedDataset, ImportRequest, PrepareRequest, QualityRequest
 from contracts.enums import Arm, Priority
-from contracts.errors import ConflictError
+from contracts.errors import ConflictError, InvalidRequestError
 from contracts.evaluation import EvaluateRequest, EvaluationReport, GateRequest
 from contracts.experiment_decisions import AskABTestRequest, ConcludeABTestRequest
 from contracts.experiment_replays import AskReplayRequest, ReplayABTestRequest
@@ -25,10 +27,31 @@ from contracts.training import Hyperparameters, TrainingReport, TrainRequest
 from operators.run_records import APPROVE_DEPLOYMENT, VALIDATE_REQUEST
 
 if TYPE_CHECKING:
+    from contracts.experiments import ABExperiment
     from operators.run_records import RunRecords
 
 PROMOTE_NEW_MODEL, KEEP_PRESENT_MODEL = "새 모델(B)로 교체", "현재 모델(A) 유지"
-"""The answers that a person can give to an A/B test in Airflow."""
+"""The answers that a person can give to an A/B test of two in Airflow."""
+_ANSWER = re.compile(r"(?:새 모델|현재 모델)\((.+)\)(?:로 교체| 유지)")
+
+
+def answers_to(experiment: ABExperiment) -> list[str]:
+    """The answers that a person can give to this A/B test: one for each arm that still gets users."""
+    control, *challengers = (arm_label(arm.name) for arm in experiment.open_arms)
+    return [*(f"새 모델({name})로 교체" for name in challengers), f"현재 모델({control}) 유지"]
+
+
+def chosen_arm(answer: str) -> str:
+    """The arm that an answer gives the traffic to. Raises InvalidRequestError for no such answer."""
+    found = _ANSWER.fullmatch(answer)
+    if found is None:
+        raise InvalidRequestError(
+            "This is no answer to an A/B test",
+            value=answer,
+            allowed=f"answers like {PROMOTE_NEW_MODEL} or {KEEP_PRESENT_MODEL}",
+            next_step="clear choose_winner and have it answered on Airflow's page",
+        )
+    return found.group(1).lower()
 
 
 def import_dataset(run: RunRecords) -> ImportRequest:
@@ -202,7 +225,7 @@ def conclude_ab_test(run: RunRecords) -> ConcludeABTestRequest:
     person = (said.get("responded_by_user") or {}).get("name") or "airflow"
     return ConcludeABTestRequest(
         experiment_id=run.request(AskABTestRequest).experiment_id,
-        winner=Arm.B if said["chosen_options"] == [PROMOTE_NEW_MODEL] else Arm.A,
+        winner=chosen_arm(said["chosen_options"][0]),
         actor=person,
         reason=f"answered in Airflow, run {run.run_id}: {', '.join(said['chosen_options'])}",
     )

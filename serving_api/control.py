@@ -9,6 +9,7 @@ import os
 import socket
 import sys
 import threading
+from functools import partial
 from urllib.parse import parse_qs
 
 import uvicorn
@@ -24,6 +25,7 @@ from serving_api.guardrail_watch import GuardrailWatch
 from serving_api.memory import settle_memory
 from serving_api.serving_state import read_state
 from settings.logs import start_logging
+from stages.ab_tests import control_of
 from stages.services import Services, open_services
 
 SHUTDOWN_SECONDS = 2
@@ -97,7 +99,7 @@ def main() -> None:
     start_logging("serving-api")
     try:
         services = open_services()
-        control = Control(services, create_app(services, GuardrailWatch()))
+        control = Control(services, create_app(services, GuardrailWatch(partial(control_of, services))))
     except TunewayError as error:
         sys.exit(error.sentence())
     server = control_server(control)

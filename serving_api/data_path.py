@@ -13,8 +13,8 @@ from typing import Any
 
 import orjson
 
-from ab_testing.assignment import assign_arm, exposure_of, user_key
-from contracts.enums import Arm, Exposure
+from ab_testing.assignment import exposure_of, user_key
+from contracts.enums import Exposure
 from contracts.models import ArmEndpoint
 from serving_api.asgi import Receive, Scope, Send
 from serving_api.chat_access import ChatAccess
@@ -210,30 +210,29 @@ class DataPath:
             keep=self._keep,
         )
 
-    def _assigned(self, running: RunningExperiment, unit: str, key: str) -> tuple[Exposure, Arm | None]:
+    def _assigned(self, running: RunningExperiment, unit: str, key: str) -> tuple[Exposure, str | None]:
         """Whether a user, or a question of nobody in particular, takes part, and the arm."""
         experiment = running.experiment
-        traffic = experiment.traffic
-        if key in traffic.testers:
-            return Exposure.OVERRIDE, traffic.testers[key]
+        if key in running.testers:
+            return Exposure.OVERRIDE, running.testers[key]
         arm = running.pins.get(key) if key else None
-        if arm is None:
-            if traffic.holdout or running.exposed < 1:
+        if arm is None or arm not in running.arms:
+            # who was in an arm that was dropped takes part already
+            holdout = experiment.traffic.holdout
+            if arm is None and (holdout or running.exposed < 1):
                 exposure = exposure_of(
                     self._assignment_key,
                     experiment.experiment_id,
                     unit,
-                    holdout=traffic.holdout,
+                    holdout=holdout,
                     exposed=running.exposed,
                 )
                 if exposure is not Exposure.ASSIGNED:
                     return exposure, None
-            arm = assign_arm(self._assignment_key, experiment.experiment_id, unit, experiment.traffic_split)
+            arm = running.assign(self._assignment_key, unit)
             if key:
                 running.pins[key] = arm
-                self._append(
-                    {"kind": "pin", "experiment_id": experiment.experiment_id, "user_key": key, "arm": arm.value}
-                )
+                self._append({"kind": "pin", "experiment_id": experiment.experiment_id, "user_key": key, "arm": arm})
         return Exposure.ASSIGNED, arm
 
     def _keep(self, exchange: Exchange) -> None:

@@ -12,7 +12,7 @@ from pydantic import JsonValue
 from contracts.record import JsonObject
 
 NAMED: dict[str, JsonValue] = {
-    "arm": "a",
+    "arm": "b",
     "base_model": "Qwen3-0.6B",
     "checkpoint": "checkpoint-500",
     "dag_id": "finetune_pipeline",
@@ -39,10 +39,13 @@ NAMED: dict[str, JsonValue] = {
     "username": "hana",
     "version": "v1.0",
     "other_id": 2,
+    "winner": "b",
     "model_a_id": 1,
     "model_b_id": 2,
 }
 """What a field or a parameter of that name shows."""
+ALSO_SHOWN = frozenset({"model_a_id", "model_b_id"})
+"""Fields that may be left out, in favour of others, and are shown nevertheless."""
 _DEEPEST = 8
 _TEXTS = {"date-time": "2026-11-28T09:00:00Z", "date": "2026-11-28", "binary": "..."}
 
@@ -116,7 +119,7 @@ def _object(schema: dict[str, Any], openapi: dict[str, Any], depth: int) -> Json
     return {
         name: sample(field, openapi, name, depth + 1)
         for name, field in schema.get("properties", {}).items()
-        if name in required or isinstance(field.get("default"), str | int | float)
+        if name in required or name in ALSO_SHOWN or isinstance(field.get("default"), str | int | float)
     }
 
 

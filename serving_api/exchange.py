@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from contracts.enums import AnswerStatus, Arm, Exposure
+from contracts.enums import AnswerStatus, Exposure
 from contracts.models import ArmEndpoint
 from serving_api.event_log import Event
 from serving_api.metrics import ArmMetrics
@@ -58,7 +58,7 @@ class Exchange:
     table_version: str
     experiment_id: int | None
     exposure: Exposure
-    assigned: Arm | None
+    assigned: str | None
     """Arm of the experiment whose model answers."""
     user_key: str
     session_id: str | None

@@ -1,4 +1,4 @@
-"""Looks at an A/B test at once when its users meet errors, rate low or wait for B, in a process of its own.
+"""Looks at an A/B test at once when its users meet errors, rate low or wait for a new model, in a process of its own.
 
 The router pays one write to a pipe for a batch of events. What is lost with a crash is seen by the next minute's run of
 `monitor_ab_test`: the look is the same one, under the same lock.
@@ -39,9 +39,10 @@ def experiments_to_look_at(events: list[Event]) -> set[str]:
 class GuardrailWatch:
     """Tells the process that looks. One thread at a time calls it."""
 
-    def __init__(self) -> None:
+    def __init__(self, control_of: Callable[[int], str]) -> None:
+        """`control_of` gives the control's arm of an experiment."""
         self._process: subprocess.Popen[bytes] | None = None
-        self._slow = SlowAnswers()
+        self._slow = SlowAnswers(control_of)
 
     def watched(self, store: Callable[[list[Event]], None]) -> Callable[[list[Event]], None]:
         """The same store; what it has stored is looked at."""

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from ab_testing.assignment import bucket_of
+from ab_testing.assignment import assign_among, assignment_point, bucket_of
 from contracts.enums import Arm
 from contracts.errors import UnavailableError
 from contracts.experiments import ABExperiment
@@ -28,14 +28,28 @@ VIRTUAL_MODEL = "auto"
 
 @dataclass(frozen=True, slots=True)
 class RunningExperiment:
-    """An A/B test that takes users now, with both of its models."""
+    """An A/B test that takes users now, with the models of all arms that get users."""
 
     experiment: ABExperiment
-    arms: Mapping[Arm, ArmEndpoint]
+    arms: Mapping[str, ArmEndpoint]
+    """The control first; without the dropped ones."""
     exposed: float
     """Share of its users outside the holdout who take part now."""
-    pins: dict[str, Arm]
-    """Arm of each user seen so far; grows as users come."""
+    pins: dict[str, str]
+    """Arm of each user seen so far; grows as users come. A user of an arm that was dropped since gets another one."""
+    shares: Mapping[str, float]
+    """Of the arms that get users."""
+    testers: Mapping[str, str]
+    """Arm of each tester: the control's where theirs was dropped."""
+
+    def assign(self, secret: str, unit: str) -> str:
+        """The arm of a user who has none, by the hash; of an arm that is dropped only its own users move."""
+        experiment = self.experiment
+        if experiment.has_several_challengers:
+            return assign_among(secret, experiment.experiment_id, unit, self.shares)
+        control, challenger = experiment.arms
+        is_control = assignment_point(secret, experiment.experiment_id, unit) < control.share
+        return control.name if is_control else challenger.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +91,7 @@ class Routing:
         self.is_behind = False
         """PostgreSQL did not take the events that wait for it, when it was read last."""
         self._state: ServingState | None = None
-        self._pins: dict[int, dict[str, Arm]] = {}
+        self._pins: dict[int, dict[str, str]] = {}
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -125,26 +139,35 @@ class Routing:
 
 
 def table_at(
-    state: ServingState, pins: Mapping[int, dict[str, Arm]], now: datetime, previous: RoutingTable | None
+    state: ServingState, pins: Mapping[int, dict[str, str]], now: datetime, previous: RoutingTable | None
 ) -> RoutingTable:
     """The table at a time; the previous one itself where nothing differs."""
     by_model = {endpoint.model_id: endpoint for endpoint in state.deployed}
     running = []
     for experiment in state.experiments:
-        chosen = {Arm.A: experiment.model_a_id, Arm.B: experiment.model_b_id}
-        arms = {arm: by_model[model_id] for arm, model_id in chosen.items() if model_id in by_model}
-        if len(arms) < len(Arm) or not experiment.traffic.is_open(now):
+        open_arms = experiment.open_arms
+        arms = {arm.name: by_model[arm.model_id] for arm in open_arms if arm.model_id in by_model}
+        if len(arms) < len(open_arms) or not experiment.traffic.is_open(now):
             # one arm's users would get no answer, or one that is not their arm's: they get the default model
             continue
-        exposed = experiment.traffic.exposed(experiment.traffic_split.b, experiment.start_date, now)
-        running.append(RunningExperiment(experiment, arms, exposed, pins[experiment.experiment_id]))
+        traffic, control = experiment.traffic, experiment.control.name
+        running.append(
+            RunningExperiment(
+                experiment=experiment,
+                arms=arms,
+                exposed=traffic.exposed(experiment.share_of_challengers, experiment.start_date, now),
+                pins=pins[experiment.experiment_id],
+                shares={arm.name: arm.share for arm in open_arms},
+                testers={key: arm if arm in arms else control for key, arm in traffic.testers.items()},
+            )
+        )
     default = _default(state.deployed, state.production)
     version = _version(state.deployed, default, running)
     if previous is not None and previous.version == version:
         return previous
     testers: dict[str, RunningExperiment] = {}
     for one in running:
-        for key in one.experiment.traffic.testers:
+        for key in one.testers:
             testers.setdefault(key, one)
     return RoutingTable(
         by_name={endpoint.served_model_name: endpoint for endpoint in state.deployed},

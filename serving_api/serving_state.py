@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from contracts.enums import Arm, ModelStatus
+from contracts.enums import ModelStatus
 from contracts.experiments import ABExperiment
 from contracts.models import ArmEndpoint
 from contracts.record import Record
@@ -36,7 +36,7 @@ class ServingState(Record):
     """Versions in production, each with the number of its promotion."""
     experiments: list[ABExperiment]
     """Those that run, out of their hours too."""
-    pins: dict[int, dict[str, Arm]]
+    pins: dict[int, dict[str, str]]
     """Arms of the users of each experiment, but of those that were known already."""
     chat_keys: dict[str, ChatKey]
     """The good keys of active accounts that may ask, by their hash."""

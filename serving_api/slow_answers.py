@@ -1,4 +1,4 @@
-"""Whether B's answers seem slower than A's, from what passes by: when to look, not what is found.
+"""Whether a challenger's answers seem slower than the control's, from what passes by: when to look, not what is found.
 
 Answers are taken for independent here, which shows more than the users behind them do, and sooner. That may decide when
 the monitor looks: its guardrail counts users, and its evidence holds at every look, whenever it is made.
@@ -7,12 +7,13 @@ the monitor looks: its guardrail counts users, and its evidence holds at every l
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections import defaultdict
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from contracts.enums import Arm
-
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from serving_api.event_log import Event
 
 FEWEST_ANSWERS = 30
@@ -46,35 +47,45 @@ class _Times:
         return max(0.0, self.squares / self.count - self.mean**2) / (self.count - 1)
 
 
+@dataclass(slots=True)
+class _Experiment:
+    control: str
+    times: defaultdict[str, _Times] = field(default_factory=lambda: defaultdict(_Times))
+
+
 class SlowAnswers:
     """Sums of the answers since the service began. One thread at a time calls it."""
 
-    def __init__(self) -> None:
-        self._times: dict[int, dict[Arm, _Times]] = {}
+    def __init__(self, control_of: Callable[[int], str]) -> None:
+        """`control_of` gives the control's arm of an experiment."""
+        self._control_of = control_of
+        self._experiments: dict[int, _Experiment] = {}
 
     def experiments_to_look_at(self, events: list[Event]) -> set[str]:
-        """Those of whose B these events bring answers, if B seems to be slower."""
-        seen = set()
+        """Those of whose challenger these events bring answers, if it seems to be slower."""
+        seen: set[tuple[int, str]] = set()
         for event in events:
             experiment, arm = event.get("experiment_id"), event.get("variant")
             if event["kind"] != "answer" or experiment is None or arm is None:
                 continue
-            self._of(experiment)[Arm(arm)].add(math.log(max(1, event["response_time_ms"])))
-            if arm == Arm.B:
-                seen.add(experiment)
-        return {str(experiment) for experiment in seen if self._seems_slower(experiment)}
+            found = self._of(experiment)
+            found.times[arm].add(math.log(max(1, event["response_time_ms"])))
+            if arm != found.control:
+                seen.add((experiment, arm))
+        return {str(experiment) for experiment, arm in seen if self._seems_slower(experiment, arm)}
 
-    def _of(self, experiment: int) -> dict[Arm, _Times]:
-        found = self._times.get(experiment)
+    def _of(self, experiment: int) -> _Experiment:
+        found = self._experiments.get(experiment)
         if found is None:
-            if len(self._times) >= _MOST_EXPERIMENTS:
+            if len(self._experiments) >= _MOST_EXPERIMENTS:
                 # the longest known: it has ended long ago
-                del self._times[next(iter(self._times))]
-            found = self._times[experiment] = {arm: _Times() for arm in Arm}
+                del self._experiments[next(iter(self._experiments))]
+            found = self._experiments[experiment] = _Experiment(self._control_of(experiment))
         return found
 
-    def _seems_slower(self, experiment: int) -> bool:
-        a, b = (self._times[experiment][arm] for arm in Arm)
+    def _seems_slower(self, experiment: int, arm: str) -> bool:
+        found = self._experiments[experiment]
+        a, b = found.times[found.control], found.times[arm]
         if min(a.count, b.count) < FEWEST_ANSWERS:
             return False
         error = math.sqrt(a.variance_of_mean + b.variance_of_mean)

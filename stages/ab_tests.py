@@ -41,6 +41,12 @@ def find_ab_test(given: str, services: Services) -> ABExperiment:
     return found
 
 
+def control_of(services: Services, experiment_id: int) -> str:
+    """Name of the control's arm. Raises NotFoundError."""
+    with services.unit_of_work() as uow:
+        return uow.experiments.get(experiment_id).control.name
+
+
 def tester_key(user: str, services: Services) -> str:
     """The user as the router knows them: what a traffic plan names its testers by."""
     from ab_testing.assignment import user_key

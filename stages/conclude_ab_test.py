@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from contracts.enums import Arm, DecisionCause, ExperimentStatus
+from contracts.enums import DecisionCause, ExperimentStatus, ModelStatus
 from contracts.errors import ConflictError, NotFoundError
 from contracts.experiment_decisions import ExperimentDecision, PersonsAnswer
 from contracts.experiment_verdicts import ExperimentVerdict
@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 def conclude_ab_test(request: ConcludeABTestRequest, services: Services) -> ExperimentDecision:
     """End the test with the person's winner; the same request again is the same end.
 
-    Where the test has decided already, this is the answer to its decision. Raises ConflictError where it has ended with
-    another winner, and where the registry refuses the promotion; nothing is stored then.
+    Where the test has decided already, this is the answer to its decision. Raises InvalidRequestError for an arm that
+    it does not have, and ConflictError where it has ended with another winner, where the arm was dropped, and where the
+    registry refuses the promotion; nothing is stored then.
     """
     answer = PersonsAnswer(
         winner=request.winner,
@@ -42,10 +43,11 @@ def conclude_ab_test(request: ConcludeABTestRequest, services: Services) -> Expe
     )
     with services.unit_of_work() as uow:
         experiment = uow.experiments.get(request.experiment_id)
+        _check_winner(experiment, request)
         standing = _standing(experiment, request.winner, uow)
     if standing is not None and standing.carried_out_at is not None:
         return standing
-    proposed = _persons_decision(request, answer) if standing is None else standing
+    proposed = _persons_decision(request, answer, experiment) if standing is None else standing
     # the registry may refuse: before anything is stored that could not be taken back
     _move_registry(experiment, proposed.model_copy(update={"answer": answer}), services)
     with services.unit_of_work() as uow:
@@ -121,36 +123,45 @@ def results_of(experiment: ABExperiment, uow: UnitOfWork) -> ExperimentResults:
 
 
 def _move_registry(experiment: ABExperiment, decision: ExperimentDecision, services: Services) -> None:
-    with services.unit_of_work() as uow:
-        a, b = uow.models.get(experiment.model_a_id), uow.models.get(experiment.model_b_id)
-        present = uow.models.production(b.model_name)
-    is_there = present is not None and present.model_id == b.model_id
+    control, chosen = experiment.control, decision.chosen
+    if chosen is None:
+        return
     reason = f"A/B test {experiment.experiment_name}: {decision.reason}"[:2000]
-    if decision.chosen is Arm.B:
+    if chosen != control.name:
         # mlflow comes with it, which the service that answers users does not load before a person concludes
         from stages.promote import promote
 
+        with services.unit_of_work() as uow:
+            new = uow.models.get(experiment.arm(chosen).model_id)
+            present = uow.models.production(new.model_name)
+        is_there = present is not None and present.model_id == new.model_id
         # a person decides over what is there now; the monitor only over the model that was compared
         expected = None
         if decision.answer is None:
-            expected = 0 if present is None or is_there else a.model_id
+            expected = 0 if present is None or is_there else control.model_id
         override = is_there or (decision.answer is not None and decision.answer.override)
         promote(
             PromoteRequest(
-                model_id=b.model_id, actor=decision.decided_by, reason=reason, override=override, replaces=expected
+                model_id=new.model_id, actor=decision.decided_by, reason=reason, override=override, replaces=expected
             ),
             services,
         )
-    elif decision.chosen is Arm.A and is_there:
+        return
+    with services.unit_of_work() as uow:
+        others = [uow.models.get(arm.model_id) for arm in experiment.challengers]
+        in_production = [version for version in others if version.status is ModelStatus.PRODUCTION]
+    for version in in_production:
         from stages.promote import roll_back
 
         roll_back(
-            RollbackRequest(model_name=b.model_name, actor=decision.decided_by, reason=reason, leaves=b.model_id),
+            RollbackRequest(
+                model_name=version.model_name, actor=decision.decided_by, reason=reason, leaves=version.model_id
+            ),
             services,
         )
 
 
-def _standing(experiment: ABExperiment, winner: Arm | None, uow: UnitOfWork) -> ExperimentDecision | None:
+def _standing(experiment: ABExperiment, winner: str | None, uow: UnitOfWork) -> ExperimentDecision | None:
     """The decision that an answer with this winner goes with. Raises ConflictError where it contradicts what stands."""
     status = uow.experiment_decisions.lock(experiment.experiment_id)
     decision = uow.experiment_decisions.get(experiment.experiment_id)
@@ -162,10 +173,26 @@ def _standing(experiment: ABExperiment, winner: Arm | None, uow: UnitOfWork) -> 
     return decision
 
 
-def _persons_decision(request: ConcludeABTestRequest, answer: PersonsAnswer) -> ExperimentDecision:
+def _check_winner(experiment: ABExperiment, request: ConcludeABTestRequest) -> None:
+    if request.winner is None:
+        return
+    arm = experiment.arm(request.winner)
+    if arm.dropped_at is not None and not request.override:
+        raise ConflictError(
+            "The arm was dropped and cannot win",
+            value=f"{arm.name}: {arm.drop_reason}",
+            allowed=", ".join(one.name for one in experiment.open_arms),
+            next_step="choose one of these, or promote it all the same with --override, in the API override",
+        )
+
+
+def _persons_decision(
+    request: ConcludeABTestRequest, answer: PersonsAnswer, experiment: ABExperiment
+) -> ExperimentDecision:
     return ExperimentDecision(
         experiment_id=request.experiment_id,
         winner=request.winner,
+        control=experiment.control.name,
         cause=DecisionCause.PERSON,
         reason=request.reason,
         look=None,
@@ -175,7 +202,7 @@ def _persons_decision(request: ConcludeABTestRequest, answer: PersonsAnswer) -> 
     )
 
 
-def _close(experiment: ABExperiment, moved_for: Arm | None, services: Services) -> ExperimentDecision:
+def _close(experiment: ABExperiment, moved_for: str | None, services: Services) -> ExperimentDecision:
     """One transaction: all traffic to one model, the results' rows, the audit and what people are told.
 
     Nothing happens where the decision is for another arm by now than the registry was moved for.
@@ -223,7 +250,7 @@ def _decided(experiment_id: int, uow: UnitOfWork) -> ExperimentDecision:
 
 
 def _ended(experiment: ABExperiment, status: ExperimentStatus, decision: ExperimentDecision | None) -> ConflictError:
-    winner = "no winner" if decision is None or decision.chosen is None else f"winner {decision.chosen.value}"
+    winner = "no winner" if decision is None or decision.chosen is None else f"winner {decision.chosen}"
     return ConflictError(
         "The A/B test's decision stands",
         value=f"{experiment.experiment_name} is {status.value}, {winner}",

@@ -1,6 +1,9 @@
 """What people are told of an A/B test, in Korean and English."""
 
-from contracts.enums import Arm, DecisionCause
+from collections.abc import Mapping
+
+from contracts.arms import DropCause, arm_label
+from contracts.enums import DecisionCause
 from contracts.experiment_decisions import ExperimentDecision
 from contracts.experiments import ABExperiment
 from contracts.record import JsonObject
@@ -36,12 +39,31 @@ _TITLES: dict[str, tuple[str, str]] = {
     "blocked": ("A/B 테스트 {name}: 결론을 실행하지 못했습니다", "A/B test {name}: the decision cannot be carried out"),
     "concluded": ("A/B 테스트 {name}: 끝났습니다", "A/B test {name} has ended"),
     "stopped": ("A/B 테스트 {name}: 중지했습니다", "A/B test {name} was stopped"),
+    "dropped": ("A/B 테스트 {name}: {arm}을(를) 뺐습니다", "A/B test {name} has dropped {arm}"),
+    "losing": ("A/B 테스트 {name}: {arm}이(가) 지고 있습니다", "A/B test {name}: {arm} is losing"),
 }
-_WINNERS: dict[Arm | None, tuple[str, str]] = {
-    Arm.A: ("현재 모델(A)이 계속 서비스합니다.", "The present model (A) keeps the traffic."),
-    Arm.B: ("새 모델(B)이 서비스를 맡습니다.", "The new model (B) takes the traffic."),
-    None: ("승자가 없어 현재 모델(A)이 계속 서비스합니다.", "Nobody has won; the present model (A) keeps the traffic."),
+_KEPT = ("현재 모델({arm})이 계속 서비스합니다.", "The present model ({arm}) keeps the traffic.")
+_TAKES_OVER = ("새 모델({arm})이 서비스를 맡습니다.", "The new model ({arm}) takes the traffic.")
+_NO_WINNER = (
+    "승자가 없어 현재 모델({arm})이 계속 서비스합니다.",
+    "Nobody has won; the present model ({arm}) keeps the traffic.",
+)
+_DROP_CAUSES: dict[DropCause, tuple[str, str]] = {
+    DropCause.WORSE: (
+        "현재 모델보다 나쁘다는 것이 확인되었습니다.",
+        "It is shown to be worse than the present model.",
+    ),
+    DropCause.GUARDRAIL: ("안전장치를 어겼습니다: {guardrails}.", "It has breached a guardrail: {guardrails}."),
+    DropCause.PERSON: ("담당자가 정했습니다: {actor}.", "A person has decided: {actor}."),
 }
+_MOVED = (
+    "이 모델을 쓰던 사용자만 나머지 모델로 옮기고, 테스트는 계속합니다.",
+    "Only its users move to the other models; the test goes on.",
+)
+_ASK_TO_DROP = (
+    "빼려면 `tuneway ab drop {name} {arm} --reason …`을 실행하십시오.",
+    "Drop it with `tuneway ab drop {name} {arm} --reason …`.",
+)
 _CAUSES: dict[DecisionCause, tuple[str, str]] = {
     DecisionCause.VERDICT: ("판정에 따른 것입니다.", "The verdict says so."),
     DecisionCause.GUARDRAIL: (
@@ -66,13 +88,14 @@ _HELD = (
 
 def decided_notice(experiment: ABExperiment, decision: ExperimentDecision, *, needs_answer: bool) -> JsonObject:
     """A decision has been taken; whether a person is asked."""
-    lines = [_WINNERS[decision.winner], _CAUSES[decision.cause], *([_ASK] if needs_answer else [])]
+    lines = [_outcome(experiment, decision.winner), _CAUSES[decision.cause], *([_ASK] if needs_answer else [])]
     return _notice("needs_answer" if needs_answer else "decided", experiment, lines, decision)
 
 
 def concluded_notice(experiment: ABExperiment, decision: ExperimentDecision) -> JsonObject:
     """The decision is carried out."""
-    return _notice("concluded", experiment, [_WINNERS[decision.chosen], _CAUSES[_last_cause(decision)]], decision)
+    lines = [_outcome(experiment, decision.chosen), _CAUSES[_last_cause(decision)]]
+    return _notice("concluded", experiment, lines, decision)
 
 
 def blocked_notice(experiment: ABExperiment, decision: ExperimentDecision, sentence: str) -> JsonObject:
@@ -90,17 +113,45 @@ def stopped_notice(experiment: ABExperiment, cause: Cause) -> JsonObject:
     return _notice("stopped", experiment, [cause], None)
 
 
+def dropped_notice(
+    experiment: ABExperiment, arm: str, cause: DropCause, guardrails: list[str], actor: str
+) -> JsonObject:
+    """An arm gets no more users."""
+    values = {"arm": arm_label(arm), "guardrails": ", ".join(guardrails), "actor": actor}
+    return _notice("dropped", experiment, [_DROP_CAUSES[cause], _MOVED], None, values)
+
+
+def losing_notice(experiment: ABExperiment, arm: str, cause: DropCause, guardrails: list[str]) -> JsonObject:
+    """An arm is worse or does harm, in a test that a person drops arms from."""
+    values = {"arm": arm, "guardrails": ", ".join(guardrails)}
+    return _notice("losing", experiment, [_DROP_CAUSES[cause], _ASK_TO_DROP], None, values)
+
+
+def _outcome(experiment: ABExperiment, winner: str | None) -> Cause:
+    control = experiment.control.name
+    if winner is None:
+        told, arm = _NO_WINNER, control
+    else:
+        told, arm = (_KEPT if winner == control else _TAKES_OVER), winner
+    return told[0].format(arm=arm_label(arm)), told[1].format(arm=arm_label(arm))
+
+
 def _last_cause(decision: ExperimentDecision) -> DecisionCause:
     return decision.cause if decision.answer is None else DecisionCause.PERSON
 
 
 def _notice(
-    event: str, experiment: ABExperiment, lines: list[tuple[str, str]], decision: ExperimentDecision | None
+    event: str,
+    experiment: ABExperiment,
+    lines: list[tuple[str, str]],
+    decision: ExperimentDecision | None,
+    more: Mapping[str, str] | None = None,
 ) -> JsonObject:
     values = {
         "name": experiment.experiment_name,
         "guardrails": "" if decision is None else ", ".join(decision.guardrails),
         "actor": "" if decision is None else decision.decided_by,
+        **(more or {}),
     }
     told = {}
     for place, language in enumerate(("ko", "en")):

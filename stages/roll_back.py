@@ -83,11 +83,7 @@ def _stop_experiments(left: ModelVersion | None, request: RollbackRequest, servi
     if left is None:
         return []
     with services.unit_of_work() as uow:
-        over_it = [
-            experiment
-            for experiment in uow.experiments.running()
-            if left.model_id in {experiment.model_a_id, experiment.model_b_id}
-        ]
+        over_it = [experiment for experiment in uow.experiments.running() if left.model_id in experiment.model_ids]
     if not over_it:
         return []
     from stages.conclude_ab_test import stop_in

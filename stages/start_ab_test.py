@@ -1,4 +1,4 @@
-"""Stage start_ab_test: live traffic is split between two deployed models."""
+"""Stage start_ab_test: live traffic is split between deployed models."""
 
 from __future__ import annotations
 
@@ -27,25 +27,19 @@ def start_ab_test(request: StartABTestRequest, services: Services) -> ABExperime
     """
     from ab_testing.experiment_plan import plan_experiment
 
-    if request.model_a_id == request.model_b_id:
-        raise InvalidRequestError(
-            "Both arms of the A/B test are the same model",
-            value=request.model_a_id,
-            allowed="two different model versions",
-            next_step="name the new version as model_b_id",
-        )
+    _check_arms(request)
     leaves = services.settings.undeploy_loser if request.undeploy_loser is None else request.undeploy_loser
     plan = plan_experiment(request).model_copy(update={"undeploy_loser": leaves})
     if not (plan.is_enough or request.accept_underpowered):
         raise underpowered(plan)
     with services.unit_of_work() as uow:
-        for model_id in (request.model_a_id, request.model_b_id):
+        for model_id in (arm.model_id for arm in request.planned_arms):
             version = uow.models.get(model_id)
             if uow.models.deployment(model_id) is None:
                 raise ConflictError(
                     "Only deployed models can take part in an A/B test",
                     value=f"model {model_id} ({version.model_name} {version.version}) is not deployed",
-                    allowed="two model versions that answer",
+                    allowed="model versions that answer",
                     next_step=f"deploy model {model_id} first",
                 )
         uow.experiments.lock_starts()
@@ -62,11 +56,33 @@ def start_ab_test(request: StartABTestRequest, services: Services) -> ABExperime
         return experiment
 
 
+def _check_arms(request: StartABTestRequest) -> None:
+    models = [arm.model_id for arm in request.planned_arms]
+    if len(set(models)) < len(models):
+        twice = sorted({model for model in models if models.count(model) > 1})
+        raise InvalidRequestError(
+            "Two arms of the A/B test are the same model",
+            value=", ".join(map(str, twice)),
+            allowed="different model versions",
+            next_step="name another version for one of them, for a test of two as model_b_id",
+        )
+    names = [arm.name for arm in request.planned_arms]
+    unknown = sorted(set(request.traffic.testers.values()) - set(names))
+    if unknown:
+        raise InvalidRequestError(
+            "A tester is to get an arm that the A/B test does not have",
+            value=", ".join(unknown),
+            allowed=", ".join(names),
+            next_step="name one of these arms",
+        )
+
+
 def _the_same(present: ABExperiment, request: StartABTestRequest) -> ABExperiment:
-    if (present.model_a_id, present.model_b_id) != (request.model_a_id, request.model_b_id):
+    there, asked = ([(arm.name, arm.model_id) for arm in arms] for arms in (present.arms, request.planned_arms))
+    if there != asked:
         raise ConflictError(
             "The name belongs to an A/B test of other models",
-            value=f"{request.experiment_name}: models {present.model_a_id} and {present.model_b_id}",
+            value=f"{request.experiment_name}: models {', '.join(str(model_id) for _, model_id in there)}",
             allowed="a name that was not used yet",
             next_step="choose another experiment_name",
         )

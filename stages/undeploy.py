@@ -45,11 +45,7 @@ def undeploy(request: UndeployRequest, services: Services, *, on_state: OnState 
             allowed="a version that is not in production",
             next_step=f"promote another version first, or go back with `tuneway rollback {version.model_name}`",
         )
-    arm_of = [
-        experiment.experiment_name
-        for experiment in experiments
-        if version.model_id in {experiment.model_a_id, experiment.model_b_id}
-    ]
+    arm_of = [experiment.experiment_name for experiment in experiments if version.model_id in experiment.model_ids]
     if arm_of:
         raise ConflictError(
             "The version is an arm of a running A/B test",

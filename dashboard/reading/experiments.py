@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from contracts.access import ResourceKind
-from contracts.enums import Arm
+from contracts.experiment_verdicts import ExperimentVerdict
 from contracts.experiments import ABExperiment, ArmCounts
 from contracts.models import ModelVersion
 from dashboard.reading.keeping import FRESH_SECONDS, LISTED, ask, kept
@@ -23,31 +23,32 @@ class ExperimentState:
     """An A/B test with what was counted so far."""
 
     experiment: ABExperiment
-    model_a: ModelVersion
-    model_b: ModelVersion
-    counts: dict[Arm, ArmCounts]
+    models: dict[str, ModelVersion]
+    """The model version of each arm, the control's first."""
+    counts: dict[str, ArmCounts]
     results: ExperimentResults
     replays: list[ABTestReplay]
     """Newest first."""
 
     @property
     def ratings(self) -> int:
-        """Rated answers of both arms."""
+        """Rated answers of all arms."""
         return sum(counts.ratings for counts in self.counts.values())
 
     @property
     def raters(self) -> int:
-        """Users of both arms who rated; these count towards the planned size."""
-        return self.results.look.users_a + self.results.look.users_b
+        """Users of the control and a challenger who rated; these count towards the planned size.
+
+        Of several challengers that with the fewest who is still open.
+        """
+        open_ = [each for each in self.results.challengers if each.verdict is ExperimentVerdict.KEEP_GOING]
+        looks = [each.look for each in open_ if not each.is_taken_out] or [self.results.look]
+        return min(look.users_a + look.users_b for look in looks)
 
     @property
     def planned_users(self) -> int:
         """Users at which the final test is made."""
         return self.results.plan.planned_users
-
-    def model(self, arm: Arm) -> ModelVersion:
-        """The arm's model version."""
-        return self.model_a if arm is Arm.A else self.model_b
 
 
 @kept(FRESH_SECONDS)
@@ -65,8 +66,7 @@ def experiment_state(uow: UnitOfWork, experiment: ABExperiment) -> ExperimentSta
     counts = uow.experiments.counts(experiment.experiment_id)
     return ExperimentState(
         experiment=experiment,
-        model_a=uow.models.get(experiment.model_a_id),
-        model_b=uow.models.get(experiment.model_b_id),
+        models={arm.name: uow.models.get(arm.model_id) for arm in experiment.arms},
         counts=counts,
         results=summarise_experiment(
             experiment,

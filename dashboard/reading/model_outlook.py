@@ -60,11 +60,7 @@ def model_outlook(visit: Visit, model_id: int) -> ModelOutlook:
             is_base=uow.models.is_base(model_id),
             production=uow.models.production(version.model_name),
             previous=None if previous is None else uow.models.get(previous),
-            experiments=[
-                test.experiment_name
-                for test in uow.experiments.running()
-                if model_id in {test.model_a_id, test.model_b_id}
-            ],
+            experiments=[test.experiment_name for test in uow.experiments.running() if model_id in test.model_ids],
             deployment=None
             if deployment is None
             else DeploymentHistory(

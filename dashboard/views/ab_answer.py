@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from contracts.enums import Arm, ExperimentStatus
+from contracts.arms import arm_label
+from contracts.enums import ExperimentStatus
 from contracts.errors import TunewayError
 from contracts.promotions import REASON_LENGTH
 from dashboard import parts, writing
@@ -17,12 +18,12 @@ if TYPE_CHECKING:
     from dashboard.texts import Words
     from dashboard.visits import Visit
 
-NOBODY = "none"
-CHOICES = (Arm.B.value, Arm.A.value, NOBODY)
+NOBODY = "-"
+"""No arm's name begins so."""
 
 
 def is_open(experiment: ABExperiment, decision: ExperimentDecision | None) -> bool:
-    """A person may answer: it has decided, nobody has answered, and both models still answer users."""
+    """A person may answer: it has decided, nobody has answered, and all its models still answer users."""
     return (
         decision is not None
         and decision.answer is None
@@ -33,11 +34,18 @@ def is_open(experiment: ABExperiment, decision: ExperimentDecision | None) -> bo
 
 def show_answer(experiment: ABExperiment, visit: Visit, words: Words) -> None:
     """Who answers, what, and why; sent once."""
+    control, *challengers = (arm.name for arm in experiment.open_arms)
+
+    def describe(choice: str) -> str:
+        if choice == NOBODY:
+            return words("ab_answer.none")
+        return words("ab_answer.keep" if choice == control else "ab_answer.promote", arm=arm_label(choice))
+
     with st.form(f"answer-{experiment.experiment_id}"):
         chosen = st.radio(
             words("ab_answer.question"),
-            CHOICES,
-            format_func=lambda choice: words(f"ab_answer.{choice}"),
+            [*challengers, control, NOBODY],
+            format_func=describe,
             key=f"answer-winner-{experiment.experiment_id}",
         )
         reason = st.text_input(
@@ -49,7 +57,7 @@ def show_answer(experiment: ABExperiment, visit: Visit, words: Words) -> None:
     if not reason.strip():
         st.warning(words("ab_answer.missing"), icon=":material/edit:")
         return
-    winner = None if chosen == NOBODY else Arm(chosen)
+    winner = None if chosen == NOBODY else chosen
     try:
         with st.spinner(words("ab_answer.sending")):
             writing.answer_experiment(visit, experiment.experiment_id, winner, reason=reason.strip())

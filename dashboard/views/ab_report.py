@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from contracts.enums import Arm
+from contracts.arms import arm_label
 from contracts.experiment_verdicts import DecisionBasis
 from contracts.record import utc_now
 from dashboard.formats import milliseconds, model_label, moment, number, percent
 from dashboard.pdf_report import PdfReport, Range
+from dashboard.views.ab_arms import arm_line, arm_title
 
 if TYPE_CHECKING:
     from dashboard.reading import ExperimentState
@@ -34,12 +35,11 @@ def ab_report(state: ExperimentState, verdict: str, words: Words) -> bytes:
     """The file; the verdict is the page's sentence."""
     experiment = state.experiment
     report = PdfReport(words("ab_report.title"), words, utc_now(), subtitle=experiment.experiment_name)
-    split = experiment.traffic_split
     report.figures(
         [
             (words("ab_tests.state"), words.of(experiment.status)),
             (words("ab_tests.started"), moment(experiment.start_date, words.language)),
-            (words("ab_tests.split"), f"{percent(split.a, 0)} : {percent(split.b, 0)}"),
+            (words("ab_tests.split"), " : ".join(percent(arm.share, 0) for arm in experiment.arms)),
             (words("ab_tests.layer_share"), percent(experiment.layer_share, 0)),
             (words("ab_tests.target"), number(state.planned_users)),
             (words("ab_tests.ratings"), number(state.ratings)),
@@ -51,12 +51,11 @@ def ab_report(state: ExperimentState, verdict: str, words: Words) -> bytes:
     report.heading(words("ab_report.counted"))
     columns = ("arm", "model", "users", "answers", "ratings", "mean_rating", "mean_time")
     lines = []
-    for arm in Arm:
-        counts = state.counts[arm]
+    for name, counts in state.counts.items():
         lines.append(
             [
-                words(f"ab_tests.arm_{arm.value}"),
-                model_label(state.model(arm)),
+                arm_title(experiment, name, words),
+                model_label(state.models[name]),
                 number(counts.users),
                 number(counts.samples),
                 number(counts.ratings),
@@ -67,7 +66,7 @@ def ab_report(state: ExperimentState, verdict: str, words: Words) -> bytes:
     report.table([words(f"ab_tests.{name}") for name in columns], lines, numeric=(2, 3, 4, 5, 6))
     report.text(words("ab_tests.rating_note"), quiet=True)
     ranges = [
-        Range(words(f"ab_tests.arm_{summary.arm.value}"), summary.mean_rating, bounds.lower, bounds.upper)
+        Range(arm_title(experiment, summary.arm, words), summary.mean_rating, bounds.lower, bounds.upper)
         for summary in state.results.arms
         if summary.mean_rating is not None and (bounds := summary.rating_interval) is not None
     ]
@@ -80,7 +79,9 @@ def ab_report(state: ExperimentState, verdict: str, words: Words) -> bytes:
 
 def _verdict(report: PdfReport, state: ExperimentState, words: Words) -> None:
     results, look = state.results, state.results.look
-    if look.bounds is not None and look.difference is not None:
+    if not state.experiment.is_pair:
+        _challengers(report, state, words)
+    elif look.bounds is not None and look.difference is not None:
         report.text(
             words(
                 "ab_tests.difference_final" if look.basis is DecisionBasis.FINAL else "ab_tests.difference",
@@ -96,7 +97,7 @@ def _verdict(report: PdfReport, state: ExperimentState, words: Words) -> None:
             words("ab_report.difference_axis"),
             mark=0.0,
         )
-    if results.response_time is not None:
+    if state.experiment.is_pair and results.response_time is not None:
         time = results.response_time
         report.text(
             words(
@@ -106,7 +107,7 @@ def _verdict(report: PdfReport, state: ExperimentState, words: Words) -> None:
                 upper=number(time.upper, 2),
             ).replace("**", "")
         )
-    if results.comparison is not None:
+    if state.experiment.is_pair and results.comparison is not None:
         told = words(
             "ab_tests.fixed_horizon", p=number(results.comparison.p_value, 3), planned=number(state.planned_users)
         )
@@ -115,6 +116,20 @@ def _verdict(report: PdfReport, state: ExperimentState, words: Words) -> None:
     if decision is not None and decision.answer is not None:
         answer = decision.answer
         report.text(words("ab_tests.answered", actor=answer.actor, reason=answer.reason))
+
+
+def _challengers(report: PdfReport, state: ExperimentState, words: Words) -> None:
+    control = arm_label(state.experiment.control.name)
+    header = [words(f"ab_arms.{name}") for name in ("arm", "verdict", "difference", "needed")]
+    report.table(header, [arm_line(each, words) for each in state.results.challengers], numeric=(2, 3))
+    ranges = [
+        Range(f"{arm_label(each.arm)} − {control}", each.look.difference, bounds.lower, bounds.upper)
+        for each in state.results.challengers
+        if each.look.difference is not None and (bounds := each.look.bounds) is not None
+    ]
+    if ranges:
+        report.ranges(words("ab_report.difference"), ranges, words("ab_report.difference_axis"), mark=0.0)
+        report.text(words("ab_arms.interval_note", control=control), quiet=True)
 
 
 def _plan(report: PdfReport, state: ExperimentState, words: Words) -> None:

@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from contracts.access import ResourceKind
-from contracts.enums import Arm, ExperimentStatus
+from contracts.arms import arm_label
+from contracts.enums import ExperimentStatus
 from contracts.experiment_verdicts import DecisionBasis, ExperimentVerdict
 from dashboard import parts, reading
 from dashboard.formats import milliseconds, model_label, moment, number, percent
 from dashboard.links import choose
 from dashboard.views import ab_design
 from dashboard.views.ab_answer import is_open, show_answer
+from dashboard.views.ab_arms import arm_title, arms_sentence, show_arms
 from dashboard.views.ab_replays import show_replays
 from dashboard.views.ab_report import show_report
 
 if TYPE_CHECKING:
+    from contracts.experiment_verdicts import GuardrailReading
     from dashboard.reading import ExperimentState
     from dashboard.texts import Words
     from dashboard.visits import Visit
@@ -63,8 +66,7 @@ def show(visit: Visit, words: Words) -> None:
 
 
 def _split(state: ExperimentState) -> str:
-    split = state.experiment.traffic_split
-    return f"{percent(split.a, 0)} : {percent(split.b, 0)}"
+    return " : ".join(percent(arm.share, 0) for arm in state.experiment.arms)
 
 
 def _metric(state: ExperimentState, words: Words) -> str:
@@ -81,8 +83,10 @@ def _line(state: ExperimentState, words: Words) -> dict[str, str]:
         words("ab_tests.split"): _split(state),
         words("ab_tests.layer_share"): percent(state.experiment.layer_share, 0),
         words("ab_tests.ratings"): number(state.ratings),
-        words("ab_tests.arm_a"): model_label(state.model_a),
-        words("ab_tests.arm_b"): model_label(state.model_b),
+        words("ab_arms.present_model"): model_label(state.models[state.experiment.control.name]),
+        words("ab_arms.new_models"): ", ".join(
+            model_label(state.models[arm.name]) for arm in state.experiment.challengers
+        ),
     }
 
 
@@ -105,18 +109,22 @@ def _story(state: ExperimentState, visit: Visit, words: Words) -> None:
             ]
         )
     )
-    _decision(state, words)
+    if experiment.is_pair:
+        _decision(state, words)
+    else:
+        show_arms(state, words)
+        _watched(state, words)
+        _left_out(state, words)
     if is_open(experiment, state.results.decision) and visit.may(
         ResourceKind.AB_TEST, "conclude", experiment.experiment_id
     ):
         show_answer(experiment, visit, words)
     lines = []
-    for arm in Arm:
-        counts, model = state.counts[arm], state.model(arm)
+    for name, counts in state.counts.items():
         lines.append(
             [
-                f"<b>{escape(words(f'ab_tests.arm_{arm.value}'))}</b>",
-                escape(model_label(model)),
+                f"<b>{escape(arm_title(experiment, name, words))}</b>",
+                escape(model_label(state.models[name])),
                 number(counts.users),
                 number(counts.samples),
                 number(counts.ratings),
@@ -136,6 +144,8 @@ def _story(state: ExperimentState, visit: Visit, words: Words) -> None:
 
 def verdict_sentence(state: ExperimentState, words: Words) -> str:
     """The verdict as of now."""
+    if not state.experiment.is_pair:
+        return arms_sentence(state, words)
     look, decision = state.results.look, state.results.decision
     if decision is not None and decision.guardrails:
         return words("ab_tests.verdict_guardrail", guardrails=_guardrails(decision.guardrails, words))
@@ -148,12 +158,22 @@ def _watched(state: ExperimentState, words: Words) -> None:
     """What the monitor has to say beside the verdict, and what it waits for."""
     results, decision = state.results, state.results.decision
     ratio = results.sample_ratio
-    if ratio is not None and ratio.is_alarming:
+    if ratio is not None and ratio.is_alarming and ratio.arms:
+        each = (
+            words("ab_arms.counted", arm=arm_label(name), users=number(one.users), planned=number(one.planned_users))
+            for name, one in ratio.arms.items()
+        )
+        st.error(words("ab_arms.ratio_alarm", counted=", ".join(each)))
+    elif ratio is not None and ratio.is_alarming:
         counted = {"a": number(ratio.users_a), "b": number(ratio.users_b), "planned": number(ratio.planned_users_b)}
         st.error(words("ab_tests.ratio_alarm", **counted))
-    kept = [reading.name for reading in results.guardrails if not reading.is_breached]
+    is_pair = state.experiment.is_pair
+    kept = [reading for reading in results.guardrails if not reading.is_breached]
     if kept:
-        st.caption(words("ab_tests.guardrails_kept", guardrails=_guardrails(kept, words)))
+        st.caption(words("ab_tests.guardrails_kept", guardrails=_readings(kept, words, is_pair=is_pair)))
+    breached = [] if is_pair else [reading for reading in results.guardrails if reading.is_breached]
+    if breached:
+        st.warning(words("ab_arms.breached", guardrails=_readings(breached, words, is_pair=False)))
     if decision is None:
         return
     if decision.obstacle is not None:
@@ -167,6 +187,17 @@ def _watched(state: ExperimentState, words: Words) -> None:
 
 def _guardrails(names: list[str], words: Words) -> str:
     return ", ".join(words(f"ab_tests.guardrail_{name}") for name in names)
+
+
+def _readings(readings: list[GuardrailReading], words: Words, *, is_pair: bool) -> str:
+    if is_pair:
+        return _guardrails([reading.name for reading in readings], words)
+    return ", ".join(f"{arm_label(reading.arm)} {_guardrails([reading.name], words)}" for reading in readings)
+
+
+def _left_out(state: ExperimentState, words: Words) -> None:
+    if state.results.mixed_users:
+        st.caption(words("ab_arms.mixed_users", mixed=number(state.results.mixed_users)))
 
 
 def _decision(state: ExperimentState, words: Words) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from contracts.enums import Arm
+from contracts.arms import arm_label
 from contracts.record import utc_now
 from dashboard import charts, parts, reading
 from dashboard.formats import gigabytes, milliseconds, model_label, moment, number, percent
@@ -200,13 +200,12 @@ def _experiment(state: ExperimentState, words: Words) -> None:
 
 
 def experiment_rows(state: ExperimentState, words: Words) -> str:
-    """Both arms' counts and means."""
+    """Each arm's counts and means."""
     lines = []
-    for arm in Arm:
-        counts, model = state.counts[arm], state.model(arm)
+    for name, counts in state.counts.items():
         lines.append(
             [
-                f"<b>{words.of(arm)}</b> {escape(model_label(model))}",
+                f"<b>{escape(arm_label(name))}</b> {escape(model_label(state.models[name]))}",
                 number(counts.samples),
                 number(counts.ratings),
                 number(counts.mean_rating, 2),

@@ -4,7 +4,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from contracts.enums import Arm, ExperimentStatus
+from contracts.enums import ExperimentStatus
 from contracts.experiment_decisions import ExperimentDecision, MonitoredState, PersonsAnswer
 from contracts.experiment_results import ArmSummary, ExperimentResults
 from contracts.record import JsonObject, utc_now
@@ -40,13 +40,13 @@ class ExperimentDecisionRepository:
 
     def save_state(self, experiment_id: int, state: MonitoredState) -> None:
         """Keep the state; one that has decided is not written over by one that has not."""
-        values = {"looks": state.experiment.looks, "state": state.model_dump(mode="json"), "updated_at": utc_now()}
+        values = {"looks": state.looks, "state": state.model_dump(mode="json"), "updated_at": utc_now()}
         kept = insert(ABExperimentStateRow).values(experiment_id=experiment_id, **values)
         self._session.execute(
             kept.on_conflict_do_update(
                 index_elements=["experiment_id"],
                 set_=values,
-                where=ABExperimentStateRow.looks <= state.experiment.looks,
+                where=ABExperimentStateRow.looks <= state.looks,
             )
         )
 
@@ -120,7 +120,7 @@ class ExperimentDecisionRepository:
             .values(loser_left_at=func.clock_timestamp())
         )
 
-    def keep_results(self, results: ExperimentResults, winner: Arm | None, *, is_significant: bool) -> None:
+    def keep_results(self, results: ExperimentResults, winner: str | None, *, is_significant: bool) -> None:
         """A row an arm, in the customer's columns."""
         for summary in results.arms:
             self._session.add(_result_row(results, summary, winner, is_significant=is_significant))
@@ -128,16 +128,16 @@ class ExperimentDecisionRepository:
 
 
 def _result_row(
-    results: ExperimentResults, summary: ArmSummary, winner: Arm | None, *, is_significant: bool
+    results: ExperimentResults, summary: ArmSummary, winner: str | None, *, is_significant: bool
 ) -> ABTestResult:
     interval = summary.rating_interval
     return ABTestResult(
         experiment_id=results.experiment.experiment_id,
-        variant=summary.arm.value,
+        variant=summary.arm,
         total_samples=summary.samples,
         avg_rating=summary.mean_rating,
         avg_response_time_ms=summary.mean_response_time_ms,
         confidence_interval=None if interval is None else {"lower": interval.lower, "upper": interval.upper},
         statistical_significance=is_significant,
-        winner=summary.arm is winner,
+        winner=summary.arm == winner,
     )

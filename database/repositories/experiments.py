@@ -1,22 +1,37 @@
 """A/B tests: experiments, assignments, answers, ratings."""
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, ClassVar
 
 import orjson
-from sqlalchemy import ColumnElement, Float, SQLColumnExpression, case, cast, func, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    Float,
+    Integer,
+    SQLColumnExpression,
+    case,
+    cast,
+    func,
+    literal,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.dialects.postgresql.ranges import MultiRange, Range
 from sqlalchemy.orm import Session
 
-from contracts.enums import AnswerStatus, Arm, ExperimentStatus, Exposure
+from contracts.arms import DropCause, ExperimentArm
+from contracts.enums import AnswerStatus, ExperimentStatus, Exposure
 from contracts.errors import NotFoundError
 from contracts.experiment_plans import ExperimentPlan
-from contracts.experiments import ABExperiment, ArmCounts, ExperimentUsers, StartABTestRequest, TrafficSplit, UserSums
+from contracts.experiments import ABExperiment, ArmCounts, ExperimentUsers, StartABTestRequest, UserSums
 from contracts.layers import WHOLE_LAYER, BucketRange
 from contracts.lists import ListRequest, Page
 from contracts.preferences import RatedAnswer
 from contracts.traffic import TrafficPlan
-from database.models import ABExperimentRow, ABTestAssignment, ABTestLog
+from database.models import ABExperimentArmRow, ABExperimentRow, ABTestAssignment, ABTestLog
 from database.repositories.paging import Column, read_page
 
 LOCK_EXPERIMENTS = text("SELECT pg_advisory_xact_lock(hashtext('ab_experiments'))")
@@ -48,9 +63,14 @@ _LOG_ANSWERS = text(
     + ", asked_at double precision) ON CONFLICT (request_id) DO NOTHING"
 )
 _PIN_USERS = text(
-    "INSERT INTO ab_test_assignments (experiment_id, user_key, variant) SELECT experiment_id, user_key, variant "
-    "FROM json_to_recordset(CAST(:pins AS json)) AS pin(experiment_id integer, user_key text, variant text) "
-    "ON CONFLICT DO NOTHING"
+    # the last pin of a user in the batch: one that follows it leaves a dropped arm
+    "INSERT INTO ab_test_assignments AS kept (experiment_id, user_key, variant) "
+    "SELECT DISTINCT ON (experiment_id, user_key) experiment_id, user_key, variant "
+    "FROM ROWS FROM (json_to_recordset(CAST(:pins AS json)) AS (experiment_id integer, user_key text, variant text)) "
+    "WITH ORDINALITY AS pin (experiment_id, user_key, variant, place) ORDER BY experiment_id, user_key, place DESC "
+    "ON CONFLICT (experiment_id, user_key) DO UPDATE SET variant = excluded.variant WHERE kept.variant IN ("
+    "SELECT name FROM ab_experiment_arms arm "
+    "WHERE arm.experiment_id = kept.experiment_id AND arm.dropped_at IS NOT NULL)"
 )
 
 _COUNTED = func.coalesce(ABTestLog.exposure, Exposure.ASSIGNED.value) == Exposure.ASSIGNED.value
@@ -61,9 +81,10 @@ def _record(row: ABExperimentRow) -> ABExperiment:
     return ABExperiment(
         experiment_id=row.id,
         experiment_name=row.experiment_name,
+        arms=tuple(_arm(arm) for arm in row.arms),
         model_a_id=row.model_a_id,
         model_b_id=row.model_b_id,
-        traffic_split=TrafficSplit.model_validate(row.traffic_split),
+        traffic_split=row.traffic_split,
         target_samples=row.target_samples,
         success_metric=row.success_metric,
         status=ExperimentStatus(row.status),
@@ -74,13 +95,24 @@ def _record(row: ABExperimentRow) -> ABExperiment:
     )
 
 
+def _arm(row: ABExperimentArmRow) -> ExperimentArm:
+    return ExperimentArm(
+        name=row.name,
+        model_id=row.model_id,
+        share=row.share,
+        dropped_at=row.dropped_at,
+        drop_cause=None if row.drop_cause is None else DropCause(row.drop_cause),
+        drop_reason=row.drop_reason,
+    )
+
+
 def _bucket_range(part: Range[int]) -> BucketRange:
     assert part.lower is not None and part.upper is not None, "PostgreSQL gives whole numbers as [first, end)"
     return BucketRange(first=part.lower, end=part.upper)
 
 
 class ExperimentRepository:
-    """Rows of ab_experiments, ab_test_assignments and ab_test_logs."""
+    """Rows of ab_experiments, ab_experiment_arms, ab_test_assignments and ab_test_logs."""
 
     SORTED_BY: ClassVar[dict[str, Column]] = {
         "start_date": ABExperimentRow.start_date,
@@ -111,11 +143,16 @@ class ExperimentRepository:
         ).scalar_one_or_none()
         if present is not None:
             return _record(present)
+        arms = request.planned_arms
         row = ABExperimentRow(
             experiment_name=request.experiment_name,
-            model_a_id=request.model_a_id,
-            model_b_id=request.model_b_id,
-            traffic_split=request.traffic_split.model_dump(),
+            model_a_id=arms[0].model_id,
+            model_b_id=arms[1].model_id,
+            traffic_split={arm.name: arm.share for arm in arms},
+            arms=[
+                ABExperimentArmRow(position=place, name=arm.name, model_id=arm.model_id, share=arm.share)
+                for place, arm in enumerate(arms)
+            ],
             target_samples=request.target_samples if plan is None else plan.samples,
             success_metric=request.success_metric,
             status=ExperimentStatus.RUNNING.value,
@@ -172,6 +209,34 @@ class ExperimentRepository:
             .values(status=status.value, end_date=func.now())
         )
 
+    def drop_arm(self, experiment_id: int, name: str, at: datetime, cause: DropCause, reason: str) -> bool:
+        """From the next second on the arm's users belong to the others; False where it was dropped before."""
+        row = self._session.get(ABExperimentArmRow, (experiment_id, name), populate_existing=True)
+        if row is None:
+            raise NotFoundError("The A/B test has no such arm", value=name)
+        if row.dropped_at is not None:
+            return False
+        row.dropped_at, row.drop_cause, row.drop_reason = at, cause.value, reason
+        self._session.flush()
+        return True
+
+    def in_service(self, experiment_id: int) -> list[ExperimentArm]:
+        """The arms of which nobody has settled that they leave service."""
+        rows = self._session.execute(
+            select(ABExperimentArmRow)
+            .where(ABExperimentArmRow.experiment_id == experiment_id, ABExperimentArmRow.left_at.is_(None))
+            .order_by(ABExperimentArmRow.position)
+        )
+        return [_arm(row) for row in rows.scalars()]
+
+    def settle_arm(self, experiment_id: int, name: str) -> None:
+        """The loser has left, or stays for good: nobody looks at it again."""
+        self._session.execute(
+            update(ABExperimentArmRow)
+            .where(ABExperimentArmRow.experiment_id == experiment_id, ABExperimentArmRow.name == name)
+            .values(left_at=func.clock_timestamp())
+        )
+
     def set_traffic(self, experiment_id: int, traffic: TrafficPlan) -> None:
         """From the next second on, who takes part. Raises NotFoundError."""
         self.get(experiment_id)
@@ -181,25 +246,23 @@ class ExperimentRepository:
             .values(traffic=traffic.model_dump(mode="json"))
         )
 
-    def pin_user(self, experiment_id: int, user_key: str, arm: Arm) -> Arm:
-        """Pin the user to the arm, unless pinned already; the arm that holds."""
+    def pin_user(self, experiment_id: int, user_key: str, arm: str) -> str:
+        """Pin the user to the arm, unless pinned already to one that gets users; the arm that holds."""
         self.pin_users([{"experiment_id": experiment_id, "user_key": user_key, "variant": arm}])
-        return Arm(
-            self._session.execute(
-                select(ABTestAssignment.variant).where(
-                    ABTestAssignment.experiment_id == experiment_id, ABTestAssignment.user_key == user_key
-                )
-            ).scalar_one()
-        )
+        return self._session.execute(
+            select(ABTestAssignment.variant).where(
+                ABTestAssignment.experiment_id == experiment_id, ABTestAssignment.user_key == user_key
+            )
+        ).scalar_one()
 
-    def pinned(self, experiment_id: int) -> dict[str, Arm]:
+    def pinned(self, experiment_id: int) -> dict[str, str]:
         """Every pinned user of the experiment."""
         rows = self._session.execute(
             select(ABTestAssignment.user_key, ABTestAssignment.variant).where(
                 ABTestAssignment.experiment_id == experiment_id
             )
         )
-        return {user_key: Arm(variant) for user_key, variant in rows}
+        return dict(rows.all())
 
     def log_answer(
         self,
@@ -207,13 +270,13 @@ class ExperimentRepository:
         experiment_id: int | None,
         user_key: str,
         session_id: str | None,
-        variant: Arm | None,
+        variant: str | None,
         model_id: int,
         query: str,
         response: str,
         response_time_ms: int,
         request_id: str,
-        assigned_variant: Arm | None = None,
+        assigned_variant: str | None = None,
     ) -> None:
         """Store an answer; the same request_id again changes nothing."""
         self.log_answers(
@@ -241,7 +304,10 @@ class ExperimentRepository:
         self._session.execute(_LOG_ANSWERS, {"answers": orjson.dumps(answers).decode()})
 
     def pin_users(self, pins: Sequence[Mapping[str, object]]) -> None:
-        """Pin many users at once, each with experiment_id, user_key and variant; who is pinned stays where they are."""
+        """Pin many users at once, each with experiment_id, user_key and variant.
+
+        Who is pinned stays where they are, unless that arm gets no more users.
+        """
         self._session.execute(_PIN_USERS, {"pins": orjson.dumps(pins).decode()})
 
     def rate(self, request_id: str, rating: int, feedback: str | None) -> bool:
@@ -278,7 +344,7 @@ class ExperimentRepository:
             for (question, answer), given in sorted(ratings.items())
         ]
 
-    def counts(self, experiment_id: int) -> dict[Arm, ArmCounts]:
+    def counts(self, experiment_id: int) -> dict[str, ArmCounts]:
         """Sufficient statistics of each arm."""
         rows = self._session.execute(
             select(
@@ -294,7 +360,7 @@ class ExperimentRepository:
             .group_by(ABTestLog.variant)
         ).all()
         found = {
-            Arm(str(variant)): ArmCounts(
+            variant: ArmCounts(
                 samples=samples,
                 ratings=ratings,
                 sum_rating=float(total or 0),
@@ -307,7 +373,7 @@ class ExperimentRepository:
         empty = ArmCounts(
             samples=0, ratings=0, sum_rating=0.0, sum_squared_rating=0.0, sum_response_time_ms=0.0, users=0
         )
-        return {arm: found.get(arm, empty) for arm in Arm}
+        return {arm: found.get(arm, empty) for arm in self._arms(experiment_id)}
 
     def users(self, experiment_id: int) -> ExperimentUsers:
         """What each arm's users say, summed by user first."""
@@ -316,17 +382,38 @@ class ExperimentRepository:
         times, _ = self._user_sums(experiment_id, func.ln(func.greatest(ABTestLog.response_time_ms, 1)))
         return ExperimentUsers(ratings=ratings, log_response_times=times, mixed_users=mixed)
 
-    def arrived(self, experiment_id: int) -> dict[Arm, int]:
+    def arrived(self, experiment_id: int) -> dict[str, int]:
         """Users with a record, by the arm that they were assigned to; testers are not counted."""
         return self._assigned_users(experiment_id)
 
-    def failed(self, experiment_id: int) -> dict[Arm, int]:
+    def arrivals(self, experiment_id: int, changes: Sequence[datetime]) -> list[dict[str, int]]:
+        """New users before, between and after these moments, by the arm that each was assigned to first.
+
+        Testers are not counted.
+        """
+        arm = func.coalesce(ABTestLog.assigned_variant, ABTestLog.variant)
+        first = (
+            select(arm.label("arm"), ABTestLog.created_at)
+            .ext(distinct_on(ABTestLog.user_key))
+            .where(ABTestLog.experiment_id == experiment_id, arm.is_not(None), ABTestLog.user_key != "", _COUNTED)
+            .order_by(ABTestLog.user_key, ABTestLog.created_at, ABTestLog.id)
+            .subquery()
+        )
+        phase = sum((cast(first.c.created_at >= change, Integer) for change in changes), literal(0))
+        rows = self._session.execute(select(phase, first.c.arm, func.count()).group_by(phase, first.c.arm))
+        arms = self._arms(experiment_id)
+        found = [dict.fromkeys(arms, 0) for _ in range(len(changes) + 1)]
+        for place, variant, users in rows:
+            found[place][variant] = users
+        return found
+
+    def failed(self, experiment_id: int) -> dict[str, int]:
         """Of those, the users who saw a question fail or an answer break off."""
         return self._assigned_users(
             experiment_id, ABTestLog.status.in_([AnswerStatus.FAILED.value, AnswerStatus.BROKEN.value])
         )
 
-    def _assigned_users(self, experiment_id: int, *conditions: ColumnElement[bool]) -> dict[Arm, int]:
+    def _assigned_users(self, experiment_id: int, *conditions: ColumnElement[bool]) -> dict[str, int]:
         arm = func.coalesce(ABTestLog.assigned_variant, ABTestLog.variant)
         rows = self._session.execute(
             select(arm, func.count(func.distinct(ABTestLog.user_key)))
@@ -339,10 +426,18 @@ class ExperimentRepository:
             )
             .group_by(arm)
         )
-        found = {Arm(variant): users for variant, users in rows}
-        return {arm: found.get(arm, 0) for arm in Arm}
+        found: dict[str | None, int] = dict(rows.all())
+        return {arm: found.get(arm, 0) for arm in self._arms(experiment_id)}
 
-    def _user_sums(self, experiment_id: int, value: SQLColumnExpression[Any]) -> tuple[dict[Arm, UserSums], int]:
+    def _arms(self, experiment_id: int) -> list[str]:
+        rows = self._session.execute(
+            select(ABExperimentArmRow.name)
+            .where(ABExperimentArmRow.experiment_id == experiment_id)
+            .order_by(ABExperimentArmRow.position)
+        )
+        return list(rows.scalars())
+
+    def _user_sums(self, experiment_id: int, value: SQLColumnExpression[Any]) -> tuple[dict[str, UserSums], int]:
         """Each arm's sums of a value of an answer, and how many users were put aside."""
         went_astray = case((ABTestLog.variant != ABTestLog.assigned_variant, 1), else_=0)
         user = (
@@ -371,7 +466,7 @@ class ExperimentRepository:
             .group_by(user.c.variant)
         ).all()
         found = {
-            Arm(variant): UserSums(
+            variant: UserSums(
                 users=users,
                 weight=weights,
                 value=values,
@@ -382,4 +477,4 @@ class ExperimentRepository:
             for variant, users, weights, values, weight_squared, weight_value, value_squared in rows
         }
         mixed = self._session.execute(select(func.count()).select_from(user).where(user.c.is_mixed)).scalar_one()
-        return {arm: found.get(arm, UserSums()) for arm in Arm}, mixed
+        return {arm: found.get(arm, UserSums()) for arm in self._arms(experiment_id)}, mixed

@@ -36,11 +36,9 @@ edges (source_kind, source_key, target_kind, target_key) AS (
     UNION ALL SELECT 'model', id::text, 'deployment', id::text FROM model_registry WHERE deployment_config IS NOT NULL
         AND jsonb_typeof(deployment_config) = 'object'
     UNION ALL SELECT 'model', arm.model_id::text, 'experiment', experiment.id::text
-        FROM ab_experiments experiment,
-            LATERAL (VALUES (experiment.model_a_id), (experiment.model_b_id)) AS arm (model_id)
+        FROM ab_experiments experiment JOIN ab_experiment_arms arm ON arm.experiment_id = experiment.id
     UNION ALL SELECT 'deployment', arm.model_id::text, 'experiment', experiment.id::text
-        FROM ab_experiments experiment,
-            LATERAL (VALUES (experiment.model_a_id), (experiment.model_b_id)) AS arm (model_id)
+        FROM ab_experiments experiment JOIN ab_experiment_arms arm ON arm.experiment_id = experiment.id
         JOIN model_registry model ON model.id = arm.model_id AND jsonb_typeof(model.deployment_config) = 'object'
     UNION ALL SELECT DISTINCT 'experiment', experiment_id::text, 'verdict', experiment_id::text FROM ab_test_results
 )

@@ -8,7 +8,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from contracts.access import Ownership, ResourceKind, Visibility
 from contracts.errors import NotFoundError
-from database.models import ABExperimentRow, FinetuningJob, RegisteredModel, TrainingDataset, User
+from database.models import ABExperimentArmRow, ABExperimentRow, FinetuningJob, RegisteredModel, TrainingDataset, User
 
 Q = TypeVar("Q", bound=Select[*tuple[Any, ...]])
 
@@ -86,10 +86,8 @@ class OwnershipRepository:
         if kind is ResourceKind.MODEL:
             models = models.where(RegisteredModel.id == row_id)
         elif kind is ResourceKind.AB_TEST:
-            experiment = select(ABExperimentRow.model_a_id, ABExperimentRow.model_b_id).where(
-                ABExperimentRow.id == row_id
-            )
-            models = models.where(RegisteredModel.id.in_(self._session.execute(experiment).one()))
+            arms = select(ABExperimentArmRow.model_id).where(ABExperimentArmRow.experiment_id == row_id)
+            models = models.where(RegisteredModel.id.in_(arms))
         else:
             return []
         concerned = models.subquery()

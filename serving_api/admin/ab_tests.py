@@ -5,13 +5,14 @@ from typing import Annotated, Any
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from contracts.access import ResourceKind
-from contracts.enums import Arm, ExperimentStatus
+from contracts.arms import ArmName
+from contracts.enums import ExperimentStatus
 from contracts.errors import InvalidRequestError
 from contracts.experiment_decisions import ConcludeABTestRequest, ExperimentDecision
 from contracts.experiment_plans import SizePlan, SizeRequest
 from contracts.experiment_replays import ABTestReplay
 from contracts.experiment_results import ExperimentResults
-from contracts.experiments import ABExperiment, StartABTestRequest
+from contracts.experiments import ABExperiment, DropArmRequest, StartABTestRequest
 from contracts.lists import ListRequest, Page
 from contracts.promotions import REASON_LENGTH
 from contracts.traffic import RampStep, TrafficPlan
@@ -24,17 +25,26 @@ from serving_api.permissions import permit
 from serving_api.problems import problem_responses
 from stages.ab_tests import tester_key
 from stages.conclude_ab_test import conclude_ab_test, results_of, stop_ab_test
+from stages.drop_arms import drop_arm
 from stages.start_ab_test import start_ab_test
 
 
 class Conclusion(BaseModel):
     """How a person ends an A/B test."""
 
-    winner: Arm | None
+    winner: ArmName | None
     """Null: nobody wins, the present model stays."""
     reason: str = Field(default="concluded through the admin API", min_length=1, max_length=REASON_LENGTH)
     override: bool = False
-    """Promote b also where the gate has not let it pass; audited as an override."""
+    """Promote the arm also where the gate has not let it pass, or where it was dropped; audited as an override."""
+
+
+class ArmDrop(BaseModel):
+    """Why a person drops an arm."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: str = Field(default="dropped through the admin API", min_length=1, max_length=REASON_LENGTH)
 
 
 class TrafficChange(BaseModel):
@@ -154,15 +164,16 @@ def plan_traffic(
     responses=problem_responses(404),
 )
 def set_tester(
-    services: ServicesParameter, caller: Caller, experiment_id: int, user: str, arm: Arm | None = None
+    services: ServicesParameter, caller: Caller, experiment_id: int, user: str, arm: ArmName | None = None
 ) -> ABExperiment:
     """Give a tester an arm, without it let the hash decide again. Testers count in no comparison."""
     key = tester_key(user, services)
     with services.unit_of_work() as uow:
-        traffic = uow.experiments.get(experiment_id).traffic
+        experiment = uow.experiments.get(experiment_id)
+        traffic = experiment.traffic
         testers = {other: their for other, their in traffic.testers.items() if other != key}
         if arm is not None:
-            testers[key] = arm
+            testers[key] = experiment.arm(arm).name
         uow.experiments.set_traffic(experiment_id, traffic.model_copy(update={"testers": testers}))
         uow.audit.append(
             caller.username, "experiment.tester_set", f"experiment/{experiment_id}", {"user_key": key, "arm": arm}
@@ -181,6 +192,20 @@ def stop_experiment(services: ServicesParameter, caller: Caller, experiment_id: 
 
 
 @router.post(
+    "/ab-tests/{experiment_id}/arms/{arm}/drop",
+    dependencies=[permit(ResourceKind.AB_TEST, "stop", by="experiment_id")],
+    responses=problem_responses(404, 409),
+)
+def drop_one_arm(
+    services: ServicesParameter, caller: Caller, experiment_id: int, arm: ArmName, drop: ArmDrop
+) -> ABExperiment:
+    """Send one challenger of several no more users; the others go on. Only its users move. Again changes nothing."""
+    return drop_arm(
+        DropArmRequest(experiment_id=experiment_id, arm=arm, actor=caller.username, reason=drop.reason), services
+    )
+
+
+@router.post(
     "/ab-tests/{experiment_id}/conclude",
     dependencies=[permit(ResourceKind.AB_TEST, "conclude", by="experiment_id")],
     responses=problem_responses(404, 409),
@@ -188,7 +213,10 @@ def stop_experiment(services: ServicesParameter, caller: Caller, experiment_id: 
 def conclude_experiment(
     services: ServicesParameter, caller: Caller, experiment_id: int, request: Conclusion
 ) -> ExperimentDecision:
-    """End the A/B test with a winner, or answer its decision; b goes into production. The same again changes nothing."""
+    """End the A/B test with a winner, or answer its decision; a challenger goes into production.
+
+    The same again changes nothing. 409 where the arm was dropped, unless `override` is true.
+    """
     return conclude_ab_test(
         ConcludeABTestRequest(
             experiment_id=experiment_id,

@@ -10,7 +10,7 @@ from ab_testing.results import compare_ratings, mean_interval, moments_of, plan_
 from contracts.enums import Arm, ExperimentStatus
 from contracts.experiment_results import ExperimentResults
 from contracts.experiment_verdicts import ExperimentVerdict
-from contracts.experiments import ABExperiment, ArmCounts, ExperimentUsers, TrafficSplit, UserSums
+from contracts.experiments import ABExperiment, ArmCounts, ExperimentUsers, TrafficSplit, UserSums, two_arms
 from tests.ab_testing.answers import computed
 
 
@@ -33,7 +33,8 @@ def experiment(target_samples: int = 200) -> ABExperiment:
         experiment_name="e",
         model_a_id=10,
         model_b_id=20,
-        traffic_split=TrafficSplit(),
+        arms=two_arms(10, 20, TrafficSplit()),
+        traffic_split={"a": 0.5, "b": 0.5},
         target_samples=target_samples,
         success_metric="user_rating",
         status=ExperimentStatus.RUNNING,

@@ -6,13 +6,13 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from ab_testing.assignment import assign_among
 from ab_testing.decision import begin, look
 from ab_testing.guardrails import DEFAULT_GUARDRAILS
 from ab_testing.metrics import RESPONSE_TIME
 from ab_testing.moments import UnitMoments
 from ab_testing.planner import plan_size
 from ab_testing.several_arms import (
-    assign_among,
     begin_arms,
     guardrails_of_one,
     look_at_arms,

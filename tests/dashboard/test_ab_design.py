@@ -54,7 +54,7 @@ def test_200_samples_find_0_46_and_not_0_3_and_start_only_after_a_confirmation(m
     assert "tolls-1" in text_of(app)
     [started] = running(services)
     assert (started.model_a_id, started.model_b_id) == (models[0].model_id, models[1].model_id)
-    assert started.traffic_split.b == 0.2 and started.traffic.holdout == 0.1
+    assert started.traffic_split["b"] == 0.2 and started.traffic.holdout == 0.1
     assert started.plan is not None and started.plan.guardrails == [GuardrailName.FAILURES]
     assert started.plan.policy is ExperimentPolicy.APPROVE and not started.plan.is_enough
     assert audited(services, "experiment.start_asked") == [("kim", f"experiment/{started.experiment_id}", "127.0.0.1")]

@@ -11,6 +11,7 @@ from contracts.experiment_verdicts import Bounds, ExperimentVerdict
 from contracts.record import utc_now
 from contracts.training import TrainRequest
 from dashboard import reading
+from dashboard.views.ab_answer import NOBODY
 from tests.conftest import free_port
 from tests.dashboard.conftest import PAGES, come_in_earlier, open_page, text_of
 from tests.dashboard.story import COMPLETE_RUN, FAILED_JOB, FINISHED_JOB, REFUSED_RUN, RUNNING_JOB, Story
@@ -173,7 +174,7 @@ def test_an_answer_on_the_page_ends_the_test_with_name_and_reason(story: Story, 
     (send,) = [button for button in app.button if button.label == "답 보내기"]
     send.click().run()
     assert "이유를 적어 주십시오" in text_of(app)
-    app.radio(key=f"answer-winner-{story.experiment_id}").set_value("none")
+    app.radio(key=f"answer-winner-{story.experiment_id}").set_value(NOBODY)
     app.text_input(key=f"answer-reason-{story.experiment_id}").set_value("더 지켜봅니다")
     (send,) = [button for button in app.button if button.label == "답 보내기"]
     send.click().run()

@@ -5,6 +5,8 @@ import string
 import pytest
 
 from contracts import enums
+from contracts.arms import DropCause
+from contracts.experiment_results import Outcome
 from contracts.experiment_verdicts import ExperimentVerdict
 from dashboard.reading import CaseOutcome, CurveAxis, CurveMetric, CurveSource, RunState, ServiceName
 from dashboard.texts import Language, Words, section_of, table, translate
@@ -77,6 +79,9 @@ def test_every_key_that_is_built_from_a_name_exists(language):
     built = [f"overview.service_{name.value}" for name in ServiceName]
     built += [f"chart.source_{source.value}" for source in CurveSource]
     built += [f"ab_tests.arm_{arm.value}" for arm in enums.Arm]
+    built += [f"ab_arms.outcome_{outcome.value}" for outcome in Outcome]
+    built += [f"ab_arms.verdict_{verdict.value}" for verdict in ExperimentVerdict]
+    built += [f"ab_arms.dropped_{cause.value}" for cause in DropCause]
     built += [f"ab_tests.verdict_{verdict.value}" for verdict in ExperimentVerdict]
     built += [f"ab_tests.guardrail_{name.value}" for name in enums.GuardrailName]
     built += [f"ab_design.policy_{policy.value}" for policy in enums.ExperimentPolicy]

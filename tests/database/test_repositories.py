@@ -189,7 +189,7 @@ def test_experiments_run_beside_each_other_and_starting_one_again_is_the_same(da
         assert [found.experiment_id for found in running] == [first, second]
         assert [list(found.buckets) for found in running] == list(parts)
         assert [found.layer_share for found in running] == [0.3, 0.2]
-        assert running[0].traffic_split == TrafficSplit(a=0.8, b=0.2)
+        assert running[0].traffic_split == {"a": 0.8, "b": 0.2}
 
 
 def test_postgresql_gives_no_user_to_two_running_experiments(database_url):
@@ -208,8 +208,8 @@ def test_postgresql_gives_no_user_to_two_running_experiments(database_url):
 def test_a_pinned_user_stays_with_the_first_arm(database_url):
     with unit_of_work(database_url) as uow:
         experiment = start_experiment(uow)
-        assert uow.experiments.pin_user(experiment, "user-1", Arm.B) is Arm.B
-        assert uow.experiments.pin_user(experiment, "user-1", Arm.A) is Arm.B
+        assert uow.experiments.pin_user(experiment, "user-1", Arm.B) == Arm.B
+        assert uow.experiments.pin_user(experiment, "user-1", Arm.A) == Arm.B
         assert uow.experiments.pinned(experiment) == {"user-1": Arm.B}
 
 

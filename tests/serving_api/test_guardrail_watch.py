@@ -44,7 +44,7 @@ SPREAD = [80, 90, 100, 110, 120] * 8
 
 
 def test_an_experiment_whose_b_seems_slower_is_looked_at_with_each_batch_of_b():
-    slow = SlowAnswers()
+    slow = SlowAnswers(lambda _: "a")
     assert slow.experiments_to_look_at(answers("a", SPREAD)) == set()
     assert slow.experiments_to_look_at(answers("b", [130, 140] * 14)) == set(), "fewer than the guardrail takes"
     assert slow.experiments_to_look_at(answers("b", [130, 140])) == {"7"}
@@ -56,18 +56,18 @@ def test_an_experiment_whose_b_seems_slower_is_looked_at_with_each_batch_of_b():
     "times", [SPREAD, [each // 2 for each in SPREAD], [0] * 40, [each + 4 for each in SPREAD] * 50]
 )
 def test_one_whose_b_is_about_as_fast_or_faster_is_left_to_the_minutes_look(times):
-    slow = SlowAnswers()
+    slow = SlowAnswers(lambda _: "a")
     assert slow.experiments_to_look_at(answers("a", SPREAD) + answers("b", times)) == set()
 
 
 def test_answers_outside_of_an_experiment_and_of_testers_count_for_nothing():
-    slow = SlowAnswers()
+    slow = SlowAnswers(lambda _: "a")
     events = answers("a", SPREAD, None) + [{**event, "variant": None} for event in answers("b", [9000] * 40)]
     assert slow.experiments_to_look_at([*events, *answers("b", [9000])]) == set()
 
 
 def test_the_process_that_looks_is_told_of_a_slow_b(monkeypatch):
-    watch = GuardrailWatch()
+    watch = GuardrailWatch(lambda _: "a")
     told: list[str] = []
     monkeypatch.setattr(watch, "_running", lambda: None)
     monkeypatch.setattr(watch, "_tell", told.append)

@@ -80,6 +80,7 @@ TABLE = {
     ("PUT", "/ab-tests/{experiment_id}/traffic"): AT_HAND | {"trainer"},
     ("PUT", "/ab-tests/{experiment_id}/testers/{user}"): AT_HAND | {"trainer"},
     ("POST", "/ab-tests/{experiment_id}/stop"): AT_HAND | {"trainer"},
+    ("POST", "/ab-tests/{experiment_id}/arms/{arm}/drop"): AT_HAND | {"trainer"},
     ("POST", "/ab-tests/{experiment_id}/conclude"): {"admin", "analyst"},
     ("POST", "/models/register"): ENGINEERS,
     ("POST", "/models/{model_id}/evaluate"): AT_HAND,
@@ -131,7 +132,7 @@ def things(services):
         uow.ownership.claim(ResourceKind.AB_TEST, experiment.experiment_id, ids["engineer"])
     return {
         "dataset_id": datasets[0], "other_id": datasets[1], "upload_id": "0" * 32, "nobodys": datasets[1], "job_id": job_id, "model_id": a.model_id,
-        "experiment_id": experiment.experiment_id, "user": "u", "run_id:path": "r", "username": "ghost", "prefix": "0" * 12,
+        "experiment_id": experiment.experiment_id, "user": "u", "arm": "b", "run_id:path": "r", "username": "ghost", "prefix": "0" * 12,
     }  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import insert, select
 
-from contracts.enums import AnswerStatus, Arm, ServerBackend
+from contracts.enums import AnswerStatus, Arm, ExperimentPolicy, ServerBackend
 from contracts.experiments import ABExperiment, StartABTestRequest, TrafficSplit
 from contracts.models import ArmEndpoint, ModelVersion
 from contracts.promotions import PromoteRequest
@@ -58,24 +58,59 @@ def running_test(services: Services, a: ModelVersion, b: ModelVersion, **changes
     )
 
 
+NOWHERE = "http://127.0.0.1:1/v1"
+
+
+def deployed_three(
+    services: Services, folder: Path, urls: Sequence[str] = (NOWHERE, NOWHERE, NOWHERE)
+) -> list[ModelVersion]:
+    """A in production, b and c in staging, judged; all are deployed."""
+    versions = [version_of(services, folder, f"job-{arm}") for arm in "abc"]
+    promote(PromoteRequest(model_id=versions[0].model_id, actor="kim", reason="first"), services)
+    with services.unit_of_work() as uow:
+        for side, version, url in zip((Arm.A, Arm.B, Arm.B), versions, urls, strict=True):
+            uow.models.set_deployment(
+                version.model_id,
+                ArmEndpoint(
+                    arm=side,
+                    model_id=version.model_id,
+                    model_name=version.model_name,
+                    version=version.version,
+                    served_model_name=f"assistant-{version.version}",
+                    base_url=url,
+                    backend=ServerBackend.EMBEDDED,
+                ),
+            )
+    return versions
+
+
+def running_test_of_three(services: Services, versions: Sequence[ModelVersion], **changes) -> ABExperiment:
+    """A third of the users each, to a, b and c."""
+    arms = [
+        {"name": name, "model_id": version.model_id, "share": 1} for name, version in zip("abc", versions, strict=True)
+    ]
+    given = {"experiment_name": "spring", "target_samples": None, "policy": ExperimentPolicy.AUTO, **changes}
+    return start_ab_test(StartABTestRequest.model_validate({"arms": arms, **given}), services)
+
+
 def rated(
     services: Services,
     experiment: ABExperiment,
-    arm: Arm,
+    arm: str,
     ratings: Sequence[int],
     *,
     milliseconds: int = 100,
     failed: int = 0,
 ) -> None:
     """One user a rating; answer times differ a little. Then one a failed question."""
-    model_id = experiment.model_a_id if arm is Arm.A else experiment.model_b_id
+    model_id = experiment.arm(arm).model_id
     with services.unit_of_work() as uow:
         known = len(uow.session.execute(select(ABTestLog.id)).all())
         rows: list[dict[str, Any]] = [
             {
                 "experiment_id": experiment.experiment_id,
-                "variant": arm.value,
-                "assigned_variant": arm.value,
+                "variant": str(arm),
+                "assigned_variant": str(arm),
                 "model_id": model_id,
                 "user_key": f"user-{known + number}",
                 "request_id": f"request-{known + number}",
@@ -89,10 +124,10 @@ def rated(
             {
                 "experiment_id": experiment.experiment_id,
                 "variant": None,
-                "assigned_variant": arm.value,
+                "assigned_variant": str(arm),
                 "model_id": model_id,
-                "user_key": f"failed-{arm.value}-{number}",
-                "request_id": f"failed-{arm.value}-{number}",
+                "user_key": f"failed-{arm}-{number}",
+                "request_id": f"failed-{arm}-{number}",
                 "response_time_ms": 5,
                 "user_rating": None,
                 "status": AnswerStatus.FAILED.value,

@@ -141,7 +141,7 @@ def test_an_approval_is_waited_for_and_given_once(alone, pair):
     rated(alone, experiment, Arm.A, HIGH * 5)  # what comes later changes nothing
     waiting = looked(alone)
     assert waiting.needs_answer
-    assert waiting.decision is not None and waiting.decision.winner is Arm.B
+    assert waiting.decision is not None and waiting.decision.winner == Arm.B
     assert find_model("assistant@production", alone).model_id == a.model_id
     answered = conclude_ab_test(conclusion(experiment, Arm.B), alone)
     assert answered.answer is not None and answered.answer.actor == "lee"

@@ -45,7 +45,7 @@ def ending_of(services, experiment_id: int) -> tuple[int, list[str], list[str]]:
 def test_an_experiment_runs_between_two_deployed_models(services, models):
     started = start_ab_test(request(models[0].model_id, models[1].model_id), services)
     assert started.status is ExperimentStatus.RUNNING
-    assert started.traffic_split.b == 0.2
+    assert started.traffic_split["b"] == 0.2
     with services.unit_of_work() as uow:
         assert uow.experiments.running() == [started]
     assert started.layer_share == 1

@@ -1,0 +1,66 @@
+"""The A/B page of a test with several new models."""
+
+import pytest
+
+from contracts.arms import DropCause
+from contracts.enums import ExperimentStatus
+from contracts.experiment_decisions import ExperimentDecision
+from contracts.experiments import ABExperiment, StartABTestRequest
+from contracts.record import utc_now
+from tests.dashboard.conftest import open_page, text_of
+from tests.dashboard.story import Story
+from tests.stages.ab_test_story import rated
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("visit")]
+
+MIDDLE, HIGH = [3, 4] * 40, [4, 5] * 40
+
+
+@pytest.fixture
+def experiment(story: Story, services) -> ABExperiment:
+    """Small is better than the present model, large was dropped, tiny is like it."""
+    with services.unit_of_work() as uow:
+        first = uow.experiments.get(story.experiment_id)
+        uow.experiments.stop(story.experiment_id, ExperimentStatus.STOPPED)
+        others = [uow.models.ensure_base(name, f"/models/{name}", 0.1, name[0] * 64).model_id for name in ("l", "t")]
+        arms = [
+            {"name": "now", "model_id": first.model_a_id},
+            {"name": "small", "model_id": first.model_b_id},
+            {"name": "large", "model_id": others[0]},
+            {"name": "tiny", "model_id": others[1]},
+        ]
+        request = StartABTestRequest.model_validate({"experiment_name": "autumn", "arms": arms, "target_samples": 2000})
+        started: ABExperiment = uow.experiments.start(request)
+        uow.experiments.drop_arm(started.experiment_id, "large", utc_now(), DropCause.GUARDRAIL, "large does harm")
+    for arm, ratings in (("now", MIDDLE), ("small", HIGH), ("large", MIDDLE), ("tiny", MIDDLE)):
+        rated(services, started, arm, ratings)
+    return started
+
+
+@pytest.mark.parametrize(
+    ("language", "expected"),
+    [
+        ("ko", ["새 모델(small)이 현재 모델(now)보다 좋습니다. 아직 판정하지 않은 tiny의 결과를 기다리며", "now · 현재 모델",
+                "small · 새 모델", "더 좋음", "시험에서 뺌 안전장치를 어겨 사용자를 나머지 모델로 옮겼습니다.", "비교 중", "99.7 %",
+                "37 % : 21 % : 21 % : 21 %"]),
+        ("en", ["The new model (small) is better than the present one (now); tiny is not decided yet", "dropped"]),
+    ],
+)  # fmt: skip
+def test_each_new_model_has_its_line_and_the_verdict_is_one_sentence(experiment, language, expected):
+    text = text_of(open_page("ab-tests", language, experiment=experiment.experiment_id))
+    assert [part for part in expected if part not in text] == [], text
+
+
+def test_a_person_chooses_among_the_arms_that_are_left(experiment, services):
+    decision = ExperimentDecision(
+        experiment_id=experiment.experiment_id, winner="small", control="now", cause="verdict", reason="r", look=None,
+        actor="monitor_ab_test", decided_at=utc_now(),
+    )  # fmt: skip
+    with services.unit_of_work() as uow:
+        uow.experiment_decisions.decide(decision)
+    app = open_page("ab-tests", "ko", experiment=experiment.experiment_id)
+    radio = app.radio(key=f"answer-winner-{experiment.experiment_id}")
+    assert radio.options == [
+        "새 모델(small)로 교체", "새 모델(tiny)로 교체", "현재 모델(now) 유지", "승자 없이 종료(현재 모델 유지)",
+    ]  # fmt: skip
+    assert "새 모델(small)이 현재 모델(now)보다 좋습니다." in text_of(app)
