@@ -14,6 +14,7 @@ import tempfile
 import tomllib
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import cache
 from html import escape
 from os.path import relpath
 from pathlib import Path
@@ -195,14 +196,14 @@ def _make(root: Path, out: Path) -> int:
     count = 0
     for language, sections in trees.items():
         pages = [page for section in sections for page in section.pages]
-        other = {page.place for section in trees[_other(language)] for page in section.pages}
-        links = _Links(root, {page.source: page for page in pages}, used)
+        translations = {page.place: page for section in trees[_other(language)] for page in section.pages}
+        links = _Links(root, {page.source: page for page in pages}, translations, used)
         for number, page in enumerate(pages):
             target = out / language / page.place
             target.parent.mkdir(parents=True, exist_ok=True)
             links.rewrite(page)
             around = (pages[number - 1] if number else None, pages[number + 1] if number + 1 < len(pages) else None)
-            target.write_text(_html(template, page, sections, around, page.place in other), encoding="utf-8")
+            target.write_text(_html(template, page, sections, around, page.place in translations), encoding="utf-8")
         index = json.dumps([part for page in pages for part in _searched(page)], ensure_ascii=False)
         (out / f"search-{language}.js").write_text(f"window.TUNEWAY_SECTIONS = {index};\n", encoding="utf-8")
         count += len(pages)
@@ -237,9 +238,10 @@ def _first_page() -> str:
 class _Links:
     """Where the links of a tree's pages lead."""
 
-    def __init__(self, root: Path, pages: dict[Path, Page], used: set[Path]) -> None:
+    def __init__(self, root: Path, pages: dict[Path, Page], translations: dict[str, Page], used: set[Path]) -> None:
         self._root = root
         self._pages = pages
+        self._translations = translations
         self._used = used
 
     def rewrite(self, page: Page) -> None:
@@ -251,18 +253,18 @@ class _Links:
                     child.attrSet(name, self._target(page, str(child.attrGet(name)), is_picture=child.type == "image"))
 
     def _target(self, page: Page, link: str, *, is_picture: bool) -> str:
+        """The same address from the page's place in the site."""
         if re.match(r"[a-z][a-z0-9+.-]*:", link) and not is_picture:
             return link
         path, _, anchor = unquote(link).partition("#")
         suffix = f"#{quote(anchor)}" if anchor else ""
-        if not path:
-            self._require_heading(page, page, anchor)
-            return suffix
-        source = Path(relpath(self._root / page.source.parent / path, self._root))
+        source = Path(relpath(self._root / page.source.parent / path, self._root)) if path else page.source
         found = self._page_of(source)
         if found is not None:
             if anchor:
-                self._require_heading(page, found, anchor)
+                found = self._with_heading(page, found, anchor)
+            if found is page:
+                return suffix
             there = Path(found.language) / found.place
         elif (self._root / source).is_file() and ".." not in source.parts:
             self._used.add(source)
@@ -289,14 +291,22 @@ class _Links:
             default=None,
         )
 
-    def _require_heading(self, page: Page, found: Page, anchor: str) -> None:
-        if all(token.attrGet("id") != anchor for token in found.tokens if token.type == "heading_open"):
-            raise InvalidDataError(
-                "A page of the documentation refers to a heading that is not there",
-                value=f"{found.source}#{anchor} in {page.source}",
-                allowed=", ".join(str(token.attrGet("id")) for token in found.tokens if token.type == "heading_open"),
-                next_step="correct the part of the link after #",
-            )
+    def _with_heading(self, page: Page, found: Page, anchor: str) -> Page:
+        """The page with that heading: `found`, or, where only the other language's section has it, that one."""
+        translation = self._translations.get(found.place)
+        for candidate in (found, translation):
+            if candidate is not None and anchor in _headings(candidate):
+                return candidate
+        raise InvalidDataError(
+            "A page of the documentation refers to a heading that is not there",
+            value=f"{found.source}#{anchor} in {page.source}",
+            allowed=", ".join(_headings(found)),
+            next_step="correct the part of the link after #",
+        )
+
+
+def _headings(page: Page) -> list[str]:
+    return [str(token.attrGet("id")) for token in page.tokens if token.type == "heading_open"]
 
 
 def _html(
@@ -377,6 +387,7 @@ def _searched(page: Page) -> list[list[str]]:
     return [[*part[:3], " ".join(" ".join(text).split())] for part, text in zip(parts, texts, strict=True)]
 
 
+@cache
 def _markdown() -> MarkdownIt:
     """Markdown as GitHub shows it, with no HTML of the pages' own."""
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")

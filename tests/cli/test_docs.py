@@ -120,6 +120,17 @@ def test_a_page_of_two_languages_shows_each_reader_the_own_one(site):
     assert "서버실의 냉방" not in english
 
 
+def test_a_link_to_the_other_languages_section_leads_to_it(tmp_path):
+    root = small_repository(tmp_path, "# Training\n\n[one server](serving.md#one-server)\n")
+    (root / "docs" / "serving.md").write_text(
+        "# S\n\n## 한국어\n\n### 서버 한 대\n\n## English\n\n### One server\n", "utf-8"
+    )
+    write_site(root, tmp_path / "site")
+    for language in LANGUAGES:
+        page = (tmp_path / "site" / language / "training.html").read_text(encoding="utf-8")
+        assert f'href="{"../en/" if language == "ko" else ""}serving.html#one-server"' in page
+
+
 def test_every_section_can_be_found(site):
     index = (site / "search-ko.js").read_text(encoding="utf-8")
     assert index.startswith("window.TUNEWAY_SECTIONS = [")
