@@ -1,4 +1,4 @@
-"""`tuneway ab create|list|results|conclude` as a person types them, over a real database."""
+"""`tuneway ab create|list|results|drop|conclude` as a person types them, over a real database."""
 
 import json
 
@@ -62,6 +62,7 @@ def test_a_test_is_created_read_and_concluded(alone, tmp_path):
     assert as_record["decision"]["winner"] == "b"
 
     told = ("--reason", "more exact", "--by", "kim")
+    assert "needs this arm" in ab("drop", "spring", "b", *told, code=1).stderr
     assert "with a winner or without one" in ab("conclude", "spring", *told, code=2).stderr
     concluded = json.loads(ab("conclude", "spring", "--winner", "b", *told, "--json").stdout)
     assert concluded["answer"]["actor"] == "kim"

@@ -1,6 +1,7 @@
 """`tuneway docs`: a whole site, the same in both languages, that needs nothing from outside."""
 
 import re
+import tomllib
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -8,7 +9,9 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from cli.docs_site import LANGUAGES, MARKER, slug, write_site
+from cli.texts import TEXTS
 from contracts.errors import ConflictError, InvalidDataError
+from contracts.pipeline import FinetuneRequest
 from tests.cli.command_line import ROOT, tuneway
 
 ELSEWHERE = re.compile(r"^(?:[a-z][a-z0-9+.-]*:|//)")
@@ -193,3 +196,23 @@ def test_the_same_pages_give_the_same_bytes_and_a_folder_of_something_else_stays
     with pytest.raises(ConflictError, match="something else"):
         write_site(root, tmp_path / "site")
     assert (tmp_path / "site" / "index.html").exists()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_the_manual_prints_bold_is_what_pages_and_forms_are_called(language):
+    words = tomllib.loads((ROOT / "dashboard" / "locales" / f"{language}.toml").read_text(encoding="utf-8"))
+    texts = [text for section in words.values() for text in section.values()]
+    texts += [field.title for field in FinetuneRequest.model_fields.values() if field.title]
+    texts += [TEXTS[key][LANGUAGES.index(language)] for key in TEXTS if key.startswith("doctor.")]
+    # `{arm}` and the like stand for any word, and what follows a bracket or a colon may be left out
+    known = [
+        re.compile(re.sub(r"\\{\w+\\}", ".+", re.escape(text)) + r"|" + re.escape(re.split(r" ?[(:]", text)[0]))
+        for text in texts
+    ]
+    unknown = {
+        (path.name, name)
+        for path in (ROOT / "docs" / "manual" / language).glob("*.md")
+        for name in re.findall(r"\*\*([^*]+)\*\*", path.read_text(encoding="utf-8").replace("\n", " "))
+        if not name.endswith(".") and not any(text.fullmatch(name) for text in known)
+    }
+    assert unknown == set()
