@@ -47,7 +47,7 @@ def assign_arm(secret: str, experiment_id: int, user: str, split: TrafficSplit) 
 
 def arm_point(secret: str, experiment_id: int, user: str, arm: str) -> float:
     """The user's place in (0, 1] for one arm of many, independent between arms."""
-    return 1 - _point(secret, f"{experiment_id}\0{arm}", user, b"tuneway-arms")
+    return 1 - _point_in(_scoped_to_arm(secret, experiment_id, arm), user)
 
 
 def assign_among(secret: str, experiment_id: int, user: str, shares: Mapping[str, float]) -> str:
@@ -55,21 +55,49 @@ def assign_among(secret: str, experiment_id: int, user: str, shares: Mapping[str
 
     The users of an arm that is left out go to the others in proportion to their shares.
     """
-    usable = {arm: share for arm, share in shares.items() if share > 0}
-    if not usable or any(share < 0 or not math.isfinite(share) for share in shares.values()):
-        raise InvalidRequestError(
-            "No arm can be assigned by these shares",
-            value=dict(shares),
-            allowed="shares that are not negative, one of them above 0",
-            next_step="give each arm that is to get users a share",
-        )
-    # an exponential of rate `share` each: the smallest is that of an arm with a chance of its share (Thaler, Ravishankar 1998)
-    return min(sorted(usable), key=lambda arm: -math.log(arm_point(secret, experiment_id, user, arm)) / usable[arm])
+    chosen, shortest = None, math.inf
+    for arm, share in shares.items():
+        if not 0 <= share < math.inf:
+            raise _no_arm(shares)
+        if share:
+            # an exponential of rate `share`: the smallest is that of an arm with a chance of its share (Thaler, Ravishankar 1998)
+            wait = -math.log(arm_point(secret, experiment_id, user, arm)) / share
+            # waits that are alike go by the name: the order of the mapping decides nothing
+            if chosen is None or wait < shortest or (wait == shortest and arm < chosen):
+                chosen, shortest = arm, wait
+    if chosen is None:
+        raise _no_arm(shares)
+    return chosen
+
+
+def _no_arm(shares: Mapping[str, float]) -> InvalidRequestError:
+    return InvalidRequestError(
+        "No arm can be assigned by these shares",
+        value=dict(shares),
+        allowed="shares that are not negative, one of them above 0",
+        next_step="give each arm that is to get users a share",
+    )
 
 
 def _point(secret: str, scope: int | str, user: str, person: bytes) -> float:
-    digest = hashlib.blake2b(f"{scope}\0{user}".encode(), key=_key(secret), digest_size=8, person=person).digest()
-    return (int.from_bytes(digest, "big") >> 11) / _POINTS
+    return _point_in(_scoped(secret, scope, person), user)
+
+
+def _point_in(scoped: hashlib.blake2b, user: str) -> float:
+    state = scoped.copy()
+    state.update(user.encode())
+    return (int.from_bytes(state.digest(), "big") >> 11) / _POINTS
+
+
+# a copy of a state takes a fifth of the time of a new one with its key; 1,024: all arms of a hundred tests of ten
+@lru_cache(maxsize=1024)
+def _scoped(secret: str, scope: int | str, person: bytes) -> hashlib.blake2b:
+    return hashlib.blake2b(f"{scope}\0".encode(), key=_key(secret), digest_size=8, person=person)
+
+
+@lru_cache(maxsize=1024)
+def _scoped_to_arm(secret: str, experiment_id: int, arm: str) -> hashlib.blake2b:
+    return _scoped(secret, f"{experiment_id}\0{arm}", b"tuneway-arms")
 
 
 @lru_cache(maxsize=8)

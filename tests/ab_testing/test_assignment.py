@@ -1,13 +1,17 @@
 """Who gets which arm."""
 
+import hashlib
+import math
+import random
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from pydantic import ValidationError
 from scipy import stats
 
-from ab_testing.assignment import assign_arm, assignment_point, exposure_of, user_key
+from ab_testing.assignment import assign_among, assign_arm, assignment_point, exposure_of, user_key
 from contracts.enums import Arm, Exposure
+from contracts.errors import InvalidRequestError
 from contracts.experiments import TrafficSplit
 from contracts.traffic import RampStep, TrafficPlan
 
@@ -71,6 +75,35 @@ def test_a_pseudonym_is_stable_and_does_not_contain_the_user():
 def test_a_split_that_does_not_sum_to_one_is_refused():
     with pytest.raises(ValidationError, match="must be 1"):
         TrafficSplit(a=0.5, b=0.6)
+
+
+def keyed_hash(text: str, person: bytes) -> float:
+    """The point by its definition, made anew each time."""
+    key = hashlib.blake2b(SECRET.encode(), digest_size=32).digest()
+    digest = hashlib.blake2b(text.encode(), key=key, digest_size=8, person=person).digest()
+    return (int.from_bytes(digest, "big") >> 11) / 2**53
+
+
+def test_a_user_is_assigned_by_the_keyed_hash_whoever_came_before():
+    chance = random.Random(7)
+    for experiment_id in range(1, 500):
+        user = "".join(map(chr, chance.choices(range(0xAC00, 0xD7A4), k=chance.randrange(200))))
+        names = chance.sample(["now", "large", "small", *"abcdefg"], chance.randint(2, 10))
+        shares = {names[0]: 1.0, **{name: chance.choice([0, chance.random()]) for name in names[1:]}}
+        waits = {
+            arm: -math.log(1 - keyed_hash(f"{experiment_id}\0{arm}\0{user}", b"tuneway-arms")) / share
+            for arm, share in shares.items()
+            if share
+        }
+        expected = min(waits.items(), key=lambda wait: wait[1])[0]
+        assert assign_among(SECRET, experiment_id, user, shares) == expected
+        assert assignment_point(SECRET, experiment_id, user) == keyed_hash(f"{experiment_id}\0{user}", b"tuneway-arm")
+
+
+@pytest.mark.parametrize("share", [-0.1, math.inf, math.nan])
+def test_shares_that_are_none_are_refused(share):
+    with pytest.raises(InvalidRequestError, match="No arm can be assigned"):
+        assign_among(SECRET, 1, "kim", {"a": 0.5, "b": share})
 
 
 def exposures(holdout: float, exposed: float) -> list[Exposure]:
