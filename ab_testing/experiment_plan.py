@@ -7,7 +7,7 @@ import math
 from ab_testing.metrics import RESPONSE_TIME, USER_RATING, Metric
 from ab_testing.planner import LARGEST_PLAN, plan_size
 from contracts.errors import InvalidRequestError
-from contracts.experiment_plans import ExperimentPlan, SizePlan, SizeRequest
+from contracts.experiment_plans import SMALLEST_SHARE, ExperimentPlan, SizePlan, SizeRequest
 from contracts.experiment_verdicts import DecisionPlan
 from contracts.experiments import StartABTestRequest
 
@@ -26,7 +26,7 @@ def plan_experiment(request: StartABTestRequest) -> ExperimentPlan:
     A plan that is too small is a plan too: `is_enough` says so, and the stage asks for a confirmation.
     """
     metric = decided_metric(request.success_metric)
-    size, part = size_of(request), _part_of_smallest_pair(request)
+    size, part = size_of(request), part_of_smallest_pair(request)
     needed = math.ceil(size.samples_needed_with_looks / part)
     samples = request.target_samples or needed
     users = max(SMALLEST_PLAN, round(samples * part / request.values_per_user))
@@ -66,11 +66,19 @@ def size_of(request: StartABTestRequest, *, values_per_day: float | None = None)
             allowed="a share above 0 for each",
             next_step="give each arm a part of the traffic; for example 0.8 and 0.2",
         )
-    part = _part_of_smallest_pair(request)
+    part = part_of_smallest_pair(request)
+    smallest = min(shares[1:]) / part
+    if not SMALLEST_SHARE <= smallest <= 1 - SMALLEST_SHARE:
+        raise InvalidRequestError(
+            "The shares of the A/B test are too unequal to compare its arms",
+            value=" : ".join(f"{share:.4g}" for share in shares),
+            allowed=f"of the present model and a new one, each {SMALLEST_SHARE:.1%} of both together or more",
+            next_step="give the smallest arm a larger part of the traffic",
+        )
     asked = SizeRequest(
         metric=request.success_metric,
         effect=request.effect,
-        share_b=min(shares[1:]) / part,
+        share_b=smallest,
         alpha=ALPHA / len(shares[1:]),
         values_per_user=request.values_per_user,
         icc=request.icc,
@@ -81,7 +89,7 @@ def size_of(request: StartABTestRequest, *, values_per_day: float | None = None)
     return plan_size(asked)
 
 
-def _part_of_smallest_pair(request: StartABTestRequest) -> float:
+def part_of_smallest_pair(request: StartABTestRequest) -> float:
     """Share of the ratings that the control and the challenger with fewest users give: what a final test is made of."""
     control, *others = (arm.share for arm in request.planned_arms)
     return 1.0 if len(others) == 1 else control + min(others)

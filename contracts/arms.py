@@ -18,7 +18,7 @@ class RequestedArm(Record):
 
     name: ArmName
     model_id: int = Field(ge=1)
-    share: float | None = Field(default=None, gt=0)
+    share: float | None = Field(default=None, gt=0, le=1e6)
     """Its part of the users, by the sum of all parts; None for every arm: the shares that need fewest ratings."""
 
 

@@ -10,6 +10,8 @@ from contracts.record import Record
 
 SMALLEST_EFFECT, LARGEST_EFFECT = 1e-6, 1e4
 MOST_VALUES_PER_USER = 1e4
+SMALLEST_SHARE = 0.001
+"""Of the users of two arms that are compared."""
 
 
 class SizeRequest(Record):
@@ -18,7 +20,7 @@ class SizeRequest(Record):
     metric: str = "user_rating"
     effect: float = Field(ge=SMALLEST_EFFECT, le=LARGEST_EFFECT)
     """Smallest difference worth finding, in the metric's unit (response_time_ms: a share, 0.1 for ten per cent)."""
-    share_b: float = Field(default=0.5, ge=0.001, le=0.999)
+    share_b: float = Field(default=0.5, ge=SMALLEST_SHARE, le=1 - SMALLEST_SHARE)
     """B's share of the traffic."""
     power: float = Field(default=0.8, gt=0.5, le=0.999)
     """Chance to find the effect if it is there."""
