@@ -4,7 +4,7 @@ what the policies let them read.
 Every function raises a TunewayError that the page can show; none returns half an answer.
 """
 
-from dashboard.reading.ab_design import models_to_compare, planned_size, size_curve
+from dashboard.reading.ab_design import PlannedTest, models_to_compare, planned_size, size_curve
 from dashboard.reading.addresses import airflow_run_page, chat_endpoint, mlflow_run_page
 from dashboard.reading.administration import audit_check, audit_entries, list_accounts, list_keys
 from dashboard.reading.comparison import (
@@ -140,6 +140,7 @@ __all__ = [
     "ModelOutlook",
     "ModelStory",
     "Overview",
+    "PlannedTest",
     "RunState",
     "RunStory",
     "RunningWork",

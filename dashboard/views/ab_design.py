@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import date, datetime, time
+from html import escape
 from typing import TYPE_CHECKING
 
 import streamlit as st
 from pydantic import ValidationError
 
 from contracts.access import ResourceKind
+from contracts.arms import arm_label
 from contracts.enums import ExperimentPolicy, GuardrailName
 from contracts.errors import TunewayError
-from contracts.experiments import StartABTestRequest, TrafficSplit
+from contracts.experiments import StartABTestRequest
 from contracts.training import NAME_PATTERN
 from dashboard import charts, parts, reading, writing
-from dashboard.formats import SEOUL, duration, model_label, number, percent
+from dashboard.formats import SEOUL, duration, number, percent
+from dashboard.views.ab_design_arms import arms_fields
 
 if TYPE_CHECKING:
-    from contracts.experiment_plans import SizePlan
     from contracts.models import ModelVersion
+    from dashboard.reading import PlannedTest
     from dashboard.texts import Words
     from dashboard.visits import Visit
 
@@ -67,12 +71,12 @@ def show(visit: Visit, words: Words) -> None:
             for line in _wrong(error, words):
                 st.error(line, icon=":material/error:")
             return
-        plan = _plan(visit, request, words)
-    if plan is None:
+        planned = _plan(visit, request, words)
+    if planned is None:
         return
     name = str(given["experiment_name"])
     if re.fullmatch(NAME_PATTERN, name):
-        _start(visit, request.model_copy(update={"experiment_name": name}), plan, words)
+        _start(visit, request.model_copy(update={"experiment_name": name}), planned, words)
     else:
         st.info(words("ab_design.wrong_experiment_name"), icon=":material/edit:")
 
@@ -94,17 +98,7 @@ def _close() -> None:
 def _fields(models: dict[int, ModelVersion], words: Words) -> dict[str, object]:
     """What the request says, as far as it was given."""
     name = st.text_input(words("ab_design.name"), key="design-name", max_chars=100, help=words("ab_design.name_help"))
-    ids = list(models)
-    columns = st.columns(2)
-    with columns[0]:
-        model_a = st.selectbox(
-            words("ab_tests.arm_a"), ids, format_func=lambda found: model_label(models[found]), key="design-a"
-        )
-    with columns[1]:
-        others = [found for found in ids if found != model_a]
-        model_b = st.selectbox(
-            words("ab_tests.arm_b"), others, format_func=lambda found: model_label(models[found]), key="design-b"
-        )
+    compared = arms_fields(models, words)
     columns = st.columns(2)
     with columns[0]:
         metric = st.selectbox(
@@ -142,16 +136,6 @@ def _fields(models: dict[int, ModelVersion], words: Words) -> dict[str, object]:
             help=words("ab_design.values_per_user_help"),
             key="design-values",
         )
-    share_b = st.slider(
-        words("ab_design.share_b"),
-        5,
-        95,
-        50,
-        5,
-        format="%d %%",
-        help=words("ab_design.share_b_help"),
-        key="design-share",
-    )
     columns = st.columns(2)
     with columns[0]:
         layer = st.slider(
@@ -198,9 +182,7 @@ def _fields(models: dict[int, ModelVersion], words: Words) -> dict[str, object]:
         ends = _moment("end", words)
     return {
         "experiment_name": name.strip(),
-        "model_a_id": model_a,
-        "model_b_id": model_b,
-        "traffic_split": TrafficSplit(a=1 - share_b / 100, b=share_b / 100),
+        **compared,
         "target_samples": target or None,
         "success_metric": metric,
         "effect": effect,
@@ -226,13 +208,15 @@ def _moment(which: str, words: Words) -> datetime | None:
 def _wrong(error: ValidationError, words: Words) -> list[str]:
     """Which fields do not hold what they must."""
     fields = {str(fault["loc"][0]) if fault["loc"] else "" for fault in error.errors()}
-    return [words("ab_design.wrong_traffic" if field == "traffic" else "ab_design.wrong") for field in sorted(fields)]
+    # what is wrong with the request as a whole are two arms of one name
+    told = {"traffic": "ab_design.wrong_traffic", "arms": "ab_design_arms.wrong", "": "ab_design_arms.wrong"}
+    return [words(key) for key in sorted({told.get(field, "ab_design.wrong") for field in fields})]
 
 
 # What the planner says
 
 
-def _plan(visit: Visit, request: StartABTestRequest, words: Words) -> SizePlan | None:
+def _plan(visit: Visit, request: StartABTestRequest, words: Words) -> PlannedTest | None:
     per_day = st.number_input(
         words("ab_design.per_day"),
         min_value=0,
@@ -244,30 +228,33 @@ def _plan(visit: Visit, request: StartABTestRequest, words: Words) -> SizePlan |
     )
     try:
         with st.spinner(words("ab_design.planning")):
-            plan = reading.planned_size(visit, request, float(per_day) or None)
+            planned = reading.planned_size(visit, request, float(per_day) or None)
             curve = reading.size_curve(visit, request)
     except TunewayError as error:
         parts.error_parts(error.as_record(), words("ab_design.no_plan"), words)
         return None
-    needed = plan.samples_needed_with_looks
-    share_b = request.traffic_split.b
-    per_user = request.values_per_user
+    plan = planned.pair
+    needed = planned.of_all(plan.samples_needed_with_looks)
+    users = {arm.name: round(needed * arm.share / request.values_per_user) for arm in request.planned_arms}
+    of_each = " · ".join(f"{arm_label(arm)} {number(count)}" for arm, count in users.items())
+    once = words("ab_design.classical", n=number(planned.of_all(plan.samples_needed)))
+    is_pair = len(users) == 2
     parts.html(
         parts.figures(
             [
-                (
-                    words("ab_design.needed"),
-                    number(needed),
-                    words("ab_design.classical", n=number(plan.samples_needed)),
-                ),
-                (
-                    words("ab_design.users"),
-                    f"A {number(round(needed * (1 - share_b) / per_user))} · B {number(round(needed * share_b / per_user))}",
-                ),
+                (words("ab_design.needed"), number(needed), once),
+                (words("ab_design.users"), of_each if is_pair else number(math.ceil(needed / request.values_per_user))),
                 (words("ab_design.days"), _days(plan.days_needed, words)),
             ]
         )
     )
+    if not is_pair:
+        header = [words(f"ab_design_arms.{name}") for name in ("arm", "of_users", "users")]
+        lines = [
+            [escape(arm_label(arm.name)), percent(arm.share, 0), number(users[arm.name])]
+            for arm in request.planned_arms
+        ]
+        parts.html(parts.rows(header, lines, numeric=(1, 2)))
     if request.target_samples is not None:
         power = plan.power_at_samples if plan.outlook is None else plan.outlook.power
         parts.html(
@@ -282,7 +269,7 @@ def _plan(visit: Visit, request: StartABTestRequest, words: Words) -> SizePlan |
         if plan.outlook is not None:
             st.caption(
                 words(
-                    "ab_design.outlook",
+                    "ab_design.outlook" if is_pair else "ab_design_arms.outlook",
                     false=percent(plan.outlook.false_winners),
                     users=number(plan.outlook.expected_users),
                 )
@@ -290,7 +277,7 @@ def _plan(visit: Visit, request: StartABTestRequest, words: Words) -> SizePlan |
     figure = charts.size_chart(curve, request.effect, request.target_samples or needed, words)
     parts.chart(figure, "design-curve", words("ab_design.curve_alt"), picture="ab-size")
     st.caption(words("ab_design.curve_caption"))
-    return plan
+    return planned
 
 
 def _days(days: float | None, words: Words) -> str:
@@ -300,8 +287,8 @@ def _days(days: float | None, words: Words) -> str:
 # The start
 
 
-def _start(visit: Visit, request: StartABTestRequest, plan: SizePlan, words: Words) -> None:
-    accepted = False
+def _start(visit: Visit, request: StartABTestRequest, planned: PlannedTest, words: Words) -> None:
+    accepted, plan = False, planned.pair
     if plan.is_enough is False:
         found = (
             words("ab_design.finds_nothing")
@@ -314,7 +301,7 @@ def _start(visit: Visit, request: StartABTestRequest, plan: SizePlan, words: Wor
                 samples=number(request.target_samples),
                 found=found,
                 wanted=number(request.effect, 2),
-                needed=number(plan.samples_needed_with_looks),
+                needed=number(planned.of_all(plan.samples_needed_with_looks)),
             ),
             icon=":material/warning:",
         )

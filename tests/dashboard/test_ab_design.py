@@ -3,8 +3,10 @@
 import pytest
 import streamlit as st
 
+from ab_testing.several_arms import plan_several_arms
 from contracts.enums import Arm, ExperimentPolicy, GuardrailName, ModelStatus
 from contracts.errors import ConflictError, ForbiddenError
+from contracts.experiment_plans import SizeRequest
 from contracts.experiments import ABExperiment, StartABTestRequest
 from contracts.identity import Role
 from contracts.promotions import StatusRequest
@@ -90,3 +92,39 @@ def test_the_server_refuses_what_is_too_small_whatever_the_page_says(models, vis
     asked = StartABTestRequest(experiment_name="x", model_a_id=models[0].model_id, model_b_id=models[1].model_id)
     with pytest.raises(ConflictError, match="too small for the effect"):
         writing.start_experiment(visit, asked)
+
+
+def test_several_new_models_are_planned_as_on_the_command_line_and_start_under_their_names(models, services):
+    app = open_page("ab-tests", "en", design=1)
+    app.text_input(key="design-name").set_value("tolls-3").run()
+    app.number_input(key="design-target").set_value(0).run()
+    app.button(key="design-add").click().run()
+    assert app.button(key="design-add").disabled, "each of the three models has its arm"
+    assert "design-share" not in [slider.key for slider in app.slider]
+    planned = plan_several_arms(SizeRequest(effect=0.3), 2)
+    text = text_of(app)
+    for expected in (f"Samples needed {planned.samples_needed_with_looks:,}", "A 41 %", "B 29 %", "C 29 %"):
+        assert expected in text, text
+    app.text_input(key="design-name-c").set_value("b").run()
+    assert "Please check the names of the models" in text_of(app)
+    assert "design-start-now" not in [button.key for button in app.button]
+    app.text_input(key="design-name-c").set_value("small").run()
+    app.toggle(key="design-own-shares").set_value(True).run()
+    app.number_input(key="design-share-a").set_value(2).run()
+    app.button(key="design-start-now").click().run()
+    assert "tolls-3" in text_of(app)
+    [started] = running(services)
+    chosen = [(arm.name, arm.share) for arm in started.arms]
+    assert chosen == [("a", 0.5), ("b", 0.25), ("small", 0.25)]
+    assert len(started.model_ids) == 3
+    assert started.plan is not None and started.plan.is_enough
+
+
+def test_a_new_model_that_is_taken_from_the_form_leaves_the_others_as_they_are(models):
+    app = open_page("ab-tests", "ko", design=1)
+    app.button(key="design-add").click().run()
+    kept = app.selectbox(key="design-c").value
+    app.button(key="design-remove-b").click().run()
+    assert app.selectbox(key="design-c").value == kept
+    assert "design-b" not in [box.key for box in app.selectbox]
+    assert "design-share" in [slider.key for slider in app.slider], "two models are divided as before"
