@@ -1,10 +1,12 @@
 """The pages name what exists: settings, commands, options, targets and modules."""
 
 import importlib.util
+import json
 import re
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from cli.main import app
 from settings import SecretName, Settings
@@ -105,3 +107,16 @@ def test_every_command_that_the_manual_shows_is_called_by_a_test():
         if all(f'"{word}"' in source for word in path) or (f"cli.{path[0]} " in source and f'"{path[-1]}"' in source)
     }
     assert shown - called == set()
+
+
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_the_numbers_of_ratings_in_the_manual_are_the_planners(language):
+    from cli.ab import app as ab
+
+    page = (ROOT / "docs" / "manual" / language / "ab_test.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (0\.\d+)점? \| \D*(\d+)\D* \| \D*(\d+)\D* \|$", page, flags=re.MULTILINE)
+    assert len(rows) == 2
+    for effect, looking_often, looking_once in rows:
+        plan = json.loads(CliRunner().invoke(ab, ["plan", "--effect", effect, "--json"]).stdout)
+        assert plan["samples_needed_with_looks"] == int(looking_often)
+        assert plan["samples_needed"] == int(looking_once)
