@@ -23,14 +23,16 @@ def command_tree() -> dict[str, Any]:
     """The first word after `tuneway`, and the command or group that answers to it."""
     tree = {}
     for registered in app.registered_commands:
-        source = inspect.getsource(registered.callback)
-        name = registered.name or registered.callback.__name__
+        callback = registered.callback
+        assert callback is not None
+        source = inspect.getsource(callback)
+        name = registered.name or callback.__name__
         if part := PART.search(source):
             tree[name] = get_command(import_module(part[1]).app)
             continue
         alone = typer.Typer(add_completion=False)
         forwarded = FORWARDED.search(source)
-        alone.command()(getattr(import_module(forwarded[1]), forwarded[2]) if forwarded else registered.callback)
+        alone.command()(getattr(import_module(forwarded[1]), forwarded[2]) if forwarded else callback)
         tree[name] = get_command(alone)
     return tree
 

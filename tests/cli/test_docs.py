@@ -27,7 +27,9 @@ class Links(HTMLParser):
 
     def __init__(self, text) -> None:
         super().__init__()
-        self.loaded, self.followed, self.ids = [], [], set()
+        self.loaded: list[str] = []
+        self.followed: list[str] = []
+        self.ids: set[str] = set()
         self.feed(text)
 
     def handle_starttag(self, tag, attributes):
