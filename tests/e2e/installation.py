@@ -10,7 +10,8 @@ import socket
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,8 @@ class Installation:
 
     data_dir: Path
     port_base: int
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """Further ones, for everything that is started."""
 
     @property
     def settings(self) -> Settings:
@@ -60,6 +63,7 @@ class Installation:
             "TUNEWAY_PORT_BASE": str(self.port_base),
             "TUNEWAY_MIN_FREE_DISK_GB": "1",
             "PYTHONPATH": str(REPOSITORY_ROOT),
+            **self.variables,
         }
 
     def tuneway(self, *arguments: str, timeout: float = 1800) -> subprocess.CompletedProcess[str]:

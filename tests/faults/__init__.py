@@ -1,0 +1,1 @@
+"""A seeded campaign: pipelines and live traffic while something dies, fills, breaks off, jumps or rots."""
