@@ -19,7 +19,7 @@ def main() -> int:
     parser.add_argument("--at-once", type=int, default=2, help="runs of a wave")
     parser.add_argument("--base-model", type=Path, required=True, help="folder that demo.pretrain has made")
     parser.add_argument("--record", type=Path, required=True, help="JSON lines; seeds in it are not run again")
-    parser.add_argument("--minutes", type=float, default=10_000.0, help="begin no wave after so many minutes")
+    parser.add_argument("--minutes", type=float, default=10_000.0, help="end after so many minutes")
     parser.add_argument(
         "--table", action="store_true", help="only print the record as the table of docs/reliability.md"
     )
@@ -34,16 +34,14 @@ def main() -> int:
     all_held = True
     with running_site(arguments.base_model) as site, tempfile.TemporaryDirectory() as folder:
         print(f"platform: {site.installation.data_dir}, ports from {site.installation.port_base}", flush=True)
-        campaign = Campaign.begin(site, Path(folder))
+        campaign = Campaign.whole(site, Path(folder))
         print("the undisturbed run has ended", flush=True)
-        while seeds and time.monotonic() < deadline:
-            wave, seeds = seeds[: arguments.at_once], seeds[arguments.at_once :]
+        for outcome in campaign.run(seeds, arguments.at_once):
             with arguments.record.open("a", encoding="utf-8") as file:
-                for outcome in campaign.wave(wave):
-                    print(outcome.as_json(), flush=True)
-                    file.write(outcome.as_json() + "\n")
-                    all_held = all_held and outcome.held
-        campaign.traffic.stop()
+                file.write(outcome.as_json() + "\n")
+            all_held = all_held and outcome.held
+            if time.monotonic() > deadline:
+                break
         print(
             f"{len(campaign.traffic.answered)} answers, {len(campaign.traffic.rated)} ratings, "
             f"{campaign.traffic.refused} refused"

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from cli.pipeline import ExitCode
 from tests.conftest import REPOSITORY_ROOT
 from tests.faults.checks import violations
-from tests.faults.faults import Striking
+from tests.faults.faults import STAGES, Striking
 from tests.faults.site import Site
 from tests.faults.traffic import Traffic
 
 CASES = 20
 ROWS = 400
-RUN_SECONDS = 900
+ENDS_GREEN = (ExitCode.PASSED, ExitCode.BELOW_BAR)
+TRAINING_STAGES = ("train", "evaluate", "gate")
+"""Not those before: the dataset version is the same for all of these runs, and no fault of one may be another's."""
+RUN_SECONDS = 1800
 """An undisturbed run takes about a tenth of it."""
 
 
@@ -46,49 +50,68 @@ class Outcome:
 
 @dataclass(slots=True)
 class Campaign:
-    """One platform, its users, and the model that an undisturbed run makes."""
+    """One platform, its users, and the runs that are disturbed on it."""
 
     site: Site
     folder: Path
+    request: dict[str, Any]
+    """What each run asks for, but for its names."""
     traffic: Traffic
-    weights: str
-    """SHA-256 of the weights that every run must arrive at, however it was disturbed."""
+    weights: str | None = None
+    """SHA-256 of the weights that every run must arrive at, however it was disturbed: those of the first that ends."""
 
     @classmethod
-    def begin(cls, site: Site, folder: Path) -> Campaign:
-        """An undisturbed run puts the first model into service; then the users come."""
-        traffic = Traffic(site)
-        campaign = cls(site, folder, traffic, "")
-        suite = REPOSITORY_ROOT / "demo" / "test_cases" / "base_knowledge.jsonl"
-        cases = suite.read_text(encoding="utf-8").splitlines(keepends=True)[:CASES]
-        campaign.suite.parent.mkdir(parents=True, exist_ok=True)
-        campaign.suite.write_text("".join(cases), encoding="utf-8")
-        out, code = campaign.finish(campaign.start("undisturbed"))
-        assert code == 0, f"the undisturbed run did not pass: {out}"
-        campaign.weights = str(site.installation.summary("undisturbed")["weights_sha256"])
-        traffic.start()
-        return campaign
-
-    @property
-    def suite(self) -> Path:
-        """A few questions that the base knows: the gate can be passed."""
-        return self.site.installation.data_dir / "inbox" / "cases" / "few.jsonl"
-
-    def start(self, run_id: str) -> Any:
-        """Trigger a run that takes part in every stage of the pipeline."""
-        conf = {
-            "dataset_name": run_id,
+    def whole(cls, site: Site, folder: Path) -> Campaign:
+        """Runs from files to an A/B test. An undisturbed one puts the first model into service; then the users come."""
+        suite = site.installation.data_dir / "inbox" / "cases" / "few.jsonl"
+        suite.parent.mkdir(parents=True, exist_ok=True)
+        known = REPOSITORY_ROOT / "demo" / "test_cases" / "base_knowledge.jsonl"
+        cases = known.read_text(encoding="utf-8").splitlines(keepends=True)[:CASES]
+        suite.write_text("".join(cases), encoding="utf-8")
+        request = {
             "input_files": ["demo/data/base_replay.jsonl"],
             "max_rows": ROWS,
             "split_unit": "question",
             "base_model": "demo-base",
             "recipe": "demo-lora",
             "num_epochs": 5,
-            "test_suite": str(self.suite),
+            "test_suite": str(suite),
+            # what the base knows: the gate can be passed
             "accuracy_bar": 0.3,
             "model_name": "faults-assistant",
         }
-        return self.site.installation.trigger(run_id, conf, self.folder)
+        campaign = cls(site, folder, request, Traffic(site))
+        said, code = campaign.finish(campaign.start("undisturbed"))
+        assert code == 0, f"the undisturbed run did not pass: {said}"
+        campaign.weights = str(site.installation.summary("undisturbed")["weights_sha256"])
+        campaign.traffic.start()
+        return campaign
+
+    @classmethod
+    def training(cls, site: Site, folder: Path, dataset_id: int) -> Campaign:
+        """Runs from a dataset version to the gate's no, on a platform that serves already."""
+        request = {
+            "dataset_id": dataset_id,
+            "base_model": "demo-base",
+            "recipe": "demo-lora",
+            "num_epochs": 1,
+            "test_suite": "demo/test_cases/base_knowledge.jsonl",
+            "accuracy_bar": 0.999,
+            "deploy": False,
+        }
+        campaign = cls(site, folder, request, Traffic(site))
+        campaign.traffic.start()
+        return campaign
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Those that the runs come to."""
+        return TRAINING_STAGES if "dataset_id" in self.request else STAGES
+
+    def start(self, run_id: str) -> Any:
+        """Trigger a run."""
+        names = {} if "dataset_id" in self.request else {"dataset_name": run_id}
+        return self.site.installation.trigger(run_id, {**self.request, **names}, self.folder)
 
     def finish(self, waiting: Any) -> tuple[dict[str, Any], int]:
         """What `tuneway pipeline trigger --wait` says at the end, and its exit code."""
@@ -99,11 +122,21 @@ class Campaign:
             value = {"state": "unknown", "failed_tasks": {"trigger": err or out}}
         return value, int(waiting.returncode)
 
-    def wave(self, seeds: list[int]) -> Iterator[Outcome]:
+    def run(self, seeds: Sequence[int], at_once: int) -> Iterator[Outcome]:
+        """The seeds in waves, a line told each as it ends; then the users go."""
+        try:
+            for begin in range(0, len(seeds), at_once):
+                for outcome in self.wave(seeds[begin : begin + at_once]):
+                    print(outcome.as_json(), flush=True)
+                    yield outcome
+        finally:
+            self.traffic.stop()
+
+    def wave(self, seeds: Sequence[int]) -> Iterator[Outcome]:
         """So many runs at once, each with its seed's fault; then a look at everything."""
         began = time.monotonic()
         runs = {seed: f"seed-{seed}" for seed in seeds}
-        strikes = {seed: Striking(self.site, seed, run_id) for seed, run_id in runs.items()}
+        strikes = {seed: Striking(self.site, seed, run_id, self.stages) for seed, run_id in runs.items()}
         waiting = {seed: self.start(run_id) for seed, run_id in runs.items()}
         for strike in strikes.values():
             strike.start()
@@ -134,13 +167,19 @@ class Campaign:
     def _judged(self, run_id: str, said: dict[str, Any], code: int, reasons: list[str]) -> tuple[str, list[str]]:
         """How a run ended, and what is wrong with that."""
         if said["state"] == "success":
-            weights = self.site.installation.summary(run_id)["weights_sha256"]
-            wrong = [] if code == 0 else [f"a green run ends with exit code {code}"]
+            weights = str(self.site.installation.summary(run_id)["weights_sha256"])
+            self.weights = self.weights or weights
+            wrong = [] if code in ENDS_GREEN else [f"a green run ends with exit code {code}"]
             if weights != self.weights:
-                wrong.append("the run is green with another model than the undisturbed one")
+                wrong.append("the run is green with another model than an undisturbed one")
             return "green", wrong
         failed = said.get("failed_tasks") or said.get("error") or said
         told = "; ".join(f"{task}: {error}" for task, error in failed.items())
         if any(reason in told.lower() for reason in reasons):
             return f"red: {told[:160]}", []
         return f"red: {told[:160]}", [f"the run ended {said['state']} without a reason that was given: {told[:600]}"]
+
+
+def harmed(outcomes: list[Outcome]) -> dict[int, list[str]]:
+    """What did not hold, by seed."""
+    return {outcome.seed: outcome.violations for outcome in outcomes if not outcome.held}

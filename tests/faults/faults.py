@@ -10,7 +10,7 @@ import struct
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -290,25 +290,28 @@ def faults_of(site: Site) -> Iterator[Fault]:
     return (fault for fault in FAULTS if fault.obstacle(site) is None)
 
 
-def choose(seed: int, site: Site) -> tuple[Fault, str, float, random.Random]:
+def choose(seed: int, site: Site, stages: Collection[str] = STAGES) -> tuple[Fault, str, float, random.Random]:
     """The fault of a seed, the stage in which it strikes, and how long after that stage's begin, in seconds.
+
+    Only stages that the runs have are chosen, and only faults that can strike in one of them.
 
     Seeds that follow one another go through all faults in an order of chance, so that as many seeds as there are
     faults have each one once.
     """
-    faults = list(faults_of(site))
+    faults = [fault for fault in faults_of(site) if set(fault.stages) & set(stages)]
     round_, place = divmod(seed, len(faults))
     fault = random.Random(round_).sample(faults, len(faults))[place]
     chance = random.Random(seed)
-    return fault, chance.choice(fault.stages), chance.uniform(0, 3), chance
+    stage = chance.choice([stage for stage in fault.stages if stage in stages])
+    return fault, stage, chance.uniform(0, 3), chance
 
 
 class Striking(threading.Thread):
     """Waits for the moment, strikes, and keeps what was done."""
 
-    def __init__(self, site: Site, seed: int, run_id: str) -> None:
+    def __init__(self, site: Site, seed: int, run_id: str, stages: Collection[str]) -> None:
         super().__init__(name=f"fault-{seed}", daemon=True)
-        self.fault, stage, delay, self._chance = choose(seed, site)
+        self.fault, stage, delay, self._chance = choose(seed, site, stages)
         self.moment = Moment(run_id, stage, delay)
         self.did = "the run ended before it could strike"
         self.mend: Callable[[], None] | None = None

@@ -5,12 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.campaign import Campaign
+from tests.faults.campaign import Campaign, harmed
 from tests.faults.faults import FAULTS, choose
 from tests.faults.site import Site, running_site
 
-SEEDS = range(10)
-AT_ONCE = 3
+SEEDS, AT_ONCE = range(10), 2
 
 
 @pytest.fixture
@@ -46,19 +45,15 @@ def test_what_has_rotted_is_another_content_of_the_same_size(tmp_path):
     assert path.read_bytes() != before
 
 
+@pytest.mark.deep
 @pytest.mark.slow
 @pytest.mark.e2e
-@pytest.mark.timeout(3600)
-def test_whatever_goes_wrong_the_run_ends_as_it_should_and_nothing_is_lost(demo_base_model, tmp_path, capsys):
-    outcomes = []
+@pytest.mark.timeout(7200)
+def test_whole_runs_end_as_they_should_whatever_goes_wrong_and_nothing_is_lost(demo_base_model, tmp_path, capsys):
     with running_site(demo_base_model) as site:
-        campaign = Campaign.begin(site, tmp_path)
-        for begin in range(0, len(SEEDS), AT_ONCE):
-            for outcome in campaign.wave(list(SEEDS[begin : begin + AT_ONCE])):
-                with capsys.disabled():
-                    print(f"\n{outcome.as_json()}", end="")
-                outcomes.append(outcome)
-        campaign.traffic.stop()
+        campaign = Campaign.whole(site, tmp_path)
+        with capsys.disabled():
+            outcomes = list(campaign.run(SEEDS, AT_ONCE))
     assert len(outcomes) == len(SEEDS)
-    assert {outcome.seed: outcome.violations for outcome in outcomes if not outcome.held} == {}
+    assert harmed(outcomes) == {}
     assert campaign.traffic.answered and campaign.traffic.rated, "users were there all the while"
