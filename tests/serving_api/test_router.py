@@ -115,7 +115,7 @@ def test_the_user_may_stand_in_the_body_and_every_new_user_is_pinned(platform):
             return uow.experiments.pinned(experiment.experiment_id)
 
     wait_until(lambda: len(pinned()) == 1)
-    assert [arm.value for arm in pinned().values()] == [in_header]
+    assert list(pinned().values()) == [in_header]
     assert "lee" not in str(pinned())
 
 
