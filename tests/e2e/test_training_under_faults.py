@@ -9,6 +9,7 @@ from tests.faults.site import Site
 SEEDS, AT_ONCE = range(10), 5
 
 
+@pytest.mark.deep
 @pytest.mark.slow
 @pytest.mark.e2e
 @pytest.mark.timeout(3600)

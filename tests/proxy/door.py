@@ -106,8 +106,21 @@ def own(folder: Path) -> None:
 @contextmanager
 def running_door(places: Mapping[str, str], site: str = "site-compose.conf") -> Iterator[Door]:
     """The proxy before the services at these places."""
-    # not pytest's folder, which its own account alone may enter
+    with own_folder() as folder:
+        yield from _running(folder, places, site)
+
+
+@contextmanager
+def own_folder() -> Iterator[Path]:
+    """Not pytest's, which its own account alone may enter."""
     folder = Path(tempfile.mkdtemp(prefix="tuneway-proxy-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+def _running(folder: Path, places: Mapping[str, str], site: str) -> Iterator[Door]:
     door = Door(folder, *written_configuration(folder, site, places))
     own(folder)
     with (folder / "errors.log").open("w", encoding="utf-8") as errors:
@@ -131,4 +144,3 @@ def running_door(places: Mapping[str, str], site: str = "site-compose.conf") -> 
     finally:
         process.terminate()
         process.wait(timeout=10)
-        shutil.rmtree(folder)

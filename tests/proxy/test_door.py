@@ -15,7 +15,7 @@ from websockets.sync.client import connect
 
 from contracts.enums import Arm
 from stages.services import Services
-from tests.proxy.door import NGINX, PROXY, checked, running_door, written_configuration
+from tests.proxy.door import NGINX, PROXY, checked, own_folder, running_door, written_configuration
 from tests.serving_api.running import add_model, running_service, start_experiment, stored_answers, wait_until
 from tests.serving_api.test_router import QUESTION, running_experiments
 from tests.serving_api.upstream import running_upstream
@@ -106,12 +106,10 @@ def door(service):
 
 
 @pytest.mark.parametrize("site", sorted(path.name for path in PROXY.glob("site-*.conf")))
-def test_nginx_takes_the_configuration(site, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("conf")
-    for parent in (folder, *folder.parents[:2]):
-        parent.chmod(0o755)
-    written_configuration(folder, site, PLACES)
-    ended = checked(folder)
+def test_nginx_takes_the_configuration(site):
+    with own_folder() as folder:
+        written_configuration(folder, site, PLACES)
+        ended = checked(folder)
     assert ended.returncode == 0, ended.stderr
     assert "warn" not in ended.stderr
 
