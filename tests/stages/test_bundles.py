@@ -327,6 +327,8 @@ def test_wheels_of_other_versions_leave_the_folder_and_those_that_fit_stay(tmp_p
     assert (tmp_path / "toypart-2.0+cpu-py3-none-any.whl").stat().st_mtime_ns == kept
 
 
+@pytest.mark.deep
+@pytest.mark.slow
 def test_for_an_older_c_library_another_build_of_the_same_version_is_taken(tmp_path, monkeypatch):
     sources, folder = tmp_path / "sources", tmp_path / "wheels"
     sources.mkdir()

@@ -224,7 +224,7 @@ prepare_version(Preparation(imported=imported, request=request, policy=policy, w
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("moment", ["cleaning", "writing the version"])
+@pytest.mark.parametrize("moment", [pytest.param("cleaning", marks=pytest.mark.deep), "writing the version"])
 def test_a_killed_preparation_goes_on_and_gives_the_same_version(import_lines, prepare, tmp_path, moment):
     imported = import_lines(many_lines(), 10)
     expected = prepare(imported, "undisturbed")[1]
