@@ -68,7 +68,7 @@ def test_two_processes_do_not_both_move_it(database_url):
         )
         for _ in range(2)
     ]
-    answers = sorted(mover.communicate("go\n", timeout=60)[0].strip() for mover in movers)
+    answers = sorted(mover.communicate("go\n", timeout=300)[0].strip() for mover in movers)
     assert answers == ["False", "True"]
     with unit_of_work(database_url) as uow:
         assert len(uow.deployments.transitions(deployment.deployment_id)) == 2
