@@ -103,7 +103,7 @@ def _bundle_install_and_run(folder, base_model):
     target = folder / "opt"
     # nothing of the machine on which it was bundled is there: neither this checkout, nor its environments, nor caches
     sources = install.package_sources(Path(sys.executable)).find_links
-    hidden = [REPOSITORY_ROOT, (REPOSITORY_ROOT / ".venv").resolve(), Path("/root/.cache"), *map(Path, sources)]
+    hidden = [REPOSITORY_ROOT, (REPOSITORY_ROOT / ".venv").resolve(), Path.home() / ".cache", *map(Path, sources)]
     variables = {
         "HOME": str(folder / "home"),
         "TUNEWAY_LANGUAGE": "en",
