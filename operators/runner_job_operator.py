@@ -163,7 +163,9 @@ class RunnerJobOperator(BaseOperator):
         if not view.state.is_final or view.state is JobState.SUCCEEDED:
             return view.attempt
         error = job_error(view)
-        if remembered is not None and error is not None and not retry_can_help(error):
+        # whoever stopped the job has ended this task too: it goes on by resume or by Clear, not by itself
+        was_stopped = view.state is JobState.STOPPED
+        if remembered is not None and error is not None and (was_stopped or not retry_can_help(error)):
             raise error
         return view.attempt + 1
 

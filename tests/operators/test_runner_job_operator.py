@@ -86,7 +86,7 @@ def test_a_retry_after_the_jobs_end_needs_no_second_wait(operator, context, runn
     assert task_instance.pushed["return_value"]["attempt"] == 1
 
 
-@pytest.mark.parametrize("state", ["lost", "failed", "stopped"])
+@pytest.mark.parametrize("state", ["lost", "failed"])
 def test_a_retry_after_a_crash_is_the_next_attempt(operator, context, runner, state):
     deferral(operator, context)
     runner.start(JOB)
@@ -105,6 +105,17 @@ def test_a_retry_that_cannot_help_is_not_made(operator, context, runner, service
     assert runner.state(JOB) == (1, JobState.FAILED)
     with services.unit_of_work() as uow:
         assert uow.pipeline_runs.get("run-1").stages[0].error["what"] == "The file is empty"
+
+
+def test_a_job_that_somebody_stopped_is_not_begun_again_by_a_retry_but_by_a_clear(operator, context, runner):
+    deferral(operator, context)
+    runner.start(JOB)
+    runner.end(JOB, "stopped")
+    with pytest.raises(AirflowFailException, match="stopped"):
+        operator.execute(context)
+    assert runner.state(JOB) == (1, JobState.STOPPED)
+    clear(context)
+    assert deferral(operator, context).trigger.attempt == 2
 
 
 def test_a_clear_tries_again_what_a_retry_would_not(operator, context, runner):
