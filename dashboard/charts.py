@@ -64,28 +64,17 @@ def sparkline(points: Sequence[tuple[int, float]]) -> go.Figure:
 
 def bars(counts: Sequence[tuple[str, int]], axis: str, colour: str = TUNED_COLOUR) -> go.Figure:
     """Horizontal bars, longest first, each with its number."""
-    ordered = sorted(counts, key=lambda item: item[1])
-    figure = go.Figure()
-    figure.add_bar(
-        x=[value for _, value in ordered],
-        y=[name for name, _ in ordered],
-        orientation="h",
-        marker={"color": colour},
-        text=[number(value) for _, value in ordered],
-        textposition="outside",
-        cliponaxis=False,
-        hovertemplate="%{y}: %{x:,}<extra></extra>",
-        width=0.62,
-    )
-    largest = max((value for _, value in ordered), default=1)
-    figure.update_xaxes(title=axis, range=[0, largest * 1.16], rangemode="tozero")
-    return laid_out(figure, height=64 + ROW_PIXELS * len(ordered), legend=False)
+    return _horizontal_bars(sorted(counts, key=lambda item: item[1]), axis, colour)
 
 
 def bars_in_order(counts: Sequence[tuple[str, int]], axis: str, colour: str = TUNED_COLOUR) -> go.Figure:
     """Horizontal bars in the order given, from the top, each with its number."""
-    figure = bars([], axis)
-    figure.data = ()
+    return _horizontal_bars(counts, axis, colour).update_yaxes(autorange="reversed")
+
+
+def _horizontal_bars(counts: Sequence[tuple[str, int]], axis: str, colour: str) -> go.Figure:
+    """The first one is lowest."""
+    figure = go.Figure()
     figure.add_bar(
         x=[value for _, value in counts],
         y=[name for name, _ in counts],
@@ -97,9 +86,9 @@ def bars_in_order(counts: Sequence[tuple[str, int]], axis: str, colour: str = TU
         hovertemplate="%{y}: %{x:,}<extra></extra>",
         width=0.62,
     )
-    figure.update_xaxes(range=[0, max((value for _, value in counts), default=1) * 1.16])
-    figure.update_yaxes(autorange="reversed")
-    return figure.update_layout(height=64 + ROW_PIXELS * len(counts))
+    largest = max((value for _, value in counts), default=1)
+    figure.update_xaxes(title=axis, range=[0, largest * 1.16], rangemode="tozero")
+    return laid_out(figure, height=64 + ROW_PIXELS * len(counts), legend=False)
 
 
 def histogram(told: JsonObject, axis: str, count_axis: str, title: str) -> go.Figure:
