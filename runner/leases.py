@@ -15,7 +15,7 @@ from contracts.record import utc_now
 from database.unit_of_work import UnitOfWork
 from deployment.permanent import all_servers, program_name
 from settings import Settings
-from stages.launching import holder_file, lease_kind, lease_owner
+from stages.launching import forget_holder, holder_file, lease_kind, lease_owner
 from storage.files import read_json
 from storage.job_folder import JobFolder
 from storage.job_state import job_folders, job_view, read_submission
@@ -55,7 +55,7 @@ def sweep_leases(uow: UnitOfWork, settings: Settings, host: str, starting: Colle
         if over:
             log.warning("freed the cards of %s, which has ended", owner)
             uow.leases.release(owner)
-            holder_file(settings, owner).unlink(missing_ok=True)
+            forget_holder(settings, owner)
         elif lives:
             living.add(owner)
     if living:

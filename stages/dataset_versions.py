@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,8 @@ from storage.files import write_text_atomically
 from storage.stored_files import read_stored_json
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from contracts.dataset_versions import VersionDifference
     from contracts.datasets import DatasetVersion
     from contracts.enums import SplitUnit
@@ -127,7 +130,27 @@ def log_dataset(name: str, services: Services) -> list[LoggedCommit]:
     name_dir = dataset_folder(name, services)
     rows = _known_rows(name, services)
     logged = [_logged(name_dir, load_manifest(folder), rows) for folder in commits(name_dir).values()]
-    return sorted(logged, key=lambda commit: commit.created_at, reverse=True)
+    return newest_first(logged)
+
+
+def newest_first(commits: Sequence[LoggedCommit]) -> list[LoggedCommit]:
+    """By time, but no version before one that was made from it: clocks step, and two versions may share a second."""
+    by_name = {commit.commit: commit for commit in commits}
+    sorter: TopologicalSorter[str] = TopologicalSorter(dict.fromkeys(by_name, ()))
+    for commit in commits:
+        for parent in commit.parents:
+            if parent in by_name:
+                sorter.add(parent, commit.commit)
+    sorter.prepare()
+    ordered: list[LoggedCommit] = []
+    waiting: list[LoggedCommit] = []
+    while sorter.is_active():
+        waiting += [by_name[name] for name in sorter.get_ready()]
+        newest = max(waiting, key=lambda commit: commit.created_at)
+        waiting.remove(newest)
+        ordered.append(newest)
+        sorter.done(newest.commit)
+    return ordered
 
 
 def tag_version(given: str, tag: str, services: Services, *, move: bool = False) -> VersionManifest:

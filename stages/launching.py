@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+from glob import escape
 from typing import TYPE_CHECKING
 
 from contracts.enums import JobKind, LeaseKind
@@ -57,6 +58,14 @@ def job_cards(settings: Settings, gpus: int) -> list[int]:
 def holder_file(settings: Settings, owner: str) -> Path:
     """Who the process is that leases cards for itself: its identity, and the cards as `gpu_ids`."""
     return settings.run_dir / HOLDERS_FOLDER / f"{owner}.json"
+
+
+def forget_holder(settings: Settings, owner: str) -> None:
+    """Remove the holder's file, and what a kill in the middle of its writing left beside it."""
+    path = holder_file(settings, owner)
+    path.unlink(missing_ok=True)
+    for unfinished in path.parent.glob(f".{escape(path.name)}.*.tmp"):
+        unfinished.unlink(missing_ok=True)
 
 
 def cards_in_use(settings: Settings) -> set[int]:

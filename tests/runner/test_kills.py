@@ -96,10 +96,12 @@ def test_a_killed_launcher_takes_its_trainer_along_and_the_next_attempt_resumes(
 @pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.deep)])
 def test_a_job_outlives_its_runner_and_the_next_runner_adopts_it(runner, services, training, number):
     before = trainer_pid(runner, training)
+    os.kill(before, signal.SIGSTOP)  # it waits: on a busy machine it would reach its end before the next runner is up
     runner.end(number)
     assert not runner.client.is_up()
     runner.start()
     assert trainer_pid(runner, training) == before
+    os.kill(before, signal.SIGCONT)
     assert owners(services) == ["train-1#1"]
     view = runner.client.wait(training.job_key)
     assert (view.state, view.attempt) == (JobState.SUCCEEDED, 1)

@@ -78,7 +78,10 @@ def test_a_killed_holder_loses_its_card_with_the_next_sweep(services):
     finally:
         holder.send_signal(signal.SIGKILL)
         holder.wait()
+    folder = services.settings.run_dir / "card-holders"
+    (name,) = {path.name.strip(".").partition(".json")[0] for path in folder.iterdir()}
+    (folder / f".{name}.json.half.tmp").touch()  # as if the kill had come while it wrote
     sweep(services)
     assert leases(services) == []
     assert cards_in_use(services.settings) == set()
-    assert list((services.settings.run_dir / "card-holders").iterdir()) == []
+    assert list(folder.iterdir()) == []
