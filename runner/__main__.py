@@ -13,6 +13,7 @@ from runner.service import RunnerService
 from settings import SecretName, read_secret
 from settings.logs import start_logging
 from stages.services import open_services
+from storage.processes import host_name
 
 
 def main() -> int:
@@ -31,12 +32,14 @@ def _serve() -> None:
     settings = services.settings
     token = read_secret(settings.secrets_dir, SecretName.RUNNER_TOKEN)
     settings.run_dir.mkdir(parents=True, exist_ok=True)
-    lock = os.open(settings.run_dir / "runner.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    lock = os.open(settings.run_dir / f"runner-{host_name()}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         raise ConflictError(
-            "Another runner serves this data folder", value=settings.jobs_dir, next_step="see `tuneway status`"
+            "Another runner of this host serves this data folder",
+            value=settings.jobs_dir,
+            next_step="see `tuneway status`",
         ) from error
     port = settings.ports["runner"]
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)

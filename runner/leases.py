@@ -19,7 +19,7 @@ from stages.launching import forget_holder, holder_file, lease_kind, lease_owner
 from storage.files import read_json
 from storage.job_folder import JobFolder
 from storage.job_state import job_folders, job_view, read_submission
-from storage.processes import is_alive
+from storage.processes import is_alive, is_here
 
 SWEEP_SECONDS = 5.0
 SILENCE = timedelta(seconds=45)
@@ -102,6 +102,6 @@ def orphans(settings: Settings, followed: Collection[str]) -> list[JobFolder]:
             continue
         if view.state is JobState.RUNNING:
             identity = read_json(folder.attempt(view.attempt).launcher)
-            if identity is not None and not is_alive(identity):
+            if identity is not None and is_here(identity) and not is_alive(identity):
                 found.append(folder)
     return found

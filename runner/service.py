@@ -42,7 +42,6 @@ from stages.cards import card_readings, real_gpus
 from stages.catalog import STAGES
 from stages.launching import (
     cards_in_use,
-    host_name,
     job_cards,
     lease_kind,
     lease_owner,
@@ -55,7 +54,7 @@ from stages.services import Services
 from storage.files import read_json, write_json_atomically, write_text_atomically
 from storage.job_folder import JobFolder
 from storage.job_state import job_folders, job_view, read_submission
-from storage.processes import attempt_mark, is_alive, kill_attempt
+from storage.processes import attempt_mark, host_name, is_alive, kill_attempt
 from training.checkpoints import checkpoint_names, checkpoint_records, go_back_to, remove_set_aside
 
 PASS_SECONDS = 0.5
@@ -169,7 +168,7 @@ class RunnerService:
                 go_back_to(folder, submission.resume_from, submission.attempt)
             queued = folder.attempt(submission.attempt)
             queued.root.mkdir(parents=True, exist_ok=True)
-            write_json_atomically(queued.queued, {"at": utc_now().isoformat()})
+            write_json_atomically(queued.queued, {"at": utc_now().isoformat(), "host": self._host})
             write_json_atomically(folder.submission, submission.model_dump(mode="json"))
             self._followed[submission.job_key] = _Followed(folder, submission)
         log.info("accepted %s attempt %d", submission.job_key, submission.attempt)
@@ -596,13 +595,14 @@ class RunnerService:
         return JobFolder(self._settings.jobs_dir / job_key)
 
     def _adopt(self, folder: JobFolder) -> None:
-        """Follow a job that a runner before this one left unsettled."""
+        """Follow a job that a runner of this host left unsettled before this one."""
         try:
             submission = read_submission(folder)
         except InvalidDataError as error:
             log.warning("%s", error)
             return
-        if folder.attempt(submission.attempt).settled.exists():
+        attempt = folder.attempt(submission.attempt)
+        if attempt.settled.exists() or (read_json(attempt.queued) or {}).get("host", self._host) != self._host:
             return
         log.info("adopted %s attempt %d: %s", submission.job_key, submission.attempt, job_view(folder).state)
         self._followed[submission.job_key] = _Followed(folder, submission)

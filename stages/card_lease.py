@@ -13,9 +13,9 @@ from sqlalchemy.exc import DBAPIError
 
 from contracts.errors import CapacityError, UnavailableError
 from stages.cards import real_gpus
-from stages.launching import cards_in_use, holder_file, host_name, job_cards, slots
+from stages.launching import cards_in_use, holder_file, job_cards, slots
 from storage.files import write_json_atomically
-from storage.processes import identity_of
+from storage.processes import host_name, identity_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

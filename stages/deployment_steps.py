@@ -23,7 +23,8 @@ from contracts.errors import CapacityError, ConflictError, InvalidRequestError, 
 from contracts.models import ModelVersion
 from security.model_files import check_model_folder
 from stages.base_versions import ensure_base, is_unchanged_since
-from stages.launching import cards_in_use, host_name, slots
+from stages.launching import cards_in_use, slots
+from storage.processes import host_name
 
 if TYPE_CHECKING:
     from contracts.parity import ParityCertificate

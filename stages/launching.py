@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 from glob import escape
@@ -27,11 +26,6 @@ HOLDERS_FOLDER = "card-holders"
 """Below run_dir: one file for each process that holds cards without being a job."""
 GPU_IDS_VARIABLE = "TUNEWAY_JOB_GPU_IDS"
 """The leased cards as a JSON list, for launcher.json."""
-
-
-def host_name() -> str:
-    """The name under which this host leases its cards."""
-    return socket.gethostname()
 
 
 def lease_owner(submission: JobSubmission) -> str:

@@ -23,7 +23,6 @@ from contracts.record import utc_now
 from stages.cards import real_gpus
 from stages.launching import (
     cards_in_use,
-    host_name,
     job_cards,
     lease_kind,
     lease_owner,
@@ -34,7 +33,7 @@ from stages.runner_client import RunnerClient
 from storage.files import read_json, write_json_atomically, write_text_atomically
 from storage.job_folder import JobFolder
 from storage.job_state import job_view, read_log
-from storage.processes import is_alive
+from storage.processes import host_name, is_alive
 
 if TYPE_CHECKING:
     import subprocess
@@ -118,7 +117,7 @@ def _run_in_foreground(submission: JobSubmission, services: Services, should_sto
     try:
         attempt = folder.attempt(submission.attempt)
         attempt.root.mkdir(parents=True, exist_ok=True)
-        write_json_atomically(attempt.queued, {"at": utc_now().isoformat()})
+        write_json_atomically(attempt.queued, {"at": utc_now().isoformat(), "host": host_name()})
         write_json_atomically(folder.submission, submission.model_dump(mode="json"))
         if submission.finetuning_job_id is not None:
             with services.unit_of_work() as uow:

@@ -11,7 +11,7 @@
     result.json              job process, last of all: the stage's record; its existence means done
     checkpoints/, output/    job process
     attempt-<n>/
-        queued.json          runner: when the attempt was accepted
+        queued.json          runner: when the attempt was accepted, and by which host
         launcher.json        launcher: pid, process start time, gpu ids, started_at
         heartbeat.json       launcher, each second
         output.log           launcher and job process: stdout and stderr

@@ -3,6 +3,7 @@
 import ctypes
 import os
 import signal
+import socket
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +16,11 @@ ATTEMPT_VARIABLE = "TUNEWAY_JOB_ATTEMPT"
 
 KILL_SECONDS = 5.0
 KILL_POLL_SECONDS = 0.02
+
+
+def host_name() -> str:
+    """Name of this machine among those that share a data folder: its cards are leased under it."""
+    return socket.gethostname()
 
 
 def boot_id() -> str:
@@ -35,15 +41,22 @@ def start_ticks(pid: int) -> int | None:
 
 def identity_of(pid: int) -> JsonObject:
     """What tells this process from any other before or after it."""
-    return {"pid": pid, "start_ticks": start_ticks(pid), "boot_id": boot_id()}
+    return {"pid": pid, "start_ticks": start_ticks(pid), "boot_id": boot_id(), "host": host_name()}
 
 
 def is_alive(identity: JsonObject) -> bool:
-    """The very process of `identity_of` still runs."""
+    """The very process of `identity_of` still runs on this host. Of another host's nothing can be seen: False."""
     pid, ticks = identity.get("pid"), identity.get("start_ticks")
+    if not is_here(identity):
+        return False
     if not isinstance(pid, int) or not isinstance(ticks, int) or identity.get("boot_id") != boot_id():
         return False
     return start_ticks(pid) == ticks
+
+
+def is_here(identity: JsonObject) -> bool:
+    """The process runs, or ran, on this host."""
+    return identity.get("host", host_name()) == host_name()
 
 
 def attempt_mark(job_folder: Path, attempt: int) -> str:

@@ -120,7 +120,7 @@ class Platform:
         return run, next(state for state in run.stages if state.stage is StageName.TRAIN)
 
     def leased_cards(self):
-        from stages.launching import host_name
+        from storage.processes import host_name
 
         with self.services.unit_of_work() as uow:
             return uow.leases.owners(host_name())

@@ -19,14 +19,13 @@ from deployment.permanent import ServerState
 from deployment.specification import ServerSpec
 from runner.api import create_app
 from runner.card_use import card_uses
-from runner.leases import SWEEP_SECONDS
+from runner.leases import SWEEP_SECONDS, orphans
 from runner.service import RunnerService
 from settings import load_settings
-from stages.launching import host_name
 from stages.services import open_services
 from storage.files import write_json_atomically
 from storage.job_folder import JobFolder
-from storage.processes import identity_of
+from storage.processes import host_name, identity_of
 from tests.runner.conftest import TOKEN, submission
 from training.checkpoints import CheckpointManifest, checkpoint_records, commit_checkpoint
 
@@ -452,3 +451,16 @@ def test_a_machine_that_started_anew_leaves_the_attempt_lost_and_its_cards_free(
     with services.unit_of_work() as uow:
         assert uow.leases.all() == []
     assert service.submit(submission(attempt=2)).state is JobState.QUEUED
+
+
+def test_a_job_that_another_host_accepted_is_left_to_that_host(service, services):
+    folder = JobFolder(services.settings.jobs_dir / "train-1")
+    write_json_atomically(folder.submission, submission().model_dump(mode="json"))
+    write_json_atomically(folder.attempt(1).queued, {"at": utc_now().isoformat(), "host": "another"})
+    elsewhere: JsonObject = {**identity_of(os.getpid()), "host": "another", "pid": 1, "gpu_ids": [0]}
+    write_json_atomically(folder.attempt(1).launcher, elsewhere)
+    service.start()
+    service.make_pass()
+    service.close()
+    assert service.view("train-1").state is JobState.RUNNING
+    assert orphans(services.settings, set()) == []

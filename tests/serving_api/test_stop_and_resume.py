@@ -7,11 +7,10 @@ import pytest
 
 from contracts.enums import JobState, LeaseKind
 from contracts.training import TrainRequest
-from stages.launching import host_name
 from stages.services import open_services
 from stages.train import create_job
 from storage.job_state import job_view
-from storage.processes import attempt_mark, processes_of_attempt
+from storage.processes import attempt_mark, host_name, processes_of_attempt
 from tests.runner.conftest import runner, wait_until
 from tests.serving_api.running import ADMIN_TOKEN, running_service
 from tests.stages.test_jobs import make_job, save

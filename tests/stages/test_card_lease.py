@@ -11,7 +11,8 @@ from contracts.enums import LeaseKind
 from contracts.errors import CapacityError
 from runner.leases import sweep_leases
 from stages.card_lease import leased_cards
-from stages.launching import cards_in_use, host_name
+from stages.launching import cards_in_use
+from storage.processes import host_name
 from tests.conftest import REPOSITORY_ROOT
 from tests.runner.conftest import wait_until
 
