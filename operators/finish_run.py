@@ -11,6 +11,7 @@ from contracts.enums import StageName, StageStatus
 from contracts.errors import NotFoundError
 from operators.run_records import RunRecords
 from stages.services import open_services
+from stages.tracing import open_tracer, spans_of_run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
     from contracts.pipeline import PipelineRun
     from database.unit_of_work import UnitOfWork
+    from stages.services import Services
+    from stages.span_export import Tracer
 
 FAILED_STATES = {TaskInstanceState.FAILED, TaskInstanceState.UPSTREAM_FAILED}
 
@@ -45,17 +48,30 @@ class FinishRunOperator(BaseOperator):
             run.run_id, {}
         )
         stages = stages_of_tasks(context["dag"].tasks)
-        with open_services().unit_of_work() as uow:
+        services, has_row = open_services(), True
+        with services.unit_of_work() as uow:
             try:
                 row = uow.pipeline_runs.get(run.pipeline_run_id)
             except NotFoundError:
                 self.log.info("This run has no row: its request was refused")
+                has_row = False
             else:
                 close_stages(uow, row, stages, states)
                 uow.pipeline_runs.finish(run.pipeline_run_id)
+        if has_row and (tracer := open_tracer(services.settings, "airflow")) is not None:
+            trace_run(run.pipeline_run_id, services, tracer)
         failed = sorted(task_id for task_id, state in states.items() if state == TaskInstanceState.FAILED)
         if failed or any(state in FAILED_STATES for state in states.values()):
             raise AirflowFailException(f"The run failed at: {', '.join(failed)}. Their logs say why.")
+
+
+def trace_run(run_id: str, services: Services, tracer: Tracer) -> None:
+    """Tell of the run and its stages, whose rows are closed, as one trace."""
+    with services.unit_of_work() as uow:
+        row = uow.pipeline_runs.get(run_id)
+    for span in spans_of_run(row):
+        tracer.tell(span)
+    tracer.flush()
 
 
 def stages_of_tasks(tasks: list[Any]) -> dict[StageName, list[str]]:

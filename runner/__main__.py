@@ -13,6 +13,7 @@ from runner.service import RunnerService
 from settings import SecretName, read_secret
 from settings.logs import start_logging
 from stages.services import open_services
+from stages.tracing import open_tracer
 from storage.processes import host_name
 
 
@@ -56,7 +57,9 @@ def _serve() -> None:
     service = RunnerService(services)
     service.start()
     try:
-        config = uvicorn.Config(create_app(service, token), log_level="warning", access_log=False)
+        config = uvicorn.Config(
+            create_app(service, token, open_tracer(settings, "runner")), log_level="warning", access_log=False
+        )
         uvicorn.Server(config).run(sockets=[listener])
     finally:
         service.close()

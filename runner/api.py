@@ -20,6 +20,7 @@ from contracts.jobs import JOB_KEY_PATTERN, JobSubmission, JobView, LogChunk
 from contracts.record import JsonObject
 from runner.service import RunnerService
 from stages.call_log import CallLog
+from stages.span_export import Tracer
 from storage.exposition import CONTENT_TYPE
 from storage.job_state import read_log
 
@@ -37,10 +38,10 @@ class _UnauthorisedError(TunewayError):
     code = "unauthorised"
 
 
-def create_app(service: RunnerService, token: str) -> FastAPI:
+def create_app(service: RunnerService, token: str, tracer: Tracer | None = None) -> FastAPI:
     """The application over a service. Every path but /health and /metrics asks for the bearer token."""
     app = FastAPI(title="Tuneway runner", docs_url=None, redoc_url=None, openapi_url=None)
-    app.add_middleware(CallLog, reads=False)
+    app.add_middleware(CallLog, reads=False, tracer=tracer)
 
     def check_token(authorization: Annotated[str, Header()] = "") -> None:
         if not secrets.compare_digest(authorization.encode(), f"Bearer {token}".encode()):

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from contracts.enums import CompressionMethod, JobKind, JobState
@@ -34,6 +35,7 @@ from runner.watchdog import Watchdog
 from settings import load_settings
 from settings.logs import start_logging
 from stages.launching import GPU_IDS_VARIABLE
+from stages.tracing import EndedSpan, open_tracer, place_of_attempt
 from storage.files import read_json, write_json_atomically
 from storage.job_folder import AttemptFolder, JobFolder
 from storage.job_state import EXIT_CODE_ERROR, EXIT_CODE_STOPPED, read_submission
@@ -93,9 +95,37 @@ def main(arguments: list[str]) -> int:
         attempt.launcher,
         {**identity_of(os.getpid()), "gpu_ids": gpu_ids, "started_at": utc_now().isoformat()},  # type: ignore[dict-item]
     )
+    began = utc_now()
     code, ending = _run(submission, folder, number, signals)
-    write_json_atomically(attempt.exit, exit_record(folder, attempt, code, ending))
+    record = exit_record(folder, attempt, code, ending)
+    write_json_atomically(attempt.exit, record)
+    _trace(submission, began, record)
     return 0
+
+
+def _trace(submission: JobSubmission, began: datetime, record: JsonObject) -> None:
+    """The attempt's span, where the site collects them: the last act, without which nothing is missing."""
+    tracer = open_tracer(load_settings(), "launcher")
+    if tracer is None:
+        return
+    about: dict[str, str | int | float] = {
+        "tuneway.job": submission.job_key,
+        "tuneway.attempt": submission.attempt,
+        "tuneway.gpus": submission.num_gpus,
+        "tuneway.state": str(record["state"]),
+    }
+    error = record["error"]
+    tracer.tell(
+        EndedSpan(
+            f"job {submission.kind.value}",
+            place_of_attempt(submission),
+            began,
+            utc_now(),
+            about,
+            str(error["what"]) if isinstance(error, dict) else None,
+        )
+    )
+    tracer.flush()
 
 
 def _run(submission: JobSubmission, folder: JobFolder, number: int, signals: _Signals) -> tuple[int, _Ending | None]:

@@ -9,6 +9,7 @@ from starlette.concurrency import run_in_threadpool
 
 from security.access.decisions import PolicyDecisions
 from serving_api.admin import ab_tests, accounts, audit, datasets, gpus, jobs, models, pipeline_runs, uploads
+from serving_api.answer_traces import traced
 from serving_api.audit_keeper import AuditKeeper
 from serving_api.documentation import install_documentation
 from serving_api.event_mover import EventMover
@@ -22,6 +23,7 @@ from serving_api.sessions import router as sessions
 from stages.call_log import CallLog
 from stages.logins import open_tokens
 from stages.services import Services
+from stages.tracing import open_tracer
 
 
 def create_app(services: Services, watch: GuardrailWatch | None = None) -> FastAPI:
@@ -33,6 +35,9 @@ def create_app(services: Services, watch: GuardrailWatch | None = None) -> FastA
     decisions = PolicyDecisions(services.settings.policy_url, services.settings.policy_timeout_seconds)
     keeper = AuditKeeper(services)
     store = event_store(services)
+    tracer = open_tracer(services.settings, "serving-api")
+    if tracer is not None:
+        store = traced(store, tracer, services.settings.traced_answers)
     mover = EventMover(
         services.settings.events_dir, store if watch is None else watch.watched(store), services.recorded_text
     )
@@ -67,7 +72,7 @@ def create_app(services: Services, watch: GuardrailWatch | None = None) -> FastA
     app.state.tokens = open_tokens(services.settings)
     install_problem_details(app)
     app.add_middleware(Limits, services=services)
-    app.add_middleware(CallLog)
+    app.add_middleware(CallLog, tracer=tracer)
     for resource in (uploads, datasets, jobs, models, ab_tests, pipeline_runs, gpus, audit, accounts):
         app.include_router(resource.router)
     app.include_router(sessions)

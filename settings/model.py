@@ -96,6 +96,10 @@ class Settings(BaseSettings):
     """Days after which the checkpoints of a completed job are removed; its output stays."""
     log_format: str = Field(default="text", pattern="^(text|json)$")
     """json: one object a line, with the ids of requests, runs and jobs, in every log but vLLM's and PostgreSQL's."""
+    traces_url: str | None = Field(default=None, pattern=r"^https?://[^\s@]+$")
+    """Where OpenTelemetry's spans are sent (OTLP over HTTP), with the path: usually http://HOST:4318/v1/traces."""
+    traced_answers: float = Field(default=0.01, ge=0, le=1)
+    """The share of the router's answers that leave a span, where traces are sent; those that failed all do."""
     task_log_days: float = Field(default=90.0, gt=0)
     """Days after which the logs of Airflow's tasks are removed."""
     hang_seconds: float = Field(default=300.0, gt=0)

@@ -12,6 +12,7 @@ from contracts.errors import NotFoundError, TunewayError, UnavailableError, erro
 from contracts.jobs import JobSubmission, JobView, LogChunk
 from contracts.record import JsonObject
 from settings import SecretName, Settings, read_secret
+from stages.tracing import parent_header
 from storage.files import read_json
 from storage.job_state import job_folders, job_view
 from storage.log_lines import REQUEST_ID_HEADER, request_id
@@ -199,7 +200,7 @@ def _log_query(offset: int, attempt: int | None) -> dict[str, int]:
 def _headers(settings: Settings) -> dict[str, str]:
     headers = {"Authorization": f"Bearer {read_secret(settings.secrets_dir, SecretName.RUNNER_TOKEN)}"}
     asked_by = request_id()
-    return headers if asked_by is None else {**headers, REQUEST_ID_HEADER: asked_by}
+    return headers if asked_by is None else {**headers, REQUEST_ID_HEADER: asked_by, **parent_header()}
 
 
 def _no_answer(settings: Settings, error: Exception) -> UnavailableError:

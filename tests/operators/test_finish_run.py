@@ -7,6 +7,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from contracts.enums import StageName, StageStatus
 from operators.finish_run import FinishRunOperator, stages_of_tasks
+from tests.collector import collecting
 
 TASKS = [
     SimpleNamespace(task_id="validate_request"),
@@ -77,3 +78,17 @@ def test_what_was_never_reached_because_of_a_failure_is_not_called_skipped(finis
 def test_a_run_whose_request_was_refused_has_no_row_to_close(finish, services):
     with pytest.raises(AirflowFailException, match="validate_request"):
         finish(validate_request="failed")
+
+
+def test_where_a_site_collects_traces_the_run_is_told_once_its_rows_are_closed(
+    finish, services, pipeline_run, monkeypatch
+):
+    with services.unit_of_work() as uow:
+        uow.pipeline_runs.stage_started("run-1", StageName.TRAIN)
+    with collecting() as collector:
+        monkeypatch.setenv("TUNEWAY_TRACES_URL", collector.url)
+        with pytest.raises(AirflowFailException):
+            finish(train="failed")
+        spans = collector.wait_for(2)
+    assert spans["train"].parent_span_id == spans["finetune_pipeline"].span_id
+    assert spans["finetune_pipeline"].status.message == "failed at train"
