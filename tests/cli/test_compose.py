@@ -66,6 +66,11 @@ def test_what_a_service_refers_to_exists(name):
             assert source in COMPOSE["volumes"]
 
 
+def test_a_runner_made_anew_has_the_name_that_its_jobs_and_leases_carry():
+    runners = [service for service in SERVICES.values() if service.get("command") == ["tuneway", "run", "runner"]]
+    assert [service["hostname"] for service in runners] == ["${RUNNER_HOST:-runner}"] * 2
+
+
 def test_no_password_stands_in_the_file():
     text = TEXT.replace("postgres_password:\n", "").replace("grafana_password:\n", "")
     assert not re.findall(r"(?i)password\s*[:=]\s*['\"]?[A-Za-z0-9]{4,}", text)
