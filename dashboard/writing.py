@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from contracts.access import ResourceKind
 from contracts.errors import NotFoundError
 from contracts.experiment_decisions import ConcludeABTestRequest
+from contracts.experiments import DropArmRequest
 from contracts.job_requests import CreatedJob
 from contracts.models import DeployRequest, UndeployRequest
 from contracts.promotions import PromoteRequest, StatusRequest
@@ -26,6 +27,7 @@ from stages import accounts, audit, deploying, finishing, suites, uploads
 from stages import ask_model as asking
 from stages import check_model as checking
 from stages import curate as curation
+from stages import drop_arms as dropping
 from stages import import_dataset as importing
 from stages.audit import record_action
 from stages.finetuning import create_job, stop_job
@@ -233,6 +235,13 @@ def answer_experiment(visit: Visit, experiment_id: int, winner: str | None, *, r
     conclude_ab_test(
         ConcludeABTestRequest(experiment_id=experiment_id, winner=winner, actor=who.username, reason=reason), visit
     )
+
+
+def drop_arm(visit: Visit, experiment_id: int, arm: str, *, reason: str) -> ABExperiment:
+    """Send one of several new models no more users. Raises ConflictError where the test cannot do without it."""
+    who = visit.require(ResourceKind.AB_TEST, "stop", experiment_id)
+    request = DropArmRequest(experiment_id=experiment_id, arm=arm, actor=who.username, reason=reason)
+    return dropping.drop_arm(request, visit)
 
 
 def rate_item(visit: Visit, task: RatingTask, item: RatingItem, value: str, comment: str) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from stages.services import Services
 
 ACTOR = "monitor_ab_test"
+PAIR = 2
 
 
 def drop_arm(request: DropArmRequest, services: Services) -> ABExperiment:
@@ -40,11 +41,11 @@ def drop_arm(request: DropArmRequest, services: Services) -> ABExperiment:
                 allowed="a running A/B test",
                 next_step="read its results with `tuneway ab results`",
             )
-        if arm == experiment.control or not experiment.has_several_challengers:
+        if arm == experiment.control or len(experiment.open_arms) <= PAIR:
             raise ConflictError(
                 "The A/B test needs this arm",
-                value=f"{arm.name} of {', '.join(one.name for one in experiment.arms)}",
-                allowed="a challenger of a test that has several",
+                value=f"{arm.name} of {', '.join(one.name for one in experiment.open_arms)}",
+                allowed="a challenger, while another challenger still gets users",
                 next_step="end the test with `tuneway ab conclude`",
             )
         _drop(experiment, arm.name, DropCause.PERSON, request.reason, request.actor, uow)

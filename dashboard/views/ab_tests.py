@@ -17,6 +17,7 @@ from dashboard.links import choose
 from dashboard.views import ab_design
 from dashboard.views.ab_answer import is_open, show_answer
 from dashboard.views.ab_arms import arm_title, arms_sentence, show_arms
+from dashboard.views.ab_drop import show_drop
 from dashboard.views.ab_replays import show_replays
 from dashboard.views.ab_report import show_report
 
@@ -115,6 +116,7 @@ def _story(state: ExperimentState, visit: Visit, words: Words) -> None:
         show_arms(state, words)
         _watched(state, words)
         _left_out(state, words)
+        show_drop(state, visit, words)
     if is_open(experiment, state.results.decision) and visit.may(
         ResourceKind.AB_TEST, "conclude", experiment.experiment_id
     ):

@@ -2,12 +2,17 @@
 
 import pytest
 
+from contracts.access import ResourceKind
 from contracts.arms import DropCause
+from contracts.audit import AuditFilter
 from contracts.enums import ExperimentStatus
+from contracts.errors import ConflictError, ForbiddenError
 from contracts.experiment_decisions import ExperimentDecision
 from contracts.experiments import ABExperiment, StartABTestRequest
+from contracts.identity import Role
 from contracts.record import utc_now
-from tests.dashboard.conftest import open_page, text_of
+from dashboard import writing
+from tests.dashboard.conftest import come_in, open_page, text_of
 from tests.dashboard.story import Story
 from tests.stages.ab_test_story import rated
 
@@ -64,3 +69,48 @@ def test_a_person_chooses_among_the_arms_that_are_left(experiment, services):
         "새 모델(small)로 교체", "새 모델(tiny)로 교체", "현재 모델(now) 유지", "승자 없이 종료(현재 모델 유지)",
     ]  # fmt: skip
     assert "새 모델(small)이 현재 모델(now)보다 좋습니다." in text_of(app)
+
+
+def test_a_new_model_is_dropped_after_a_confirmation_with_a_reason(experiment, services):
+    number = experiment.experiment_id
+    app = open_page("ab-tests", "ko", experiment=number)
+    app.button(key=f"drop-{number}").click().run()
+    assert app.radio(key=f"drop-arm-{number}").options == ["small · regulations-assistant v1", "tiny · t (base)"]
+    app.radio(key=f"drop-arm-{number}").set_value("tiny").run()
+    assert "새 모델(tiny)에는 사용자를 더 보내지 않습니다" in text_of(app)
+    app.button(key="confirm-drop").click().run()
+    assert [warning.value for warning in app.warning][-1:] == ["빼는 이유를 적어 주십시오."]
+    with services.unit_of_work() as uow:
+        assert uow.experiments.get(number).arm("tiny").dropped_at is None
+    app.text_input(key=f"drop-reason-{number}").set_value("너무 느립니다")
+    app.button(key="confirm-drop").click().run()
+    assert app.success[0].value == "tiny 모델을 뺐습니다. 테스트는 나머지 모델로 계속됩니다."
+    with services.unit_of_work() as uow:
+        dropped = uow.experiments.get(number).arm("tiny")
+        (entry,) = uow.audit.search(AuditFilter(action="experiment.arm_dropped"), limit=2)
+    assert (dropped.drop_cause, dropped.drop_reason) == (DropCause.PERSON, "너무 느립니다")
+    assert (entry.actor, entry.details["arm"]) == ("kim", "tiny")
+
+
+def test_the_last_new_model_cannot_be_dropped(experiment, visit):
+    number = experiment.experiment_id
+    writing.drop_arm(visit, number, "tiny", reason="slow")
+    app = open_page("ab-tests", "ko", experiment=number)
+    assert [button.key for button in app.button if str(button.key).startswith("drop-")] == []
+    with pytest.raises(ConflictError):
+        writing.drop_arm(visit, number, "small", reason="slow")
+
+
+@pytest.mark.parametrize("role", [Role.VIEWER, Role.ANALYST])
+def test_who_may_not_stop_the_test_is_shown_no_button_and_is_refused(experiment, services, monkeypatch, role):
+    number = experiment.experiment_id
+    with services.unit_of_work() as uow:
+        account = uow.users.credentials("kim")
+        assert account is not None
+        uow.ownership.claim(ResourceKind.AB_TEST, number, account.account.user_id)
+    visit = come_in(monkeypatch, "lee", role, ("tolls",))
+    app = open_page("ab-tests", "ko", experiment=number)
+    assert "새 모델 하나 빼기" not in text_of(app)
+    assert [button.key for button in app.button if str(button.key).startswith("drop-")] == []
+    with pytest.raises(ForbiddenError):
+        writing.drop_arm(visit, number, "tiny", reason="slow")
