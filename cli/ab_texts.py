@@ -167,7 +167,7 @@ AB_TEXTS: dict[str, tuple[str, str]] = {
         "End an A/B test; a new model that wins goes into production. Also the answer to a test that waits for approval.",
     ),
     "ab.help_drop": (
-        "여러 새 모델 가운데 하나를 시험에서 뺍니다. 그 모델을 쓰던 사용자만 나머지 모델로 옮기고 시험은 계속합니다.",
+        "여러 새 모델 가운데 하나를 테스트에서 뺍니다. 그 모델을 쓰던 사용자만 나머지 모델로 옮기고 테스트는 계속합니다.",
         "Drop one of several new models: only its users move to the others, and the test goes on.",
     ),
     "ab.arg_arm": ("뺄 쪽의 이름", "Name of the arm to drop"),
@@ -207,7 +207,7 @@ AB_TEXTS: dict[str, tuple[str, str]] = {
     "ab.challenger_no_relevant_difference": ("의미 있는 차이가 없습니다", "no difference that matters"),
     "ab.challenger_inconclusive": ("차이가 확인되지 않았습니다", "no difference is shown at the planned size"),
     "ab.challenger_keep_going": ("아직 판정하지 않았습니다", "not decided yet"),
-    "ab.challenger_taken_out": ("시험에서 뺐습니다", "dropped"),
+    "ab.challenger_taken_out": ("테스트에서 뺐습니다", "dropped"),
     "ab.ratio_fine_of_arms": (
         "배정 비율 정상(괄호 안은 계획): {counted}",
         "Sample ratio as planned (users, planned in brackets): {counted}",
@@ -282,7 +282,7 @@ AB_TEXTS: dict[str, tuple[str, str]] = {
         "End it without a winner; the present model stays",
     ),
     "ab.opt_override": (
-        "게이트를 통과하지 못했거나 시험에서 뺀 모델도 올립니다. 이유와 함께 감사 기록에 남습니다",
+        "게이트를 통과하지 못했거나 테스트에서 뺀 모델도 올립니다. 이유와 함께 감사 기록에 남습니다",
         "Promote it also without a passed gate, or after it was dropped; audited with the reason",
     ),
     "ab.started": ("A/B 테스트 {name}({id}번)을 시작했습니다", "A/B test {name} (id {id}) has started"),

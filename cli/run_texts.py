@@ -35,7 +35,7 @@ RUN_TEXTS: dict[str, tuple[str, str]] = {
     "summary.undecided": ("판단 보류", "undecided"),
     "summary.model": ("모델 버전", "Model version"),
     "summary.service": ("서비스", "Endpoint"),
-    "summary.experiment": ("A/B 시험", "A/B test"),
+    "summary.experiment": ("A/B 테스트", "A/B test"),
     "summary.experiment_value": (
         "{name}  ({split}, 목표 {target:,}건)",
         "{name}  ({split}, target {target:,} answers)",

@@ -145,7 +145,7 @@ TRAIN_TEXTS: dict[str, tuple[str, str]] = {
     ),
     "train.arg_folder": ("tuneway train export가 만든 폴더", "The folder that `tuneway train export` wrote"),
     "train.help_preferences": (
-        "선호 쌍(DPO용)으로 데이터셋 버전을 만듭니다: 파일 또는 A/B 시험의 평점에서.",
+        "선호 쌍(DPO용)으로 데이터셋 버전을 만듭니다: 파일 또는 A/B 테스트의 평점에서.",
         "Make a dataset version of preference pairs (for DPO): from a file or from the ratings of an A/B test.",
     ),
     "train.arg_preferences": ("데이터셋 이름", "Name of the dataset"),
@@ -157,7 +157,7 @@ TRAIN_TEXTS: dict[str, tuple[str, str]] = {
         "전문가가 두 답변을 비교한 평가 과제의 이름",
         "Name of the rating task in which experts compared two answers",
     ),
-    "train.opt_experiment": ("평점을 가져올 A/B 시험의 번호", "Number of the A/B test whose ratings are taken"),
+    "train.opt_experiment": ("평점을 가져올 A/B 테스트의 번호", "Number of the A/B test whose ratings are taken"),
     "train.opt_difference": (
         "두 답변의 평균 평점 차이가 이만큼은 되어야 합니다.",
         "By how much the mean ratings of the two answers must differ",

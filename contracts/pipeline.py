@@ -98,11 +98,11 @@ class FinetuneRequest(Record):
     model_name: str = Field(default="regulations-assistant", pattern=NAME_PATTERN, title="모델 이름")
     """모델 레지스트리에 등록할 이름입니다."""
     deploy: bool = Field(default=True, title="배포")
-    """합격하면 서비스에 올리고 A/B 시험을 시작합니다."""
+    """합격하면 서비스에 올리고 A/B 테스트를 시작합니다."""
     approval_needed: bool = Field(default=False, title="배포 전 승인")
     """배포하기 전에 사람이 Airflow 화면에서 승인해야 합니다."""
     traffic_to_new: float = Field(default=0.5, gt=0, lt=1, title="새 모델의 트래픽 몫")
-    """A/B 시험에서 새 모델이 받는 사용자의 몫입니다."""
+    """A/B 테스트에서 새 모델이 받는 사용자의 몫입니다."""
     seed: int = Field(default=0, ge=0, title="난수 시드")
     """같은 입력과 같은 시드는 같은 결과를 냅니다."""
 
@@ -177,7 +177,7 @@ class DeployModelRequest(Record):
     approval_needed: bool = Field(default=False, title="배포 전 승인")
     """배포하기 전에 사람이 Airflow 화면에서 승인해야 합니다."""
     traffic_to_new: float = Field(default=0.5, gt=0, lt=1, title="새 모델의 트래픽 몫")
-    """A/B 시험에서 새 모델이 받는 사용자의 몫입니다."""
+    """A/B 테스트에서 새 모델이 받는 사용자의 몫입니다."""
 
 
 class GenerateSamplesRequest(Record):

@@ -26,7 +26,7 @@ from operators.validate_request import ValidateRequestOperator
 
 
 @dag(
-    dag_display_name="conclude_ab_test (A/B 시험 종료)",
+    dag_display_name="conclude_ab_test (A/B 테스트 종료)",
     doc_md=__doc__,
     schedule=None,
     catchup=False,

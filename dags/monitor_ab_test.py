@@ -24,7 +24,7 @@ from operators.params import form_params
 
 
 @dag(
-    dag_display_name="monitor_ab_test (A/B 시험 점검)",
+    dag_display_name="monitor_ab_test (A/B 테스트 점검)",
     doc_md=__doc__,
     schedule="* * * * *",
     start_date=datetime(2026, 1, 1, tzinfo=UTC),

@@ -2,7 +2,7 @@
 
     validate_request ─▶ replay ─▶ finish_run
 
-두 모델은 이미 서비스 중이므로 GPU를 차지하지 않습니다. 결과는 대시보드의 A/B 시험 화면에 실시간 결과와 나란히 나오며,
+두 모델은 이미 서비스 중이므로 GPU를 차지하지 않습니다. 결과는 대시보드의 A/B 테스트 화면에 실시간 결과와 나란히 나오며,
 이 결과만으로 모델이 바뀌는 일은 없습니다. 질문 수는 시작할 때 정해지고 판정은 모두 답한 뒤 한 번만 합니다.
 
 **실패하면**
@@ -24,7 +24,7 @@ from operators.validate_request import ValidateRequestOperator
 
 
 @dag(
-    dag_display_name="replay_ab_test (A/B 시험 섀도 리플레이)",
+    dag_display_name="replay_ab_test (A/B 테스트 섀도 리플레이)",
     doc_md=__doc__,
     schedule=None,
     catchup=False,

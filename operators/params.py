@@ -44,7 +44,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "contamination_override",
     ),
     "배포": ("deploy", "config", "approval_needed", "traffic_to_new"),
-    "A/B 시험": (
+    "A/B 테스트": (
         "experiment_id", "questions", "suite", "system_prompt", "margin", "max_answer_tokens", "again",
     ),
 }  # fmt: skip

@@ -133,7 +133,7 @@ def test_a_deployment_is_begun_in_a_process_of_its_own(versions, services, monke
 def test_a_version_is_archived_and_restored_with_a_reason_but_not_while_it_is_in_service(visit, versions, services):
     app = open_page("models", "ko", model=versions.candidate)
     app.button(key=f"archive-{versions.candidate}").click().run()
-    assert "배포, A/B 시험, 운영 승격의 대상에서 빠집니다" in text_of(app)
+    assert "배포, A/B 테스트, 운영 승격의 대상에서 빠집니다" in text_of(app)
     app.text_input(key=f"reason-{versions.candidate}").set_value("쓰지 않음").run()
     app.button(key="confirm-action").click().run()
     assert "assistant v2을(를) 보관했습니다" in text_of(app)

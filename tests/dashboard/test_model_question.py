@@ -69,7 +69,7 @@ def test_the_versions_own_server_is_asked_and_nothing_of_it_is_kept(server, vers
         "stream": True,
     }
     assert audited(services, "model.asked") == [("kim", f"model/{versions.candidate}", "127.0.0.1")]
-    assert "A/B 시험을 나누는 라우터를 거치지 않으므로" in text
+    assert "A/B 테스트를 나누는 라우터를 거치지 않으므로" in text
 
 
 def test_a_version_that_does_not_serve_has_no_question_box(versions):
