@@ -244,3 +244,10 @@ class ExperimentUsers(Record):
     """Of the natural logarithm of the milliseconds."""
     mixed_users: int
     """Users put aside, because they were answered by two arms or by another arm than theirs."""
+
+
+class ExperimentTally(Record):
+    """Everything that was counted of an experiment's answers, read at once."""
+
+    counts: dict[ArmName, ArmCounts]
+    users: ExperimentUsers

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from threading import Thread
+
 import uvicorn
 
+from dashboard.reading.tallies import count_ahead
 from dashboard.server import create_app
 from settings import load_settings
 
@@ -11,6 +14,7 @@ from settings import load_settings
 def main() -> None:
     """Serve until the process is told to stop."""
     settings = load_settings()
+    Thread(target=count_ahead, name="tallies-ahead", daemon=True).start()
     # X-Forwarded-For is read by our own rules, which name the proxies that are trusted
     uvicorn.run(
         create_app(), host=settings.host, port=settings.ports["dashboard"], proxy_headers=False, access_log=False

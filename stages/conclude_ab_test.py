@@ -113,10 +113,11 @@ def results_of(experiment: ABExperiment, uow: UnitOfWork) -> ExperimentResults:
     from ab_testing.results import summarise_experiment
 
     experiment_id = experiment.experiment_id
+    tally = uow.experiments.tally(experiment_id)
     return summarise_experiment(
         experiment,
-        uow.experiments.counts(experiment_id),
-        uow.experiments.users(experiment_id),
+        tally.counts,
+        tally.users,
         uow.experiment_decisions.state(experiment_id),
         uow.experiment_decisions.get(experiment_id),
     )

@@ -136,7 +136,7 @@ def _seen(experiment: ABExperiment, plan: ExperimentPlan, before: MonitoredState
     from ab_testing.results import compare_arms, metric_of
 
     metric = metric_of(experiment)
-    users = uow.experiments.users(experiment.experiment_id)
+    users = uow.experiments.tally(experiment.experiment_id).users
     seen = MonitoredState(
         experiment=before.experiment,
         guardrails=_guardrails(experiment, plan, users, before, uow),

@@ -26,7 +26,7 @@ from dashboard.reading.datasets import (
     dataset_story,
     list_datasets,
 )
-from dashboard.reading.experiments import ExperimentState, list_experiments
+from dashboard.reading.experiments import ExperimentState, ListedExperiment, experiment_story, list_experiments
 from dashboard.reading.generations import (
     GenerationStory,
     list_generations,
@@ -132,6 +132,7 @@ __all__ = [
     "FoundLines",
     "GenerationStory",
     "JobStory",
+    "ListedExperiment",
     "ListedFile",
     "ListedRun",
     "LogView",
@@ -170,6 +171,7 @@ __all__ = [
     "default_recipe",
     "deployment_plan",
     "every_case",
+    "experiment_story",
     "free_job_name",
     "import_proposal",
     "input_files",

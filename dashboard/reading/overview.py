@@ -81,6 +81,8 @@ def read_overview(visit: Visit) -> Overview:
     health = service_health(visit)
     seen_jobs, seen_models = visit.visible(ResourceKind.JOB), visit.visible(ResourceKind.MODEL)
     leases = ask(visit, lambda uow: uow.leases.all())
+    experiments = ask(visit, lambda uow: uow.experiments.running())
+    states = [experiment_state(visit, running) for running in experiments]
     if not seen_jobs.everything:
         leases = _named_to(visit, leases)
 
@@ -95,7 +97,7 @@ def read_overview(visit: Visit) -> Overview:
             slots=slots_of(visit, leases, health),
             disk=disk_of(visit),
             models=_models_in_service(uow, seen_models),
-            experiments=[experiment_state(uow, running) for running in uow.experiments.running()],
+            experiments=states,
             health=health,
         )
 

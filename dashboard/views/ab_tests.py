@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from contracts.access import ResourceKind
 from contracts.arms import arm_label
 from contracts.enums import ExperimentStatus
 from contracts.experiment_verdicts import DecisionBasis, ExperimentVerdict
+from contracts.record import utc_now
 from dashboard import parts, reading
 from dashboard.formats import milliseconds, model_label, moment, number, percent
 from dashboard.links import choose
@@ -23,11 +25,14 @@ from dashboard.views.ab_report import show_report
 
 if TYPE_CHECKING:
     from contracts.experiment_verdicts import GuardrailReading
-    from dashboard.reading import ExperimentState
+    from contracts.experiments import ABExperiment
+    from dashboard.reading import ExperimentState, ListedExperiment
     from dashboard.texts import Words
     from dashboard.visits import Visit
 
 BUSY_SECONDS = 3
+TOLD_FROM = timedelta(seconds=5)
+"""Older figures say when they were counted."""
 
 
 def show(visit: Visit, words: Words) -> None:
@@ -56,18 +61,13 @@ def show(visit: Visit, words: Words) -> None:
     experiment_id = choose("experiment", words("ab_tests.choose"), list(names), describe)
 
     def draw() -> None:
-        states = {state.experiment.experiment_id: state for state in reading.list_experiments(visit)}
-        if experiment_id not in states:
-            st.warning(f"**{words('unavailable.not_found_title')}**", icon=":material/search_off:")
-            st.markdown(words("unavailable.not_found_text"))
-            return
-        _story(states[experiment_id], visit, words)
+        _story(reading.experiment_story(visit, experiment_id), visit, words)
 
     st.fragment(lambda: parts.guarded(draw, words), run_every=BUSY_SECONDS if running else None)()
 
 
-def _split(state: ExperimentState) -> str:
-    return " : ".join(percent(arm.share, 0) for arm in state.experiment.arms)
+def _split(experiment: ABExperiment) -> str:
+    return " : ".join(percent(arm.share, 0) for arm in experiment.arms)
 
 
 def _metric(state: ExperimentState, words: Words) -> str:
@@ -76,17 +76,17 @@ def _metric(state: ExperimentState, words: Words) -> str:
     return state.experiment.success_metric
 
 
-def _line(state: ExperimentState, words: Words) -> dict[str, str]:
+def _line(listed: ListedExperiment, words: Words) -> dict[str, str]:
     return {
-        words("ab_tests.name"): state.experiment.experiment_name,
-        words("ab_tests.state"): words.of(state.experiment.status),
-        words("ab_tests.started"): moment(state.experiment.start_date, words.language),
-        words("ab_tests.split"): _split(state),
-        words("ab_tests.layer_share"): percent(state.experiment.layer_share, 0),
-        words("ab_tests.ratings"): number(state.ratings),
-        words("ab_arms.present_model"): model_label(state.models[state.experiment.control.name]),
+        words("ab_tests.name"): listed.experiment.experiment_name,
+        words("ab_tests.state"): words.of(listed.experiment.status),
+        words("ab_tests.started"): moment(listed.experiment.start_date, words.language),
+        words("ab_tests.split"): _split(listed.experiment),
+        words("ab_tests.layer_share"): percent(listed.experiment.layer_share, 0),
+        words("ab_tests.ratings"): number(listed.ratings),
+        words("ab_arms.present_model"): model_label(listed.models[listed.experiment.control.name]),
         words("ab_arms.new_models"): ", ".join(
-            model_label(state.models[arm.name]) for arm in state.experiment.challengers
+            model_label(listed.models[arm.name]) for arm in listed.experiment.challengers
         ),
     }
 
@@ -103,7 +103,7 @@ def _story(state: ExperimentState, visit: Visit, words: Words) -> None:
         parts.figures(
             [
                 (words("ab_tests.metric"), _metric(state, words)),
-                (words("ab_tests.split"), _split(state)),
+                (words("ab_tests.split"), _split(experiment)),
                 (words("ab_tests.layer_share"), percent(experiment.layer_share, 0)),
                 (words("ab_tests.target"), number(state.planned_users)),
                 (words("ab_tests.ratings"), number(state.ratings)),
@@ -139,6 +139,8 @@ def _story(state: ExperimentState, visit: Visit, words: Words) -> None:
     if not any(counts.samples for counts in state.counts.values()):
         parts.missing(words("ab_tests.no_answers"))
     st.caption(words("ab_tests.rating_note"))
+    if utc_now() - state.counted_at > TOLD_FROM:
+        st.caption(words("ab_tests.counted_at", at=moment(state.counted_at, words.language, seconds=True)))
     show_replays(state.replays, words)
     show_report(state, verdict_sentence(state, words), words)
     parts.html(f"<p>{escape(words('ab_tests.endpoint'))}: <code>{escape(reading.chat_endpoint(visit))}</code></p>")

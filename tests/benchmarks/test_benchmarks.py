@@ -1,6 +1,7 @@
 """Each benchmark measures what it says, on a scale at which the numbers mean nothing."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -168,3 +169,13 @@ def test_a_backup_in_which_little_changed_writes_little():
     assert lines.keys() == {"tar and openssl", "first", "every file read, a row added", "check", "restore"}
     assert 0 < lines["every file read, a row added"]["written_mb"] < 20
     assert row.count("|") == 5
+
+
+@pytest.mark.deep
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs a browser: apt-get install chromium fonts-noto-cjk")
+def test_every_page_is_opened_and_its_time_is_told():
+    result, row = run_tiny("page_open", "--tiny", "--pages", "models,ab-tests")
+    assert set(result["seconds"]) == {"models", "ab-tests"}
+    assert all(0 < page["warm"] <= page["slowest_warm"] for page in result["seconds"].values())
+    assert "warm" in row

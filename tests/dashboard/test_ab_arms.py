@@ -46,7 +46,7 @@ def experiment(story: Story, services) -> ABExperiment:
     ("language", "expected"),
     [
         ("ko", ["새 모델(small)이 현재 모델(now)보다 좋습니다. 아직 판정하지 않은 tiny의 결과를 기다리며", "now · 현재 모델",
-                "small · 새 모델", "더 좋음", "시험에서 뺌 안전장치를 어겨 사용자를 나머지 모델로 옮겼습니다.", "비교 중", "99.7 %",
+                "small · 새 모델", "더 좋음", "테스트에서 뺌 안전장치를 어겨 사용자를 나머지 모델로 옮겼습니다.", "비교 중", "99.7 %",
                 "37 % : 21 % : 21 % : 21 %"]),
         ("en", ["The new model (small) is better than the present one (now); tiny is not decided yet", "dropped"]),
     ],

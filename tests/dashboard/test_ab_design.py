@@ -39,7 +39,7 @@ def running(services: Services) -> list[ABExperiment]:
 def test_200_samples_find_0_46_and_not_0_3_and_start_only_after_a_confirmation(models, services):
     app = open_page("ab-tests", "ko")
     app.button(key="design-open").click().run()
-    assert "시험 이름을 영문이나 숫자로" in text_of(app)
+    assert "테스트 이름을 영문이나 숫자로" in text_of(app)
     assert "design-start-now" not in [button.key for button in app.button]
     app.text_input(key="design-name").set_value("tolls-1").run()
     app.selectbox(key="design-a").set_value(models[0].model_id).run()

@@ -135,7 +135,7 @@ def test_a_test_that_waits_for_an_answer_says_so_and_one_with_a_breach_says_whic
     with services.unit_of_work() as uow:
         uow.experiment_decisions.decide(decision)
     text = text_of(open_page("ab-tests", "ko"))
-    assert "새 모델(B)이 안전장치를 어겨 시험을 끝내고 현재 모델(A)로 되돌립니다: 답변 실패." in text
+    assert "새 모델(B)이 안전장치를 어겨 테스트를 끝내고 현재 모델(A)로 되돌립니다: 답변 실패." in text
     assert "결론이 사람의 답을 기다립니다" in text
 
 
@@ -253,7 +253,7 @@ def test_an_empty_installation_says_what_would_fill_the_page(services, page, lan
         "jobs": ("아직 학습 작업이 없습니다", "There is no fine-tuning job yet"),
         "experiments": ("비교할 학습 작업이 아직 없습니다", "There is no fine-tuning job to compare yet"),
         "models": ("아직 등록된 모델이 없습니다", "No model is registered yet"),
-        "ab-tests": ("진행 중인 시험이 없습니다", "No test is running"),
+        "ab-tests": ("진행 중인 테스트가 없습니다", "No test is running"),
     }
     assert expected[page][language == "en"] in text_of(open_page(page, language))
 

@@ -47,7 +47,8 @@ def test_the_report_of_a_run_that_was_stopped_says_what_there_is_not(visit, stor
 
 def test_an_ab_tests_report_begins_with_its_verdict(visit, story):
     words = Words(Language.KOREAN)
-    [state] = reading.list_experiments(visit)
+    [listed] = reading.list_experiments(visit)
+    state = reading.experiment_story(visit, listed.experiment.experiment_id)
     verdict = verdict_sentence(state, words)
     text = text_of_pdf(ab_report(state, verdict, words))
     assert verdict in text

@@ -29,7 +29,7 @@ def test_an_experiment_comes_back_with_its_arms_the_control_first(database_url):
         assert [(arm.name, arm.share) for arm in started.arms] == [("present", 0.5), ("large", 0.25), ("small", 0.25)]
         assert (started.model_a_id, started.model_b_id) == (started.arms[0].model_id, started.arms[1].model_id)
         assert uow.experiments.running() == [started]
-        assert list(uow.experiments.counts(started.experiment_id)) == ["present", "large", "small"]
+        assert list(uow.experiments.tally(started.experiment_id).counts) == ["present", "large", "small"]
 
 
 def test_an_arm_is_dropped_once_and_what_was_planned_stays(database_url):

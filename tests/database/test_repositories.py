@@ -233,7 +233,7 @@ def test_answers_and_ratings_add_up_by_arm(database_url):
             if rating is not None:
                 assert uow.experiments.rate(f"r{number}", rating, "좋음")
         assert not uow.experiments.rate("unknown", 5, None)
-        counts = uow.experiments.counts(experiment)
+        counts = uow.experiments.tally(experiment).counts
     assert (counts[Arm.A].samples, counts[Arm.A].ratings, counts[Arm.A].users) == (3, 2, 2)
     assert counts[Arm.A].mean_rating == 3.0
     assert counts[Arm.A].sum_squared_rating == 20.0
@@ -278,7 +278,7 @@ def test_what_users_say_is_summed_by_user_first(database_url):
             )
             if rating is not None:
                 uow.experiments.rate(f"r{number}", rating, None)
-        found = uow.experiments.users(experiment)
+        found = uow.experiments.tally(experiment).users
     # u1: weight 2, value 8; u2: weight 1, value 1
     assert found.ratings[Arm.A] == UserSums(
         users=2, weight=3, value=9, weight_squared=5, weight_value=17, value_squared=65

@@ -118,7 +118,7 @@ def test_users_keep_their_arm_until_it_is_dropped_and_are_pinned_to_another_for_
         assert asked(users) == second
         wait_until(lambda: len(stored_answers(services)) == 3 * len(users))
     with services.unit_of_work() as uow:
-        counts = uow.experiments.counts(experiment.experiment_id)
-        users_now = uow.experiments.users(experiment.experiment_id)
+        counts = uow.experiments.tally(experiment.experiment_id).counts
+        users_now = uow.experiments.tally(experiment.experiment_id).users
     assert counts["large"].users == list(first.values()).count("large")
     assert users_now.mixed_users == counts["large"].users

@@ -235,8 +235,8 @@ def test_a_testers_answers_count_in_no_comparison(alone, pair):
         uow.session.execute(text("UPDATE ab_test_logs SET exposure = 'override'"))
     assert looked(alone).decision is None
     with alone.unit_of_work() as uow:
-        assert uow.experiments.users(experiment.experiment_id).ratings[Arm.B].users == 0
-        assert uow.experiments.counts(experiment.experiment_id)[Arm.A].samples == 0
+        assert uow.experiments.tally(experiment.experiment_id).users.ratings[Arm.B].users == 0
+        assert uow.experiments.tally(experiment.experiment_id).counts[Arm.A].samples == 0
 
 
 def test_the_version_that_went_into_production_last_is_the_default_under_whatever_name(alone, pair):
