@@ -49,23 +49,28 @@ def test_no_package_hides_an_installed_library():
     assert {package.name for package in PACKAGES}.isdisjoint(taken)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(REPOSITORY_ROOT)))
-def test_the_training_stack_is_never_imported_at_module_level(path):
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+@pytest.fixture(scope="module")
+def trees():
+    """Each module's syntax tree, by its path."""
+    return {str(path.relative_to(REPOSITORY_ROOT)): ast.parse(path.read_text(encoding="utf-8")) for path in MODULES}
+
+
+def imported_at_module_level(tree):
     found = set()
     for node in tree.body:
         if isinstance(node, ast.Import):
             found |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
             found.add((node.module or "").split(".")[0])
-    assert found & HEAVY == set()
+    return found
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(REPOSITORY_ROOT)))
-def test_every_module_says_what_it_is(path):
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    if tree.body:
-        assert ast.get_docstring(tree), path
+def test_the_training_stack_is_never_imported_at_module_level(trees):
+    assert {path: heavy for path, tree in trees.items() if (heavy := imported_at_module_level(tree) & HEAVY)} == {}
+
+
+def test_every_module_says_what_it_is(trees):
+    assert [path for path, tree in trees.items() if tree.body and not ast.get_docstring(tree)] == []
 
 
 def test_no_committed_text_names_a_registry_host_or_a_path_of_one_machine():
