@@ -6,6 +6,7 @@ from tests.benchmarks.test_benchmarks import run_tiny
 
 
 @pytest.mark.slow
+@pytest.mark.deep
 def test_every_format_is_imported_with_the_same_rows():
     result, _ = run_tiny("imports")
 

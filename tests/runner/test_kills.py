@@ -160,6 +160,7 @@ def test_a_trainer_that_hangs_is_ended_and_goes_on_within_its_attempt_and_its_ca
     assert resumed_from >= 25
 
 
+@pytest.mark.deep  # tests/serving_api/test_stop_and_resume.py goes back by way of the API
 def test_a_chosen_checkpoint_is_where_the_next_attempt_begins(runner, services, training):
     folder = runner.folder(training.job_key)
     wait_until(lambda: (folder.checkpoints / "checkpoint-50").exists(), "a second checkpoint", 180)

@@ -1,5 +1,6 @@
 """A recipe that asks for what the machine lacks is refused with what it could ask for."""
 
+import json
 import os
 import subprocess
 import sys
@@ -74,56 +75,65 @@ def test_every_recipe_of_ours_runs_on_the_customers_cards(name):
     check_machine(load_recipe(name), H100)
 
 
-CHOOSES = (
-    "import sys, torch; from training import loading; from training.recipe import load_recipe;"
-    "torch.cuda.is_available = lambda: sys.argv[1] == 'gpu';"
-    "loading.installed_packages = lambda: frozenset(sys.argv[2:]);"
-    "print(*(loading.attention_of(load_recipe('demo-lora').model_copy(update={'precision': precision}))"
-    " for precision in ('auto', 'float32')))"
-)
+CHOOSES = """
+import torch
+from training import loading
+from training.recipe import load_recipe
+def answer(accelerator, *packages):
+    torch.cuda.is_available = lambda: accelerator == "gpu"
+    loading.installed_packages = lambda: frozenset(packages)
+    recipe = load_recipe("demo-lora")
+    return [loading.attention_of(recipe.model_copy(update={"precision": name})) for name in ("auto", "float32")]
+"""
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("machine", "chosen"),
-    [
-        (["cpu", "flash_attn"], "sdpa sdpa"),
-        (["gpu"], "sdpa sdpa"),
-        (["gpu", "flash_attn"], "flash_attention_2 sdpa"),
-    ],
-)
-def test_auto_chooses_sdpa_where_flash_attention_cannot_run(machine, chosen):
-    assert in_a_process(CHOOSES, *machine) == chosen
+def test_auto_chooses_sdpa_where_flash_attention_cannot_run():
+    assert each_in_a_process(CHOOSES, ["cpu", "flash_attn"], ["gpu"], ["gpu", "flash_attn"]) == [
+        ["sdpa", "sdpa"],
+        ["sdpa", "sdpa"],
+        ["flash_attention_2", "sdpa"],
+    ]
 
 
-REPEATS = (
-    "import os, sys, torch; from training.loading import make_deterministic;"
-    "torch.cuda.is_available = lambda: sys.argv[1] == 'gpu';"
-    "make_deterministic(7, on_gpu=sys.argv[2] == 'True');"
-    "print(torch.are_deterministic_algorithms_enabled(), os.environ.get('CUBLAS_WORKSPACE_CONFIG'),"
-    " os.environ.get('FLASH_ATTENTION_DETERMINISTIC'))"
-)
+REPEATS = """
+import os
+import torch
+from training.loading import make_deterministic
+def answer(accelerator, asked):
+    torch.cuda.is_available = lambda: accelerator == "gpu"
+    make_deterministic(7, on_gpu=asked)
+    names = ("CUBLAS_WORKSPACE_CONFIG", "FLASH_ATTENTION_DETERMINISTIC")
+    return [torch.are_deterministic_algorithms_enabled(), *map(os.environ.get, names)]
+"""
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("machine", "asked", "found"),
-    [
-        ("cpu", False, "True None None"),
-        ("gpu", False, "False None None"),
-        ("gpu", True, "True :4096:8 1"),
-    ],
-)
-def test_bits_repeat_on_a_cpu_and_on_a_gpu_that_was_told_to(machine, asked, found):
-    assert in_a_process(REPEATS, machine, str(asked)) == found
+def test_bits_repeat_on_a_cpu_and_on_a_gpu_that_was_told_to():
+    assert each_in_a_process(REPEATS, ["cpu", False], ["gpu", False], ["gpu", True]) == [
+        [True, None, None],
+        [False, None, None],
+        [True, ":4096:8", "1"],
+    ]
 
 
-def in_a_process(program: str, *arguments: str) -> str:
-    """What it prints; torch's settings of this process stay as they are."""
+EACH = """
+import json, os, sys
+exec(sys.argv[1])
+for arguments in json.loads(sys.argv[2]):
+    if os.fork() == 0:
+        print(json.dumps(answer(*arguments)), flush=True)
+        os._exit(0)
+    os.wait()
+"""
+
+
+def each_in_a_process(program: str, *calls: list[object]) -> list[object]:
+    """The program's answer to each call, in a process of its own; torch's settings of this process stay as they are."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("CUBLAS", "FLASH"))}
     done = subprocess.run(
-        [sys.executable, "-c", program, *arguments],
+        [sys.executable, "-c", EACH, program, json.dumps(calls)],
         cwd=REPOSITORY_ROOT, env={**environment, "PYTHONPATH": str(REPOSITORY_ROOT)},
         capture_output=True, text=True, check=True, timeout=300,
     )  # fmt: skip
-    return done.stdout.strip()
+    return [json.loads(line) for line in done.stdout.splitlines()]
