@@ -14,6 +14,7 @@ from contracts.enums import Method, Priority, RemovalReason
 from contracts.errors import InvalidRequestError
 from contracts.jobs import DEFAULT_PROJECT, PROJECT_PATTERN
 from contracts.record import utc_now
+from contracts.training import MAX_NODES
 from contracts.words import REMOVAL_REASONS
 from settings import language
 
@@ -37,6 +38,7 @@ Dataset = Annotated[str | None, typer.Option("--dataset", help=_help("opt_datase
 BaseModel = Annotated[str | None, typer.Option("--base-model", help=_help("opt_base_model"))]
 MethodName = Annotated[Method | None, typer.Option("--method", help=_help("opt_method"))]
 NumGpus = Annotated[int | None, typer.Option("--num-gpus", min=1, help=_help("opt_num_gpus"))]
+NumNodes = Annotated[int, typer.Option("--num-nodes", min=1, max=MAX_NODES, help=_help("opt_num_nodes"))]
 Seed = Annotated[int, typer.Option("--seed", min=0, help=_help("opt_seed"))]
 Changes = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help=_help("opt_set"))]
 
@@ -49,6 +51,7 @@ def start(
     job_name: Annotated[str | None, typer.Option("--job-name", help=_help("opt_job_name"))] = None,
     method: MethodName = None,
     num_gpus: NumGpus = None,
+    num_nodes: NumNodes = 1,
     seed: Seed = 0,
     changes: Changes = None,
     project: Annotated[str, typer.Option("--project", help=_help("opt_project"))] = DEFAULT_PROJECT,
@@ -61,7 +64,8 @@ def start(
     with told(as_json) as (screen, services):
         if dry_run:
             _show_configuration(
-                resolved_configuration(recipe, base_model, method, num_gpus, seed, changes, services), as_json
+                resolved_configuration(recipe, base_model, method, num_gpus, seed, changes, services, num_nodes),
+                as_json,
             )
             return
         from cli.run_stage import only_the_result_on_stdout
@@ -70,7 +74,9 @@ def start(
 
         if through is not None:
             command_of(through)
-        request = train_request(recipe, dataset, base_model, job_name, method, num_gpus, seed, changes, services)
+        request = train_request(
+            recipe, dataset, base_model, job_name, method, num_gpus, seed, changes, services, num_nodes
+        )
         project = validated_project(project)
         screen.say("train.started", name=request.job_name)
         with only_the_result_on_stdout() as out:
@@ -90,6 +96,7 @@ def plan(
     base_model: BaseModel = None,
     method: MethodName = None,
     num_gpus: NumGpus = None,
+    num_nodes: NumNodes = 1,
     changes: Changes = None,
     as_json: AsJson = False,
 ) -> None:
@@ -114,6 +121,7 @@ def plan(
                 method=method,
                 hyperparameters=hyperparameters(changes),
                 num_gpus=num_gpus or load_recipe(recipe, services.settings.recipes_dir).num_gpus,
+                num_nodes=num_nodes,
                 dataset_id=None if dataset is None else version_row(dataset, services).dataset_id,
             )
         if as_json:
@@ -290,6 +298,7 @@ def train_request(
     seed: int,
     changes: list[str] | None,
     services: Services,
+    num_nodes: int = 1,
 ) -> TrainRequest:
     """The request that the options make; what is not given is the recipe's. Raises InvalidRequestError."""
     from cli.run_stage import validated
@@ -315,6 +324,7 @@ def train_request(
             "recipe": recipe,
             "hyperparameters": hyperparameters(changes),
             "num_gpus": num_gpus or loaded.num_gpus,
+            "num_nodes": num_nodes,
             "seed": seed,
         },
     )
@@ -356,6 +366,7 @@ def resolved_configuration(
     seed: int,
     changes: list[str] | None,
     services: Services,
+    num_nodes: int = 1,
 ) -> dict[str, Any]:
     """Everything a run would be told, as it stands in its plan."""
     from stages.model_gate import base_model_folder
@@ -370,7 +381,7 @@ def resolved_configuration(
         "recipe_name": recipe,
         "base_model_path": found,
         "seed": seed,
-        "samples_per_step": resolved.batch_size * resolved.gradient_accumulation_steps * gpus,
+        "samples_per_step": resolved.batch_size * resolved.gradient_accumulation_steps * gpus * num_nodes,
         "recipe": {**resolved.model_dump(mode="json"), "num_gpus": gpus},
     }
 

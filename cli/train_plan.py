@@ -49,7 +49,7 @@ def show_plan(plan: FitPlan, screen: Screen) -> None:
             recipe=plan.recipe,
             model=plan.base_model,
             method=plan.method,
-            count=plan.num_gpus,
+            count=plan.num_gpus * plan.num_nodes,
             batch=plan.batch_size,
             accumulation=plan.gradient_accumulation_steps,
             tokens=plan.sequence_tokens,

@@ -181,6 +181,10 @@ TRAIN_TEXTS: dict[str, tuple[str, str]] = {
     ),
     "train.opt_method": ("학습 방식 (기본값: 레시피의 방식)", "Method (default: the recipe's)"),
     "train.opt_num_gpus": ("GPU 수 (기본값: 레시피의 수)", "Number of GPUs (default: the recipe's)"),
+    "train.opt_num_nodes": (
+        "함께 학습할 호스트 수. GPU 수는 호스트마다의 수입니다",
+        "Hosts that train together; --num-gpus counts on each",
+    ),
     "train.opt_seed": ("난수 시드", "Seed"),
     "train.opt_set": (
         "레시피의 값을 바꿉니다. 예: --set learning_rate=1e-4 (여러 번 가능)",

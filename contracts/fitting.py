@@ -6,7 +6,7 @@ from pydantic import Field
 
 from contracts.enums import Method
 from contracts.record import Record
-from contracts.training import BASE_MODEL_PATTERN, NAME_PATTERN, Hyperparameters
+from contracts.training import BASE_MODEL_PATTERN, MAX_NODES, NAME_PATTERN, Hyperparameters
 
 
 class FitVerdict(StrEnum):
@@ -137,6 +137,7 @@ class PlanRequest(Record):
     """None: the recipe's."""
     hyperparameters: Hyperparameters = Hyperparameters()
     num_gpus: int = Field(default=1, ge=1, le=8)
+    num_nodes: int = Field(default=1, ge=1, le=MAX_NODES)
 
 
 class FitPlan(Record):
@@ -148,6 +149,8 @@ class FitPlan(Record):
     device: str
     """gpu or cpu."""
     num_gpus: int
+    """On each host."""
+    num_nodes: int = 1
     batch_size: int
     gradient_accumulation_steps: int
     sequence_tokens: int

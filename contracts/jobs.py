@@ -6,7 +6,7 @@ from pydantic import Field
 
 from contracts.enums import CompressionMethod, JobKind, JobState, JobStatus, Method, Priority, WaitReason
 from contracts.record import JsonObject, Record
-from contracts.training import CheckpointRecord, CompressionFacts, JobProgress, TrainingReport
+from contracts.training import MAX_NODES, CheckpointRecord, CompressionFacts, JobProgress, TrainingReport
 
 JOB_KEY_PATTERN = r"^[a-z0-9][a-z0-9-]{0,62}$"
 CHECKPOINT_PATTERN = r"^checkpoint-\d{1,12}$"
@@ -24,6 +24,8 @@ class JobSubmission(Record):
     """The stage's request record as JSON; the job's process validates it again."""
     num_gpus: int = Field(default=1, ge=0, le=8)
     """0: it needs none, and waits for nobody (it follows a run that another trainer does)."""
+    num_nodes: int = Field(default=1, ge=1, le=MAX_NODES)
+    """Hosts that train together, each with num_gpus cards; they start together or not at all."""
     attempt: int = Field(default=1, ge=1)
     """A higher attempt starts the job again (resuming from its last checkpoint) after the one before has ended."""
     resume_from: str | None = Field(default=None, pattern=CHECKPOINT_PATTERN)

@@ -10,6 +10,7 @@ from contracts.speed import SpeedComparison
 from contracts.watermark import Watermark
 
 NAME_PATTERN = r"^[a-zA-Z0-9][a-zA-Z0-9._-]{0,126}$"
+MAX_NODES = 64
 BASE_MODEL_PATTERN = r"^[A-Za-z0-9._/-]{1,255}$"
 
 
@@ -39,6 +40,9 @@ class TrainRequest(Record):
     recipe: str = Field(default="demo-lora", pattern=NAME_PATTERN)
     hyperparameters: Hyperparameters = Hyperparameters()
     num_gpus: int = Field(default=1, ge=1, le=8)
+    """On each host."""
+    num_nodes: int = Field(default=1, ge=1, le=MAX_NODES)
+    """Hosts that train together; more than one need a runner each over the same data folder."""
     seed: int = Field(default=0, ge=0)
 
 
@@ -126,6 +130,8 @@ class RunManifest(Record):
     seed: int
     """Set before the adapter is made; rows, dropout and adapter come from it."""
     num_gpus: int
+    """On each host."""
+    num_nodes: int = 1
     code_revision: str
     code_changed: bool
     """The checkout had changes that were not committed."""

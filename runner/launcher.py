@@ -31,6 +31,7 @@ from contracts.errors import (
 from contracts.jobs import JobSubmission
 from contracts.record import JsonObject, utc_now
 from contracts.training import JobProgress
+from runner.parts import BROKEN_GRACE_SECONDS, OtherParts, torchrun_options
 from runner.watchdog import Watchdog
 from settings import load_settings
 from settings.logs import start_logging
@@ -70,6 +71,8 @@ class _Ending:
     error: TunewayError
     hangs: bool = False
     """It may go on in a new process."""
+    breaks: bool = False
+    """Another host's part is gone, so that the job's process can do nothing more."""
     asked_at: float = field(default_factory=time.monotonic)
 
 
@@ -79,8 +82,7 @@ def main(arguments: list[str]) -> int:
     start_logging("launcher", job=folder.root.name, attempt=str(number), run_id=read_submission(folder).owner)
     attempt = folder.attempt(number)
     attempt.root.mkdir(parents=True, exist_ok=True)
-    lock = os.open(attempt.root / "launcher.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    if not _take(lock):
+    if not take_lock(attempt.root / "launcher.lock"):
         log.warning("attempt %d of %s runs already", number, folder.root.name)
         return 0
     if attempt.exit.exists():
@@ -133,6 +135,7 @@ def _run(submission: JobSubmission, folder: JobFolder, number: int, signals: _Si
     attempt, mark = folder.attempt(number), attempt_mark(folder.root, number)
     deadline = time.monotonic() + submission.max_runtime_seconds
     restarts: list[JsonObject] = []
+    others = OtherParts(attempt) if submission.num_nodes > 1 else None
     while True:
         attempt.restart.unlink(missing_ok=True)
         child = subprocess.Popen(
@@ -143,11 +146,14 @@ def _run(submission: JobSubmission, folder: JobFolder, number: int, signals: _Si
             env={**os.environ, ATTEMPT_VARIABLE: mark},
         )
         log.info("attempt %d of %s: process %d", number, submission.job_key, child.pid)
-        code, ending = _watch(child, submission, folder, attempt, signals, mark, deadline)
+        code, ending = _watch(child, submission, folder, attempt, signals, mark, deadline, others)
         survivors = kill_attempt(mark)
         if survivors:
             log.warning("ended the remaining processes %s", survivors)
         remove_private_folders(folder.root)  # what a killed process had opened
+        if others is not None:  # what several hosts do is begun again by the next attempt, on all of them
+            others.end(code)
+            return code, ending or _ending_of(others.lost())
         why = _reason_to_restart(attempt, code, ending)
         if why is None or folder.result.exists() or len(restarts) >= MAX_RESTARTS:
             return code, ending
@@ -164,8 +170,9 @@ def _reason_to_restart(attempt: AttemptFolder, code: int, ending: _Ending | None
     return None if code == 0 or wish is None else error_from_record(wish)
 
 
-def _take(lock: int) -> bool:
+def take_lock(path: Path) -> bool:
     """Hold the attempt's lock to the end of this process; False where another launcher holds it."""
+    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     deadline = time.monotonic() + LOCK_SECONDS
     while True:
         try:
@@ -178,15 +185,15 @@ def _take(lock: int) -> bool:
             return True
 
 
-def command_of(submission: JobSubmission, folder: JobFolder, attempt: int) -> list[str]:
-    """The command of the job's process; torchrun starts several for a training job on several GPUs."""
+def command_of(submission: JobSubmission, folder: JobFolder, attempt: int, rank: int = 0) -> list[str]:
+    """The command of the job's process; torchrun starts several for a training job on several GPUs or hosts."""
     work = ["-m", "stages.work", str(folder.root), str(attempt)]
-    if submission.kind is not JobKind.TRAIN or submission.num_gpus == 1:
+    if submission.kind is not JobKind.TRAIN or submission.num_gpus * submission.num_nodes == 1:
         return [sys.executable, *work]
     if (read_json(folder.plan) or {}).get("followed"):  # another trainer starts its own processes
         return [sys.executable, *work]
-    many = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(submission.num_gpus)]
-    return [sys.executable, *many, *work]
+    options = torchrun_options(submission, folder.attempt(attempt), rank)
+    return [sys.executable, "-m", "torch.distributed.run", *options, *work]
 
 
 def _watch(
@@ -197,6 +204,7 @@ def _watch(
     signals: _Signals,
     mark: str,
     deadline: float,
+    others: OtherParts | None,
 ) -> tuple[int, _Ending | None]:
     """Wait for the job, beating; the exit code and, if the launcher ended it, why."""
     last_beat, ending = 0.0, None
@@ -213,19 +221,25 @@ def _watch(
         hung = None
         if now - last_beat >= HEARTBEAT_SECONDS:
             last_beat = now
-            _beat(attempt, child.pid)
+            beat(attempt, child.pid)
             if watchdog is not None:
                 progress = _progress(folder)
                 hung = watchdog.look(now, None if progress == left_before else progress)
         if ending is None:
             ending = _reason_to_end(submission, attempt, signals, now - deadline, hung)
+            if ending is None and others is not None:
+                ending = _ending_of(others.lost())
             if ending is not None:
                 log.info("ending the job: %s", ending.error)
                 child.terminate()
-        elif now - ending.asked_at > grace:
+        elif now - ending.asked_at > (BROKEN_GRACE_SECONDS if ending.breaks else grace):
             log.warning("the job did not end within %.0f s, killing it", grace)
             child.kill()
             kill_attempt(mark)
+
+
+def _ending_of(lost: JobLostError | None) -> _Ending | None:
+    return None if lost is None else _Ending(JobState.LOST, lost, breaks=True)
 
 
 def _progress(folder: JobFolder) -> JobProgress | None:
@@ -273,7 +287,8 @@ def _reason_to_end(
     return None
 
 
-def _beat(attempt: AttemptFolder, pid: int) -> None:
+def beat(attempt: AttemptFolder, pid: int) -> None:
+    """The job's process lives."""
     try:
         write_json_atomically(attempt.heartbeat, {"at": utc_now().isoformat(), "pid": pid})
     except OSError as error:  # a full disk must not end the job: its own writes will say so
@@ -286,8 +301,10 @@ def exit_record(folder: JobFolder, attempt: AttemptFolder, code: int, ending: _E
     error: TunewayError | None = None
     if code == 0 and folder.result.exists():
         state = JobState.SUCCEEDED
-    elif ending is not None:
+    elif ending is not None and not (ending.breaks and attempt.error.exists()):
         state, error = ending.state, ending.error
+    elif attempt.error.exists() and isinstance(error_from_record(read_json(attempt.error) or {}), JobLostError):
+        state = JobState.LOST  # another process of the job vanished; the file says so
     elif attempt.error.exists():
         state, exit_code = JobState.FAILED, exit_code or EXIT_CODE_ERROR
     elif code == 0:

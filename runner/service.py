@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError
 
-from contracts.enums import JobState, JobStatus, LeaseKind
+from contracts.enums import JobState, JobStatus, LeaseKind, WaitReason
 from contracts.errors import (
     CapacityError,
     ConflictError,
@@ -33,10 +33,12 @@ from contracts.errors import (
 )
 from contracts.jobs import JobSubmission, JobView, QueuePlace
 from contracts.leases import Lease
+from contracts.nodes import NodePlan, WantedNodes
 from contracts.record import JsonObject, utc_now
 from contracts.training import JobProgress, TrainingReport
 from runner.card_use import card_uses, expected_end, running_uses
 from runner.leases import SWEEP_SECONDS, orphans, restore_lease, sweep_leases
+from runner.nodes import Nodes
 from runner.queue import USAGE_WINDOW, CardUse, Holding, WaitingJob, decide, used_card_seconds
 from stages.cards import card_readings, real_gpus
 from stages.catalog import STAGES
@@ -48,6 +50,7 @@ from stages.launching import (
     slots,
     start_launcher,
 )
+from stages.nodes import check_nodes
 from stages.platform_metrics import platform_metrics
 from stages.retention import prune
 from stages.services import Services
@@ -102,6 +105,7 @@ class RunnerService:
         self._retained_at = -RETENTION_SECONDS
         self._uses: list[CardUse] = []
         self._places: dict[str, QueuePlace] = {}
+        self._nodes = Nodes(self._settings, self._host, self._gpus)
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="runner-pass", daemon=True)
 
@@ -130,6 +134,7 @@ class RunnerService:
                 allowed=f"1 to {len(self._cards)} (settings TUNEWAY_GPU_SLOTS, TUNEWAY_SERVING_GPUS)",
                 next_step="submit it with a smaller num_gpus",
             )
+        check_nodes(submission.num_nodes, submission.num_gpus, self._settings, leading=self._host)
         folder = self._folder(submission.job_key)
         with self._lock:
             try:
@@ -258,6 +263,11 @@ class RunnerService:
                 self._swept_at = time.monotonic()
         except Exception:  # as below
             log.exception("the leases' sweep failed, the next pass tries again")
+        try:
+            if self._nodes.has_others:
+                self._reaches_database(self._look_for_parts)
+        except Exception:  # as below
+            log.exception("the look for parts of other hosts' jobs failed, the next pass tries again")
         if time.monotonic() - self._retained_at >= RETENTION_SECONDS:
             self._retained_at = time.monotonic()
             self._remove_set_aside()
@@ -341,7 +351,7 @@ class RunnerService:
         running = [use for followed in self._followed.values() for use in running_uses(followed.folder)]
         self._uses = [use for use in self._uses if use.ended is None or now - use.ended < USAGE_WINDOW]
         decision = decide(
-            [self._waiting_job(followed) for followed in by_key.values()],
+            [*(self._waiting_job(followed) for followed in by_key.values()), *self._nodes.wanted_here()],
             holdings,
             len(self._cards),
             used_card_seconds([*self._uses, *running], now),
@@ -349,8 +359,15 @@ class RunnerService:
         )
         self._places = decision.places
         for key in decision.start:
-            if not self._start(by_key[key]):
+            if key not in by_key or self._start(by_key[key]):
+                continue
+            if by_key[key].submission.num_nodes == 1:
                 return
+            # its turn here, but not yet on the other hosts: its cards stay free in this pass
+            self._places = {
+                **self._places,
+                key: QueuePlace(position=1, waiting=len(by_key), expected_start_at=None, reason=WaitReason.CARDS),
+            }
 
     def _waiting_job(self, followed: _Followed) -> WaitingJob:
         submission = followed.submission
@@ -386,6 +403,8 @@ class RunnerService:
         if shortage is not None:
             self._end(folder, submission.attempt, JobState.FAILED, shortage)
             return True
+        if submission.num_nodes > 1:
+            return self._start_on_nodes(followed)
         cards: list[int] | None = None
 
         def lease() -> None:
@@ -405,6 +424,54 @@ class RunnerService:
         followed.launcher = start_launcher(self._settings, folder, submission, cards, self._gpus)
         log.info("started %s attempt %d on %s", submission.job_key, submission.attempt, cards)
         return True
+
+    def _start_on_nodes(self, followed: _Followed) -> bool:
+        """Cards on every host of the job, then the leading launcher. False while they are not free on all of them."""
+        submission, folder = followed.submission, followed.folder
+        first = self._nodes.first_wanted()
+        if first is not None and first.job_key != submission.job_key:
+            return False
+        plan: NodePlan | None = None
+
+        def lease() -> None:
+            nonlocal plan
+            plan = self._nodes.acquire(submission, self._services.unit_of_work)
+
+        if not self._reaches_database(lease) or plan is None:
+            return False
+        write_json_atomically(folder.attempt(submission.attempt).nodes, plan.model_dump(mode="json"))
+        followed.launcher = start_launcher(self._settings, folder, submission, plan.parts[0].cards, self._gpus)
+        where = ", ".join(f"{part.host} {part.cards}" for part in plan.parts)
+        log.info("started %s attempt %d on %s", submission.job_key, submission.attempt, where)
+        return True
+
+    def _wanted_nodes(self, leases: list[Lease]) -> list[WantedNodes]:
+        """The jobs of this host that wait for several."""
+        found = []
+        with self._lock:
+            jobs = [job for job in self._followed.values() if job.submission.num_nodes > 1 and job.launcher is None]
+        for job in jobs:
+            waiting = self._waiting_job(job)
+            hosts = [host.host for host in self._nodes.hosts_for(job.submission, leases)]
+            if job_view(job.folder).state is JobState.QUEUED and len(hosts) == job.submission.num_nodes:
+                found.append(
+                    WantedNodes(
+                        job_key=waiting.key,
+                        hosts=hosts,
+                        cards=waiting.cards,
+                        priority=waiting.priority,
+                        project=waiting.project,
+                        queued_at=waiting.queued_at,
+                        expected_seconds=waiting.expected_seconds,
+                    )
+                )
+        return found
+
+    def _look_for_parts(self) -> None:
+        with self._lock:
+            followed = {job.lease_owner for job in self._followed.values()}
+        with self._services.unit_of_work() as uow:
+            self._nodes.look_for_parts(uow, followed)
 
     def _disk_shortage(self) -> CapacityError | None:
         free_gb = shutil.disk_usage(self._settings.jobs_dir).free / BYTES_PER_GB
@@ -563,11 +630,17 @@ class RunnerService:
             jobs = list(self._followed.values())
         starting = {job.lease_owner for job in jobs if job.launcher is not None and job.launcher.poll() is None}
         with self._services.unit_of_work() as uow:
-            sweep_leases(uow, self._settings, self._host, starting)
+            parts = self._nodes.living_parts(set(uow.leases.owners(self._host).values()) - starting)
+            sweep_leases(uow, self._settings, self._host, starting | set(parts))
             owners = set(uow.leases.owners(self._host).values())
+            for owner, cards in parts.items():
+                if owner not in owners:
+                    uow.leases.restore(owner, cards, self._host, LeaseKind.TRAINING)
+            leases = uow.leases.all()
             for job in jobs:
                 if job.lease_owner not in owners and job_view(job.folder).state is JobState.RUNNING:
                     restore_lease(uow, job.folder, self._host)
+        self._nodes.exchange(self._wanted_nodes(leases))
         with self._lock:
             for folder in orphans(self._settings, self._followed):
                 self._adopt(folder)

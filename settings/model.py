@@ -78,6 +78,12 @@ class Settings(BaseSettings):
     """GPUs of this host; on a machine without any, the number of CPU workers standing for them."""
     serving_gpus: list[int] = []
     """Cards that are kept for model servers: no job ever gets them."""
+    node_address: str | None = Field(default=None, pattern=r"^[A-Za-z0-9.:_-]{1,255}$")
+    """Address by which other hosts reach this one when they train together; None: its host name."""
+    node_interface: str | None = Field(default=None, pattern=r"^[A-Za-z0-9.,:=^_-]{1,64}$")
+    """Network interface for what they send each other (NCCL, gloo); None lets these choose."""
+    rendezvous_port: int = Field(default=29500, ge=1024, le=65400)
+    """Port at which the hosts of a training meet, plus the number of its first card on the leading host."""
     gpu_memory_gb: float | None = Field(default=None, gt=0)
     """Memory of a GPU for the check before a job; None asks the driver. For a machine that plans another one's jobs."""
     min_free_disk_gb: float = Field(default=5.0, ge=0)

@@ -144,7 +144,7 @@ def plan_measured_job(request: FinetuneJobRequest, services: Services, rows: Row
 
 
 def _planned(training: TrainRequest, fit: FitPlan) -> JobPlan:
-    hours = None if fit.time is None else training.num_gpus * fit.time.seconds / SECONDS_PER_HOUR
+    hours = None if fit.time is None else training.num_gpus * training.num_nodes * fit.time.seconds / SECONDS_PER_HOUR
     high = None if fit.time is None else training.num_gpus * fit.time.high_seconds / SECONDS_PER_HOUR
     return JobPlan(training=training, fit=fit, card_hours=hours, card_hours_high=high)
 

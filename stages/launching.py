@@ -12,13 +12,14 @@ from contracts.enums import JobKind, LeaseKind
 from contracts.errors import InvalidDataError
 from storage.compiled_extensions import extensions_folder
 from storage.files import read_json
-from storage.job_state import job_folders, job_view
+from storage.job_state import job_folders, job_view, launchers_here
 from storage.processes import ATTEMPT_VARIABLE, attempt_mark, is_alive
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from contracts.jobs import JobSubmission
+    from contracts.record import JsonObject
     from settings import Settings
     from storage.job_folder import JobFolder
 
@@ -26,6 +27,8 @@ HOLDERS_FOLDER = "card-holders"
 """Below run_dir: one file for each process that holds cards without being a job."""
 GPU_IDS_VARIABLE = "TUNEWAY_JOB_GPU_IDS"
 """The leased cards as a JSON list, for launcher.json."""
+INTERFACE_VARIABLES = ("NCCL_SOCKET_IFNAME", "GLOO_SOCKET_IFNAME")
+"""What NCCL and gloo read for the network interface between hosts."""
 
 
 def lease_owner(submission: JobSubmission) -> str:
@@ -73,22 +76,31 @@ def cards_in_use(settings: Settings) -> set[int]:
             view = job_view(folder)
         except InvalidDataError:
             continue
-        identity = read_json(folder.attempt(view.attempt).launcher)
-        if not view.state.is_final and identity is not None and is_alive(identity):
-            found.update(view.gpu_ids)
+        for launcher in launchers_here(folder, view.attempt):
+            found.update(_cards_of(launcher))
     for path in (settings.run_dir / HOLDERS_FOLDER).glob("[!.]*.json"):
         holder = read_json(path)
         if holder is not None and is_alive(holder):
-            cards = holder["gpu_ids"]
-            assert isinstance(cards, list)
-            found.update(int(str(card)) for card in cards)
+            found.update(_cards_of(holder))
     return found
 
 
+def _cards_of(holder: JsonObject) -> list[int]:
+    cards = holder["gpu_ids"]
+    assert isinstance(cards, list)
+    return [int(str(card)) for card in cards]
+
+
 def start_launcher(
-    settings: Settings, folder: JobFolder, submission: JobSubmission, cards: list[int], gpus: int
+    settings: Settings, folder: JobFolder, submission: JobSubmission, cards: list[int], gpus: int, *, rank: int = 0
 ) -> subprocess.Popen[bytes]:
-    """The launcher's process, in a session of its own; its output and the job's go to the attempt's log."""
+    """The launcher's process, in a session of its own; its output and the job's go to the attempt's log.
+
+    `rank`: which part of an attempt over several hosts this one does; the first part's launcher is the attempt's.
+    """
+    attempt = folder.attempt(submission.attempt)
+    paths = attempt.part(rank) if rank else attempt
+    paths.root.mkdir(parents=True, exist_ok=True)
     environment = {
         **os.environ,
         **settings.as_environment(),
@@ -98,15 +110,18 @@ def start_launcher(
         "PYTHONPATH": str(settings.repository_root),
         "TORCH_EXTENSIONS_DIR": str(extensions_folder(settings.cache_dir)),
         GPU_IDS_VARIABLE: str(cards),
-        ATTEMPT_VARIABLE: attempt_mark(folder.root, submission.attempt),
+        ATTEMPT_VARIABLE: attempt_mark(folder.root, submission.attempt, rank),
         "CUDA_VISIBLE_DEVICES": ",".join(str(card) for card in cards) if gpus else "",
     }
     if not gpus:
         # Default threading was about ten times slower on shared cores, and one thread adds up in one order.
         environment["OMP_NUM_THREADS"] = "1"
-    with folder.attempt(submission.attempt).log.open("ab") as output:
+    if settings.node_interface is not None and submission.num_nodes > 1:
+        environment |= dict.fromkeys(INTERFACE_VARIABLES, settings.node_interface)
+    program = ["runner.part_launcher", str(rank)] if rank else ["runner.launcher"]
+    with paths.log.open("ab") as output:
         return subprocess.Popen(
-            [sys.executable, "-m", "runner.launcher", str(folder.root), str(submission.attempt)],
+            [sys.executable, "-m", program[0], str(folder.root), str(submission.attempt), *program[1:]],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

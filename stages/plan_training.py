@@ -58,6 +58,7 @@ def plan_request(request: TrainRequest, services: Services) -> FitPlan:
         method=request.method,
         hyperparameters=request.hyperparameters,
         num_gpus=request.num_gpus,
+        num_nodes=request.num_nodes,
         dataset_id=request.dataset_id,
     )
 
@@ -70,6 +71,7 @@ def plan_training(
     method: Method | None = None,
     hyperparameters: Hyperparameters | None = None,
     num_gpus: int = 1,
+    num_nodes: int = 1,
     dataset_id: int | None = None,
     rows: RowLengths | None = None,
 ) -> FitPlan:
@@ -94,7 +96,7 @@ def plan_training(
     length = None if rows is None else tokens_in(rows, recipe)
     setup = setup_of(
         recipe,
-        num_gpus=num_gpus,
+        num_gpus=num_gpus * num_nodes,
         on_gpu=capacity.on_gpu,
         longest_tokens=None if length is None else length.longest,
     )
@@ -107,6 +109,7 @@ def plan_training(
         method=recipe.method,
         device="gpu" if capacity.on_gpu else "cpu",
         num_gpus=num_gpus,
+        num_nodes=num_nodes,
         batch_size=recipe.batch_size,
         gradient_accumulation_steps=recipe.gradient_accumulation_steps,
         sequence_tokens=setup.sequence_tokens,
@@ -114,15 +117,20 @@ def plan_training(
         capacity_bytes=capacity.size_bytes,
         capacity_source=capacity.source,
         verdict=verdict,
-        nearest=nearest_setting(model, setup, capacity.size_bytes, settings.job_slots)
+        nearest=nearest_setting(model, setup, capacity.size_bytes, _devices(num_gpus, num_nodes, settings))
         if model is not None and capacity.size_bytes is not None and verdict is FitVerdict.TOO_LARGE
         else None,
         disk=estimate_disk(settings.jobs_dir, folder, recipe, retention(settings)),
-        time=None if length is None else _time(recipe, folder, num_gpus, length, services),
+        time=None if length is None else _time(recipe, folder, num_gpus, num_nodes, length, services),
     )
 
 
-def check_memory(recipe: Recipe, folder: Path, num_gpus: int, settings: Settings) -> None:
+def _devices(num_gpus: int, num_nodes: int, settings: Settings) -> int:
+    """Over how many a model may be divided: on one host its cards, on several as many as were asked for."""
+    return settings.job_slots if num_nodes == 1 else num_gpus * num_nodes
+
+
+def check_memory(recipe: Recipe, folder: Path, num_gpus: int, settings: Settings, *, num_nodes: int = 1) -> None:
     """Raise CapacityError, naming the nearest setting that fits, where the recipe's longest batch has no room.
 
     A model that cannot be estimated, or a device that nobody knows, passes: the job itself will tell.
@@ -134,11 +142,11 @@ def check_memory(recipe: Recipe, folder: Path, num_gpus: int, settings: Settings
     model, capacity = read_architecture(folder), capacity_of(settings, num_gpus)
     if model is None or capacity.size_bytes is None:
         return
-    setup = setup_of(recipe, num_gpus=num_gpus, on_gpu=capacity.on_gpu)
+    setup = setup_of(recipe, num_gpus=num_gpus * num_nodes, on_gpu=capacity.on_gpu)
     memory = estimate_memory(model, setup)
     if verdict_of(memory, capacity) is not FitVerdict.TOO_LARGE:
         return
-    nearest = nearest_setting(model, setup, capacity.size_bytes, settings.job_slots)
+    nearest = nearest_setting(model, setup, capacity.size_bytes, _devices(num_gpus, num_nodes, settings))
     parts = ", ".join(f"{part} {_gb(size)}" for part, size in memory.parts.items())
     raise CapacityError(
         "The training does not fit into memory",
@@ -151,11 +159,18 @@ def check_memory(recipe: Recipe, folder: Path, num_gpus: int, settings: Settings
 
 
 def expected_seconds(
-    recipe: Recipe, model: Path, dataset: Path, num_gpus: int, tokenizer: Any, services: Services
+    recipe: Recipe,
+    model: Path,
+    dataset: Path,
+    num_gpus: int,
+    tokenizer: Any,
+    services: Services,
+    *,
+    num_nodes: int = 1,
 ) -> float | None:
     """The long end of a job's estimated duration, for the queue; None for a model that cannot be estimated."""
     rows = tokens_in(measure_rows(dataset, recipe.objective, tokenizer), recipe)
-    estimate = _time(recipe, model, num_gpus, rows, services)
+    estimate = _time(recipe, model, num_gpus, num_nodes, rows, services)
     return None if estimate is None else round(estimate.high_seconds, 1)
 
 
@@ -262,7 +277,7 @@ def _conversations(folder: Path, objective: str) -> list[list[dict[str, str]]]:
 
 
 def _time(
-    recipe: Recipe, folder: Path, num_gpus: int, length: DatasetTokens, services: Services
+    recipe: Recipe, folder: Path, num_gpus: int, num_nodes: int, length: DatasetTokens, services: Services
 ) -> TimeEstimate | None:
     from training.fitting.architecture import read_architecture
     from training.fitting.duration import estimate_time
@@ -272,10 +287,10 @@ def _time(
     if model is None:
         return None
     with services.unit_of_work() as uow:
-        speeds = uow.jobs.measured_speeds(str(folder), recipe.method, num_gpus, EARLIER_JOBS)
+        speeds = uow.jobs.measured_speeds(str(folder), recipe.method, num_gpus, EARLIER_JOBS, num_nodes=num_nodes)
     return estimate_time(
         model,
-        setup_of(recipe, num_gpus=num_gpus, on_gpu=capacity.on_gpu, longest_tokens=length.longest),
+        setup_of(recipe, num_gpus=num_gpus * num_nodes, on_gpu=capacity.on_gpu, longest_tokens=length.longest),
         rows=length.rows,
         tokens=length.tokens,
         epochs=recipe.num_epochs,

@@ -171,5 +171,6 @@ def _new_job(original: JobFolder, plan: TrainingPlan, services: Services) -> Job
         kind=JobKind.TRAIN,
         request=request.model_dump(mode="json"),
         num_gpus=plan.num_gpus,
+        num_nodes=plan.num_nodes,
         finetuning_job_id=job_id,
     )

@@ -61,6 +61,12 @@ def run_job(submission: JobSubmission, services: Services, *, should_stop: Calla
         runner.submit_or_resume(submission)
         runner.wait(submission.job_key, on_view=lambda view: _stop_at_the_runner(runner, view, should_stop))
         return
+    if submission.num_nodes > 1:
+        raise UnavailableError(
+            "No runner answers, which a job on several hosts needs",
+            value=f"{submission.job_key}, num_nodes {submission.num_nodes}",
+            next_step="start it with `tuneway up`, on each of the hosts",
+        )
     log.warning("no runner answers: %s is done in the foreground", submission.job_key)
     _run_in_foreground(submission, services, should_stop)
 

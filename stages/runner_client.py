@@ -13,8 +13,7 @@ from contracts.jobs import JobSubmission, JobView, LogChunk
 from contracts.record import JsonObject
 from settings import SecretName, Settings, read_secret
 from stages.tracing import parent_header
-from storage.files import read_json
-from storage.job_state import job_folders, job_view
+from storage.job_state import job_folders, job_view, launchers_here
 from storage.log_lines import REQUEST_ID_HEADER, request_id
 from storage.processes import is_alive
 
@@ -183,8 +182,7 @@ def interrupt_jobs(settings: Settings, patience_seconds: float = 40.0) -> list[s
             view = job_view(folder)
         except TunewayError:
             continue
-        identity = read_json(folder.attempt(view.attempt).launcher)
-        if view.state is JobState.RUNNING and identity is not None and is_alive(identity):
+        for identity in launchers_here(folder, view.attempt):
             os.kill(int(str(identity["pid"])), signal.SIGTERM)
             interrupted[folder.root.name] = identity
     deadline = time.monotonic() + patience_seconds

@@ -23,6 +23,7 @@ from stages.cards import this_machine
 from stages.job_events import created_event
 from stages.launching import job_cards
 from stages.model_gate import base_model_folder
+from stages.nodes import check_nodes
 from stages.owners import claim_for_starter
 from stages.plan_training import check_memory, expected_seconds, retention
 from stages.run_job import error_of, run_job
@@ -94,15 +95,20 @@ def check_setup(request: FinetuneRequest | TrainRequest, services: Services, *, 
         )
     model = base_model_folder(request.base_model, settings)
     if not elsewhere:
-        _check_cards(recipe, request.num_gpus, settings)
+        _check_cards(recipe, request.num_gpus, nodes_of(request), settings)
     settings.jobs_dir.mkdir(parents=True, exist_ok=True)
     check_disk(settings.jobs_dir, model, recipe, retention(settings))
     if not elsewhere:
-        check_memory(recipe, model, request.num_gpus, settings)
+        check_memory(recipe, model, request.num_gpus, settings, num_nodes=nodes_of(request))
     return model
 
 
-def _check_cards(recipe: Recipe, num_gpus: int, settings: Settings) -> None:
+def nodes_of(request: FinetuneRequest | TrainRequest) -> int:
+    """Hosts that train together: a pipeline's training stays on one."""
+    return request.num_nodes if isinstance(request, TrainRequest) else 1
+
+
+def _check_cards(recipe: Recipe, num_gpus: int, num_nodes: int, settings: Settings) -> None:
     """So many cards there are, and they and the packages can do what the recipe asks. Raises InvalidRequestError.
 
     A machine that hands its jobs to another one's runner knows that one's number of cards by its own settings only,
@@ -112,7 +118,7 @@ def _check_cards(recipe: Recipe, num_gpus: int, settings: Settings) -> None:
 
     machine = this_machine()
     elsewhere = settings.runner_url is not None and not machine.gpus
-    if recipe.sharding != "none" and (num_gpus < 2 or not (machine.gpus or elsewhere)):
+    if recipe.sharding != "none" and (num_gpus * num_nodes < 2 or not (machine.gpus or elsewhere)):
         raise InvalidRequestError(
             "There is nothing to divide the model over",
             value=f"sharding {recipe.sharding} with num_gpus {num_gpus}, {machine.gpus} GPUs here",
@@ -127,6 +133,11 @@ def _check_cards(recipe: Recipe, num_gpus: int, settings: Settings) -> None:
             allowed=f"1 to {most} (settings TUNEWAY_GPU_SLOTS, TUNEWAY_SERVING_GPUS"
             f"{f', {machine.gpus} GPUs here' if machine.gpus else ''})",
             next_step="lower num_gpus",
+        )
+    check_nodes(num_nodes, num_gpus, settings)
+    if num_nodes > 1 and recipe.objective == "distill":
+        raise InvalidRequestError(
+            "A distillation is done on one host", value=f"num_nodes {num_nodes}", next_step="set num_nodes to 1"
         )
     if not elsewhere:
         check_machine(recipe, machine)
@@ -159,8 +170,14 @@ def create_job(
     if recipe is None:
         recipe = resolve_recipe(request.recipe, request.hyperparameters, request.method, settings.recipes_dir)
     else:
-        _check_cards(recipe, request.num_gpus, settings)
-        check_memory(recipe, model, request.num_gpus, settings)
+        _check_cards(recipe, request.num_gpus, request.num_nodes, settings)
+        check_memory(recipe, model, request.num_gpus, settings, num_nodes=request.num_nodes)
+    if followed is not None and request.num_nodes > 1:
+        raise InvalidRequestError(
+            "Another trainer's run is followed on one host",
+            value=f"num_nodes {request.num_nodes}",
+            next_step="set num_nodes to 1; the other trainer starts its processes on other hosts itself",
+        )
     with services.unit_of_work() as uow:
         dataset = uow.datasets.get(request.dataset_id)
     tokenizer = _tokenizer(model)
@@ -171,6 +188,7 @@ def create_job(
         "recipe": request.recipe,
         "num_gpus": request.num_gpus,
         "seed": request.seed,
+        **({"num_nodes": request.num_nodes} if request.num_nodes > 1 else {}),
     }
     with services.unit_of_work() as uow:
         job_id = uow.jobs.create(request, hyperparameters=numbers, base_model_path=str(model))
@@ -216,6 +234,7 @@ def create_job(
             recipe_name=request.recipe,
             recipe=recipe,
             num_gpus=request.num_gpus,
+            num_nodes=request.num_nodes,
             seed=request.seed,
             keep_checkpoints=settings.checkpoint_keep,
             keep_best_checkpoints=settings.checkpoint_keep_best,
@@ -241,8 +260,11 @@ def create_job(
         kind=JobKind.TRAIN,
         request=request.model_dump(mode="json"),
         num_gpus=request.num_gpus,
+        num_nodes=request.num_nodes,
         finetuning_job_id=job_id,
-        expected_seconds=expected_seconds(recipe, model, _folder_of(dataset), request.num_gpus, tokenizer, services),
+        expected_seconds=expected_seconds(
+            recipe, model, _folder_of(dataset), request.num_gpus, tokenizer, services, num_nodes=request.num_nodes
+        ),
     )
 
 

@@ -47,9 +47,12 @@ def main(arguments: list[str]) -> int:
         return EXIT_CODE_ERROR
     except Exception as error:  # noqa: BLE001 - the edge of the process: recorded, then told by the exit code
         traceback.print_exc()
+        from training.lost_processes import lost_process_error
+
         _leave_error(
             attempt,
-            TunewayError(
+            lost_process_error(error)
+            or TunewayError(
                 "The job met an error that nobody foresaw",
                 value=f"{type(error).__name__}: {error}",
                 next_step=f"read the traceback at the end of {attempt.log}",

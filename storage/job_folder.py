@@ -21,6 +21,10 @@
         exit.json            launcher, last: state, exit code, finished_at, error; its existence means the attempt has
                              ended. Written by the runner where the launcher vanished or never started
         stop                 anyone: asks the launcher to end the job
+        nodes.json           runner, before the start: hosts and cards of an attempt over several hosts (NodePlan)
+        over                 launcher: its process has ended, so the other hosts' parts are to end; content: exit code
+        node-<rank>/         the other hosts' runners and launchers: launcher.json, heartbeat.json, output.log,
+                             exit.json of their part, from 1
         settled              runner: cards are free again and the database knows how the attempt ended
 """
 
@@ -139,6 +143,24 @@ class AttemptFolder:
     def exit(self) -> Path:
         """Exit code; its existence means the attempt has ended."""
         return self.root / "exit.json"
+
+    @property
+    def nodes(self) -> Path:
+        """Who does which part, where several hosts do it."""
+        return self.root / "nodes.json"
+
+    @property
+    def over(self) -> Path:
+        """Its existence tells the other hosts that the first one's process has ended."""
+        return self.root / "over"
+
+    def part(self, rank: int) -> "AttemptFolder":
+        """Files of another host's part, numbered from 1."""
+        return AttemptFolder(self.root / f"node-{rank}")
+
+    def parts(self) -> "list[AttemptFolder]":
+        """The other hosts' parts that have begun."""
+        return [AttemptFolder(path) for path in sorted(self.root.glob("node-*"))]
 
     @property
     def stop(self) -> Path:

@@ -14,6 +14,7 @@ from contracts.training import JobProgress
 from storage.files import read_json
 from storage.job_folder import JobFolder
 from storage.log_lines import readable
+from storage.processes import is_alive
 
 LOG_CHUNK_BYTES = 256 * 1024
 LOG_TAIL_BYTES = 4 * 1024 * 1024
@@ -74,6 +75,13 @@ def job_view(folder: JobFolder) -> JobView:
             "finished_at": None if end is None else end.get("finished_at"),
         }
     )
+
+
+def launchers_here(folder: JobFolder, attempt: int) -> list[JsonObject]:
+    """What the living launchers of the attempt on this host have written, of the whole or of a part, until it has ended."""
+    paths = folder.attempt(attempt)
+    written = [read_json(one.launcher) for one in (paths, *paths.parts()) if not one.exit.exists()]
+    return [identity for identity in written if identity is not None and is_alive(identity)]
 
 
 def read_log(folder: JobFolder, offset: int = 0, attempt: int | None = None) -> LogChunk:

@@ -1,7 +1,8 @@
 """Private folders: where what is encrypted lies in clear while it is used, in memory where it fits, else on the disk.
 
 Memory is /dev/shm: nothing of it is on a disk but what the machine swaps out. A folder is its owner's alone (mode 0700)
-and is known by the folder that it serves, so that whoever comes after a kill removes it.
+and is known by the folder that it serves, so that whoever comes after a kill removes it. On a disk that several hosts share
+each has its own.
 """
 
 import hashlib
@@ -11,9 +12,12 @@ from pathlib import Path
 
 import psutil
 
+from storage.processes import host_name
+
 MEMORY = Path("/dev/shm")  # noqa: S108 - folders in it are made with mode 0700 and refused where they exist
 MEMORY_SHARE = 0.5
 """Of the memory that is free, so much at most holds what is in clear; more goes to the disk."""
+_ON_DISK = ".private-"
 _CONTROL_GROUPS = Path("/sys/fs/cgroup")
 
 
@@ -25,7 +29,7 @@ def make_private_folder(serves: Path, purpose: str, needed_bytes: int) -> Path:
         with suppress(OSError):  # somebody else's of that name
             place.mkdir(mode=0o700)
             return place
-    place = serves / f".private-{purpose}.tmp"
+    place = serves / f"{_ON_DISK}{purpose}.{host_name()}.tmp"
     place.mkdir(mode=0o700, parents=True)
     return place
 
@@ -36,8 +40,11 @@ def memory_folder() -> Path | None:
 
 
 def private_folders(serves: Path, purpose: str = "*") -> list[Path]:
-    """Those of the purpose, or all that serve the folder."""
-    return [*MEMORY.glob(f"{_prefix(serves)}{purpose}"), *serves.glob(f".private-{purpose}.tmp")]
+    """Those of the purpose, or all that serve the folder, on this host."""
+    return [
+        *MEMORY.glob(f"{_prefix(serves)}{purpose}"),
+        *(path for path in serves.glob(f"{_ON_DISK}{purpose}.*tmp") if _host_of(path) in {"", host_name()}),
+    ]
 
 
 def remove_private_folders(serves: Path, purpose: str = "*") -> None:
@@ -71,6 +78,11 @@ def _control_group_rooms() -> list[int]:
             rooms.append(limit - int((group / "memory.current").read_text(encoding="ascii")))
         group = group.parent
     return rooms
+
+
+def _host_of(place: Path) -> str:
+    """Whose the folder on a disk is; empty for one of a version that did not say."""
+    return place.name.removeprefix(_ON_DISK).removesuffix("tmp").strip(".").partition(".")[2]
 
 
 def _prefix(serves: Path) -> str:

@@ -59,9 +59,9 @@ def is_here(identity: JsonObject) -> bool:
     return identity.get("host", host_name()) == host_name()
 
 
-def attempt_mark(job_folder: Path, attempt: int) -> str:
-    """Value of ATTEMPT_VARIABLE."""
-    return f"{job_folder.resolve()}#{attempt}"
+def attempt_mark(job_folder: Path, attempt: int, rank: int = 0) -> str:
+    """Value of ATTEMPT_VARIABLE; of an attempt over several hosts, each part has its own."""
+    return f"{job_folder.resolve()}{f'@{rank}' if rank else ''}#{attempt}"
 
 
 def processes_of_attempt(mark: str) -> list[int]:

@@ -55,7 +55,7 @@ class CheckpointManifest(Record):
 def commit_checkpoint(staged: Path, target: Path, manifest: CheckpointManifest, sealed_for: str | None = None) -> None:
     """Make a staged folder a checkpoint: flush or seal, manifest, rename. A broken one of the same name gives way.
 
-    With a scope the files are encrypted by its key, one after the other, each gone in clear before the next.
+    With a scope the files are encrypted by its key. `manifest.files` are those that other hosts have sealed already.
     """
     files = sorted(path for path in staged.rglob("*") if path.is_file())
     names = [str(path.relative_to(staged)) for path in files]
@@ -65,17 +65,29 @@ def commit_checkpoint(staged: Path, target: Path, manifest: CheckpointManifest, 
             fsync_path(path)
         digests = {name: sha256_of_file(path) for name, path in zip(names, files, strict=True)}
     else:
-        written = target.parent / STAGING / target.name
-        digests = {}
-        for name, path in zip(names, files, strict=True):
-            digests[name] = seal_file(path, written / name, sealed_for)
-            path.unlink()
-    whole = manifest.model_copy(update={"files": digests})
+        written = sealed_staging(target)
+        digests = seal_staged(staged, target, sealed_for)
+    whole = manifest.model_copy(update={"files": {**manifest.files, **digests}})
     write_text_atomically(written / MANIFEST, whole.model_dump_json(indent=1) + "\n")
     if target.exists():
         shutil.rmtree(target)
     written.rename(target)
     fsync_path(target.parent)
+
+
+def sealed_staging(target: Path) -> Path:
+    """Where the sealed files of a checkpoint are gathered before it is one."""
+    return target.parent / STAGING / target.name
+
+
+def seal_staged(staged: Path, target: Path, scope: str) -> dict[str, str]:
+    """Seal the files of a staged folder for a checkpoint, each gone in clear before the next; their digests."""
+    digests = {}
+    for path in sorted(path for path in staged.rglob("*") if path.is_file()):
+        name = str(path.relative_to(staged))
+        digests[name] = seal_file(path, sealed_staging(target) / name, scope)
+        path.unlink()
+    return digests
 
 
 def newest_whole_checkpoint(folder: Path) -> tuple[Path, CheckpointManifest] | None:

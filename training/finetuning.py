@@ -28,7 +28,8 @@ from training.opened_checkpoints import (
     WEIGHTS,
     by_first_process,
     closing_callback,
-    open_checkpoint,
+    is_first_of_host,
+    opened,
 )
 from training.output import save_output, write_artifacts
 from training.rows import training_rows
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
 
     from contracts.training import RunManifest
     from storage.job_folder import JobFolder
-    from training.checkpoints import CheckpointManifest
     from training.output import Mark
     from training.plan import TrainingPlan
 
@@ -62,10 +62,12 @@ def finetune(
     """
     adjustment = read_adjustment(folder)
     is_first = int(os.environ.get("RANK", "0")) == 0
-    if not is_first:
+    if not is_first_of_host():
         return _finetune(plan, adjustment, folder, None, None, None)
     remove_private_folders(folder.root)  # of an attempt that was killed
     try:
+        if not is_first:
+            return _finetune(plan, adjustment, folder, None, None, None)
         with ProgressWriter(folder, "starting") as progress:
             if adjustment is not None:
                 progress.update(message=adjustment.why)
@@ -105,7 +107,9 @@ def _finetune(
     if is_first:
         for leftover in (staging, *folder.root.glob(f".{folder.output.name}.*.tmp")):
             shutil.rmtree(leftover, ignore_errors=True)
-    resume_path, manifest = by_first_process(lambda: _opened_newest(folder))
+    newest = by_first_process(lambda: newest_whole_checkpoint(folder.checkpoints))
+    manifest = None if newest is None else newest[1]
+    resume_path = None if newest is None else opened(newest[0], folder, RESUMED)
     state = RunState.of(manifest)
     resumed_from = manifest.step if manifest is not None else None
     if is_first:
@@ -129,7 +133,7 @@ def _finetune(
         metrics=metrics,
         callbacks=[
             run_callback(plan, state, progress, metrics, validates=validation_rows is not None),
-            *([closing_callback(folder)] if is_first else []),
+            *([closing_callback(folder)] if is_first_of_host() else []),
         ],
     )
     follower = RunFollower(tracker if is_first else None, folder, run_params(given), _tags(kept))
@@ -151,9 +155,9 @@ def _finetune(
         follower.finish("FAILED", {})
         raise
     except Exception as error:
-        if not is_memory_shortage(error):
-            raise
-        raise shortage_error(plan, folder, error) from error
+        if is_memory_shortage(error):
+            raise shortage_error(plan, folder, error) from error
+        raise
     finally:
         signal.signal(signal.SIGTERM, before)
     if not state.ended:
@@ -170,7 +174,7 @@ def _finetune(
     final_step = last if recipe.final_weights == "last" or state.best_step is None else state.best_step
     final = folder.checkpoints / f"{PREFIX}{final_step}"
     if final_step != last and recipe.sharding == "none":
-        trainer._load_from_checkpoint(str(by_first_process(lambda: open_checkpoint(final, folder, BEST, WEIGHTS))))
+        trainer._load_from_checkpoint(str(opened(final, folder, BEST, WEIGHTS)))
     watermark = save_output(trainer, tokenizer, plan, folder.output, final, mark) if is_first else None
     trainer.accelerator.wait_for_everyone()
     if metrics is not None:
@@ -211,15 +215,6 @@ def _finetune(
     return report
 
 
-def _opened_newest(folder: JobFolder) -> tuple[Path | None, CheckpointManifest | None]:
-    """Where the run goes on: a folder with the newest whole checkpoint in clear, and its manifest."""
-    whole = newest_whole_checkpoint(folder.checkpoints)
-    if whole is None:
-        return None, None
-    path, manifest = whole
-    return open_checkpoint(path, folder, RESUMED), manifest
-
-
 def _leave_process_group() -> None:
     import torch.distributed as distributed
 
@@ -247,6 +242,7 @@ def run_params(plan: TrainingPlan) -> dict[str, Any]:
         "base_model": plan.base_model,
         "dataset_id": plan.dataset_id,
         "num_gpus": plan.num_gpus,
+        "num_nodes": plan.num_nodes,
         "seed": plan.seed,
     }
 

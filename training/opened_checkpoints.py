@@ -48,6 +48,11 @@ def open_checkpoint(checkpoint: Path, folder: JobFolder, purpose: str, begins: t
     return clear
 
 
+def opened(checkpoint: Path, folder: JobFolder, purpose: str, begins: tuple[str, ...] = ("",)) -> Path:
+    """`open_checkpoint` for all processes of a run; on several hosts each has its own copy in clear."""
+    return by_first_of_each_host(lambda: open_checkpoint(checkpoint, folder, purpose, begins))
+
+
 def by_first_process(make: Callable[[], Made]) -> Made:
     """What the run's process of rank 0 has made, in all its processes."""
     import torch.distributed as distributed
@@ -57,6 +62,27 @@ def by_first_process(make: Callable[[], Made]) -> Made:
     made = [make() if int(os.environ["RANK"]) == 0 else None]
     distributed.broadcast_object_list(made, src=0)
     return made[0]  # type: ignore[return-value]
+
+
+def by_first_of_each_host(make: Callable[[], Made]) -> Made:
+    """What the first process of each host has made, in all processes of that host."""
+    import torch.distributed as distributed
+
+    if not distributed.is_available() or not distributed.is_initialized():
+        return make()
+    made: list[Any] = [None] * distributed.get_world_size()
+    distributed.all_gather_object(made, (host_rank(), make()) if is_first_of_host() else None)
+    return next(one[1] for one in made if one is not None and one[0] == host_rank())  # type: ignore[no-any-return]
+
+
+def host_rank() -> int:
+    """Which of the run's hosts this one is; 0 is the one of rank 0."""
+    return int(os.environ.get("GROUP_RANK", "0"))
+
+
+def is_first_of_host() -> bool:
+    """What is to be done once on each host is done by this process."""
+    return int(os.environ.get("LOCAL_RANK", "0")) == 0
 
 
 def closing_callback(folder: JobFolder) -> Any:

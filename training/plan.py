@@ -33,6 +33,8 @@ class TrainingPlan(Record):
     recipe: Recipe
     """With the request's numbers in it."""
     num_gpus: int = Field(ge=1)
+    """On each host."""
+    num_nodes: int = Field(default=1, ge=1)
     seed: int = Field(ge=0)
     keep_checkpoints: int = Field(ge=1)
     """The newest ones."""

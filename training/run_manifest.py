@@ -36,7 +36,7 @@ LIBRARIES = (
 )  # fmt: skip
 """Those that numbers of a run pass through."""
 INPUTS = (
-    "dataset_files", "tokenized_sha256", "base_model_sha256", "teacher_sha256", "recipe", "seed", "num_gpus",
+    "dataset_files", "tokenized_sha256", "base_model_sha256", "teacher_sha256", "recipe", "seed", "num_gpus", "num_nodes",
 )  # fmt: skip
 ENVIRONMENT = (
     "code_revision", "code_changed", "code_sha256", "libraries", "python", "hardware",
@@ -64,6 +64,7 @@ def make_manifest(plan: TrainingPlan, train_rows: Any, validation_rows: Any) -> 
         recipe=plan.recipe.model_dump(mode="json"),
         seed=plan.seed,
         num_gpus=plan.num_gpus,
+        num_nodes=plan.num_nodes,
         code_revision=revision,
         code_changed=changed,
         code_sha256=sha256_of_folder(Path(__file__).parent, "*.py"),

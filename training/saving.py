@@ -6,9 +6,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from storage.private_folders import make_private_folder, remove_private_folders
-from training.checkpoints import PREFIX, STAGING, CheckpointManifest, commit_checkpoint, remove_old_checkpoints
+from training.checkpoints import (
+    PREFIX,
+    STAGING,
+    CheckpointManifest,
+    commit_checkpoint,
+    remove_old_checkpoints,
+    seal_staged,
+)
 from training.fitting.disk import checkpoint_bytes
-from training.opened_checkpoints import SAVED, by_first_process, sealing_scope
+from training.opened_checkpoints import SAVED, by_first_of_each_host, host_rank, is_first_of_host, sealing_scope
 
 if TYPE_CHECKING:
     from storage.job_folder import JobFolder
@@ -38,10 +45,11 @@ class WholeCheckpoints:
 
         if self._scope is not None:
             # the trainer writes where nothing is on a disk in clear, and it is sealed from there
-            self._staging = by_first_process(self._private_staging)
+            self._staging = by_first_of_each_host(self._private_staging)
         # Past TRL's own method: it would write a model card for the hub beside each checkpoint.
         Trainer._save_checkpoint(self, model, trial)
         self.accelerator.wait_for_everyone()
+        sealed = self._sealed_elsewhere(f"{PREFIX}{self.state.global_step}")
         if self.args.process_index == 0:
             step, run, checkpoints = self.state.global_step, self._run_state, self._folder.checkpoints
             if self._metrics_file is not None:
@@ -60,7 +68,7 @@ class WholeCheckpoints:
                     ended=run.ended,
                     recent_losses=run.history.losses,
                     spikes=run.history.spikes,
-                    files={},
+                    files=sealed,
                 ),
                 self._scope,
             )
@@ -69,6 +77,20 @@ class WholeCheckpoints:
                 checkpoints, self._plan.keep_checkpoints, self._plan.keep_best_checkpoints, run.best_step
             )
         self.accelerator.wait_for_everyone()
+
+    def _sealed_elsewhere(self, name: str) -> dict[str, str]:
+        """What processes of other hosts have written of the checkpoint, sealed by each host; digests by file."""
+        import torch.distributed as distributed
+
+        if self._scope is None or not distributed.is_available() or not distributed.is_initialized():
+            return {}
+        sealed: dict[str, str] = {}
+        if host_rank() > 0 and is_first_of_host():
+            sealed = seal_staged(self._staging / name, self._folder.checkpoints / name, self._scope)
+            remove_private_folders(self._folder.root, SAVED)
+        parts: list[dict[str, str]] = [{} for _ in range(distributed.get_world_size())]
+        distributed.all_gather_object(parts, sealed)
+        return {name: digest for part in parts for name, digest in part.items()}
 
     def _private_staging(self) -> Path:
         needed = checkpoint_bytes(Path(self._plan.base_model_path), self._plan.recipe)

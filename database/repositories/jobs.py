@@ -181,7 +181,9 @@ class JobRepository:
             query = query.where(FinetuningJobRow.dataset_id == dataset_id)
         return read_page(self._session, query, listing, self.SORTED_BY, FinetuningJobRow.id, _record)
 
-    def measured_speeds(self, base_model_path: str, method: Method, num_gpus: int, limit: int) -> list[float]:
+    def measured_speeds(
+        self, base_model_path: str, method: Method, num_gpus: int, limit: int, *, num_nodes: int = 1
+    ) -> list[float]:
         """Tokens a second of the newest finished jobs of this model, method and number of devices."""
         rows = self._session.execute(
             select(FinetuningJobRow.report)
@@ -190,6 +192,7 @@ class JobRepository:
                 FinetuningJobRow.method == method.value,
                 FinetuningJobRow.status == JobStatus.COMPLETED.value,
                 FinetuningJobRow.hyperparameters["num_gpus"].as_integer() == num_gpus,
+                func.coalesce(FinetuningJobRow.hyperparameters["num_nodes"].as_integer(), 1) == num_nodes,
                 FinetuningJobRow.report.is_not(None),
             )
             .order_by(FinetuningJobRow.id.desc())

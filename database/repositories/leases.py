@@ -58,12 +58,12 @@ class LeaseRepository:
                 .on_conflict_do_nothing(index_elements=["host", "gpu_index"])
             )
 
-    def release(self, owner: str) -> int:
-        """Give the owner's cards back; how many there were."""
-        released = self._session.execute(
-            delete(GpuLease).where(GpuLease.owner == owner).returning(GpuLease.gpu_index)
-        ).all()
-        return len(released)
+    def release(self, owner: str, *, host: str | None = None) -> int:
+        """Give the owner's cards back, on every host or on that one; how many there were."""
+        doomed = delete(GpuLease).where(GpuLease.owner == owner)
+        if host is not None:
+            doomed = doomed.where(GpuLease.host == host)
+        return len(self._session.execute(doomed.returning(GpuLease.gpu_index)).all())
 
     def beat(self, owners: Collection[str], host: str) -> None:
         """These holders on the host live."""

@@ -8,6 +8,7 @@ import os
 import random
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -59,31 +60,35 @@ def finished(tmp_path_factory):
     def run(method: str, sharding: str, name: str = "undisturbed") -> JobFolder:
         if (method, sharding, name) in done:
             return done[method, sharding, name]
-        folder = JobFolder(root / f"{method}-{sharding}-{name}")
-        numbers = {"batch_size": 8, "num_epochs": 2, "warmup_steps": 1, "logging_steps": 1, "save_steps": 4}
-        recipe = Recipe.model_validate(
-            {**load_recipe(f"demo-{method}").model_dump(), **numbers, "eval_steps": 4, "sharding": sharding}
-        )
-        plan = TrainingPlan(
-            job_id=1,
-            job_name=folder.root.name,
-            dataset_id=1,
-            dataset_path=str(dataset),
-            base_model="tiny",
-            base_model_path=str(base),
-            recipe_name=f"demo-{method}",
-            recipe=recipe,
-            num_gpus=2,
-            seed=0,
-            keep_checkpoints=2,
-        )
-        write_json_atomically(folder.plan, plan.model_dump(mode="json"))
+        folder = planned_run(root / f"{method}-{sharding}-{name}", base, dataset, method, sharding)
         done[method, sharding, name] = folder
         if name == "undisturbed":
             start(folder, sharding)
         return folder
 
     return run
+
+
+def planned_run(root: Path, base: Path, dataset: Path, method: str, sharding: str, **given: int) -> JobFolder:
+    """The folder of a run of eight steps, a checkpoint after the fourth."""
+    folder = JobFolder(root)
+    numbers = {"batch_size": 8, "num_epochs": 2, "warmup_steps": 1, "logging_steps": 1, "save_steps": 4}
+    recipe = Recipe.model_validate(
+        {**load_recipe(f"demo-{method}").model_dump(), **numbers, "eval_steps": 4, "sharding": sharding}
+    )
+    plan = TrainingPlan(
+        job_id=1,
+        job_name=folder.root.name,
+        dataset_id=1,
+        dataset_path=str(dataset),
+        base_model="tiny",
+        base_model_path=str(base),
+        recipe_name=f"demo-{method}",
+        recipe=recipe,
+        **{"num_gpus": 2, "seed": 0, "keep_checkpoints": 2, **given},
+    )
+    write_json_atomically(folder.plan, plan.model_dump(mode="json"))
+    return folder
 
 
 def start(folder: JobFolder, sharding: str, beginning: str = "", **environment: str) -> int:
