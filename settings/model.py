@@ -74,6 +74,10 @@ class Settings(BaseSettings):
     """More arguments for `vllm serve`, as a JSON list."""
     allow_inexact_int8: bool = False
     """Let vLLM serve INT8 models on a CPU without VNNI: their answers are not those of the model."""
+    data_scheduler: str | None = Field(default=None, pattern=r"^(tcp|tls)://\[?[A-Za-z0-9.:_-]+\]?:[0-9]{1,5}$")
+    """Dask scheduler whose workers prepare data, e.g. tls://10.0.0.5:8786; None: processes of this machine."""
+    data_tls_dir: Path | None = None
+    """Folder with ca.pem, cert.pem and key.pem for the scheduler; needed where it is on another machine."""
     gpu_slots: int = Field(default=2, ge=1, le=64)
     """GPUs of this host; on a machine without any, the number of CPU workers standing for them."""
     serving_gpus: list[int] = []

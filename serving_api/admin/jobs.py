@@ -230,6 +230,7 @@ def plan_job(services: ServicesParameter, request: PlanRequest) -> FitPlan:
         method=request.method,
         hyperparameters=request.hyperparameters,
         num_gpus=request.num_gpus,
+        num_nodes=request.num_nodes,
     )
 
 
