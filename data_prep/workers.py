@@ -20,6 +20,7 @@ from queue import Empty, Queue
 
 from contracts.errors import TunewayError, UnavailableError, error_from_record
 from contracts.record import JsonObject
+from data_prep.cluster import run_on_cluster
 from settings import load_settings
 from settings.encryption import use_encryption
 from storage.encryption.installed import installation_of
@@ -40,9 +41,14 @@ def run_pieces(
 ) -> Iterator[tuple[int, JsonObject]]:
     """Do the pieces; yields each with what it told, in the order in which they end.
 
-    One piece, or one worker, is done in this process: starting another takes longer than most pieces. Raises the
-    TunewayError of a piece that fails, or UnavailableError when a process vanishes; the rest is stopped.
+    Where the site has a cluster for it (setting data_scheduler), its workers do them. One piece, or one worker, is done
+    in this process: starting another takes longer than most pieces. Raises the TunewayError of a piece that fails, or
+    UnavailableError when a process vanishes; the rest is stopped.
     """
+    settings = load_settings()
+    if settings.data_scheduler is not None and len(pieces) > 1:
+        yield from run_on_cluster(settings, module, function, plan, pieces)
+        return
     workers = min(workers, len(pieces))
     if workers <= 1:
         task: Task = getattr(import_module(module), function)(plan)
