@@ -44,7 +44,9 @@ class Nodes:
 
     def exchange(self, waiting: list[WantedNodes]) -> None:
         """Announce this host with its first waiting job, and read what the others announce."""
-        announce(self._settings, min(waiting, key=_arrival, default=None))
+        # looking through all job folders is for those who ask for cards here
+        in_use = cards_in_use(self._settings) if self.has_others else set()
+        announce(self._settings, min(waiting, key=_arrival, default=None), in_use)
         self._hosts = announced_hosts(self._settings)
 
     @property

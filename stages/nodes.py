@@ -15,11 +15,12 @@ from contracts.errors import InvalidRequestError
 from contracts.nodes import AnnouncedHost
 from contracts.record import utc_now
 from stages.cards import cards, real_gpus
-from stages.launching import cards_in_use, job_cards
+from stages.launching import job_cards
 from storage.files import read_json, write_json_atomically
 from storage.processes import host_name
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from contracts.nodes import WantedNodes
@@ -35,14 +36,14 @@ def hosts_dir(settings: Settings) -> Path:
     return settings.jobs_dir / ".hosts"
 
 
-def announce(settings: Settings, wanted: WantedNodes | None) -> AnnouncedHost:
+def announce(settings: Settings, wanted: WantedNodes | None, in_use: Collection[int]) -> AnnouncedHost:
     """Tell the other hosts what there is here."""
     gpus = real_gpus()
     said = AnnouncedHost(
         host=host_name(),
         address=settings.node_address or host_name(),
         cards=job_cards(settings, gpus),
-        in_use=sorted(cards_in_use(settings)),
+        in_use=sorted(in_use),
         card=min(cards())[1] if gpus else CPU,
         wanted=wanted,
         updated_at=utc_now(),

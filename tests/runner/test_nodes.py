@@ -1,18 +1,21 @@
 """Cards on several hosts at once, and what the parts of an attempt see of each other."""
 
+import os
+import subprocess
 from datetime import timedelta
 
 import pytest
 
+from contracts.enums import LeaseKind
 from contracts.errors import InvalidRequestError, JobLostError
 from contracts.nodes import AnnouncedHost, NodePart, NodePlan, WantedNodes
 from contracts.record import utc_now
 from runner.nodes import Nodes
 from runner.parts import SILENCE_SECONDS, LeadingPart, OtherParts, torchrun_options
 from stages.nodes import announced_hosts, check_nodes, choose_hosts, hosts_dir
-from storage.files import write_json_atomically, write_text_atomically
+from storage.files import read_json, write_json_atomically, write_text_atomically
 from storage.job_folder import JobFolder
-from storage.processes import host_name
+from storage.processes import host_name, identity_of
 from tests.runner.conftest import submission
 from training.lost_processes import lost_process_error
 
@@ -103,6 +106,74 @@ def test_every_host_keeps_cards_for_the_same_job(services):
     assert first is not None
     assert first.job_key == "train-2"
     assert [job.key for job in nodes.wanted_here()] == ["train-2"]
+
+
+@pytest.fixture
+def part(services, monkeypatch):
+    """This host's part of a job that another host leads: its folder, a look of the runner, and the launchers begun."""
+    job = submission(num_nodes=2)
+    folder = JobFolder(services.settings.jobs_dir / job.job_key)
+    parts = [NodePart(host="b", address="b.site", cards=[0]), NodePart(host=host_name(), address="a.site", cards=[1])]
+    write_json_atomically(folder.submission, job.model_dump(mode="json"))
+    write_json_atomically(folder.attempt(1).nodes, NodePlan(parts=parts, port=29500).model_dump(mode="json"))
+    with services.unit_of_work() as uow:
+        uow.leases.restore("train-1#1", [0], "b", LeaseKind.TRAINING)
+        uow.leases.restore("train-1#1", [1], host_name(), LeaseKind.TRAINING)
+    begun: list[subprocess.Popen[bytes]] = []
+
+    def begin(*_, rank):
+        assert rank == 1
+        begun.append(subprocess.Popen(["sleep", "60"]))
+        return begun[-1]
+
+    monkeypatch.setattr("runner.nodes.start_launcher", begin)
+    nodes = Nodes(services.settings, host_name(), gpus=0)
+
+    def look(by=nodes):
+        with services.unit_of_work() as uow:
+            by.look_for_parts(uow, set())
+
+    yield folder.attempt(1).part(1), look, begun
+    for process in begun:
+        process.kill()
+        process.wait()
+
+
+def test_a_part_is_begun_once_and_its_cards_come_back_with_its_end(part, services):
+    files, look, begun = part
+    look()
+    look()
+    assert len(begun) == 1
+    write_json_atomically(files.launcher, {**identity_of(begun[0].pid), "gpu_ids": [1]})
+    after_a_restart = Nodes(services.settings, host_name(), gpus=0)
+    look(after_a_restart)
+    assert len(begun) == 1
+    assert after_a_restart.living_parts({"train-1#1"}) == {"train-1#1": [1]}
+    write_json_atomically(files.exit, {"exit_code": 0})
+    look(after_a_restart)
+    assert owners(services) == [("b", 0, "train-1#1")]
+
+
+def test_a_part_whose_launcher_vanished_has_its_end_written(part, services):
+    files, look, begun = part
+    look()
+    write_json_atomically(files.launcher, {**identity_of(begun[0].pid), "gpu_ids": [1]})
+    begun[0].kill()
+    begun[0].wait()
+    look()
+    assert (read_json(files.exit) or {})["exit_code"] is None
+    look()
+    assert owners(services) == [("b", 0, "train-1#1")]
+
+
+def test_a_part_is_not_begun_on_a_card_that_a_living_process_has(part, services):
+    _, look, begun = part
+    other = submission(job_key="train-2")
+    folder = JobFolder(services.settings.jobs_dir / other.job_key)
+    write_json_atomically(folder.submission, other.model_dump(mode="json"))
+    write_json_atomically(folder.attempt(1).launcher, {**identity_of(os.getpid()), "gpu_ids": [1]})
+    look()
+    assert begun == []
 
 
 @pytest.fixture
