@@ -16,7 +16,7 @@ from data_prep.statistics.clusters import DuplicateClusters
 from data_prep.statistics.details import in_korean
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from contracts.datasets import QualityReport
     from contracts.record import JsonObject
@@ -187,28 +187,39 @@ def _groups(report: PdfReport, statistics: JsonObject, words: Words) -> None:
         return
     bias = BiasReport.model_validate(told)
     report.heading(words("datasets.groups"))
-    report.text(
-        words(
-            "datasets.groups_told",
-            rows=number(bias.rows),
-            named=number(bias.rows_with_groups),
-            mean=number(bias.mean_toxicity, 3),
-        )
+    report.text(groups_told(bias, words))
+    columns = ("group", "rows", "share", "toxicity", "toxic")
+    if lines := group_lines(bias, columns, words):
+        report.table([words(f"datasets.groups_{name}") for name in columns], lines, numeric=(1, 2, 3, 4))
+
+
+def groups_told(bias: BiasReport, words: Words) -> str:
+    """How many rows speak of a group, in a sentence."""
+    return words(
+        "datasets.groups_told",
+        rows=number(bias.rows),
+        named=number(bias.rows_with_groups),
+        mean=number(bias.mean_toxicity, 3),
     )
-    lines = [
-        [
-            GROUPS[attribute.attribute][group.group].of(words.language),
-            number(group.rows),
-            percent(group.share),
-            number(group.mean_toxicity, 3),
-            number(group.toxic_rows),
-        ]
-        for attribute in bias.attributes
-        for group in attribute.groups
-    ]
-    if lines:
-        head = [words(f"datasets.groups_{name}") for name in ("group", "rows", "share", "toxicity", "toxic")]
-        report.table(head, lines, numeric=(1, 2, 3, 4))
+
+
+def group_lines(bias: BiasReport, columns: Sequence[str], words: Words) -> list[list[str]]:
+    """Each group of whom rows speak, and these columns of it."""
+    lines = []
+    for attribute in bias.attributes:
+        for group in attribute.groups:
+            cells = {
+                "attribute": words.of(attribute.attribute),
+                "group": GROUPS[attribute.attribute][group.group].of(words.language),
+                "rows": number(group.rows),
+                "share": percent(group.share),
+                "toxicity": number(group.mean_toxicity, 3),
+                "toxic": number(group.toxic_rows),
+                "biased": number(group.biased_rows),
+                "generalising": number(group.generalising_rows),
+            }
+            lines.append([cells[name] for name in columns])
+    return lines
 
 
 def _removed_examples(report: PdfReport, statistics: JsonObject, words: Words) -> None:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from contracts.arms import arm_label
-from contracts.experiment_verdicts import DecisionBasis
 from contracts.record import utc_now
 from dashboard.formats import milliseconds, model_label, moment, number, percent
 from dashboard.pdf_report import PdfReport, Range
 from dashboard.views.ab_arms import arm_line, arm_title
+from dashboard.views.ab_sentences import difference_sentence, fixed_horizon_sentence, response_time_sentence
 
 if TYPE_CHECKING:
     from dashboard.reading import ExperimentState
@@ -81,37 +81,19 @@ def _verdict(report: PdfReport, state: ExperimentState, words: Words) -> None:
     results, look = state.results, state.results.look
     if not state.experiment.is_pair:
         _challengers(report, state, words)
-    elif look.bounds is not None and look.difference is not None:
-        report.text(
-            words(
-                "ab_tests.difference_final" if look.basis is DecisionBasis.FINAL else "ab_tests.difference",
-                difference=number(look.difference, 2),
-                level=percent(look.bounds.level, 0),
-                lower=number(look.bounds.lower, 2),
-                upper=number(look.bounds.upper, 2),
-            ).replace("**", "")
-        )
+    elif (told := difference_sentence(look, words)) and look.bounds is not None and look.difference is not None:
+        report.text(told.replace("**", ""))
         report.ranges(
             words("ab_report.difference"),
             [Range("B − A", look.difference, look.bounds.lower, look.bounds.upper)],
             words("ab_report.difference_axis"),
             mark=0.0,
         )
-    if state.experiment.is_pair and results.response_time is not None:
-        time = results.response_time
-        report.text(
-            words(
-                "ab_tests.response_time",
-                ratio=number(time.ratio, 2),
-                lower=number(time.lower, 2),
-                upper=number(time.upper, 2),
-            ).replace("**", "")
-        )
-    if state.experiment.is_pair and results.comparison is not None:
-        told = words(
-            "ab_tests.fixed_horizon", p=number(results.comparison.p_value, 3), planned=number(state.planned_users)
-        )
-        report.text(told.replace("**", ""), quiet=True)
+    if state.experiment.is_pair:
+        if time := response_time_sentence(results, words):
+            report.text(time.replace("**", ""))
+        if classical := fixed_horizon_sentence(results, state.planned_users, words):
+            report.text(classical.replace("**", ""), quiet=True)
     decision = results.decision
     if decision is not None and decision.answer is not None:
         answer = decision.answer

@@ -22,6 +22,7 @@ from dashboard.views.ab_arms import arm_title, arms_sentence, show_arms
 from dashboard.views.ab_drop import show_drop
 from dashboard.views.ab_replays import show_replays
 from dashboard.views.ab_report import show_report
+from dashboard.views.ab_sentences import difference_sentence, fixed_horizon_sentence, response_time_sentence
 
 if TYPE_CHECKING:
     from contracts.experiment_verdicts import GuardrailReading
@@ -217,35 +218,13 @@ def _decision(state: ExperimentState, words: Words) -> None:
     icon = ":material/hourglass_top:" if look.verdict is ExperimentVerdict.KEEP_GOING else ":material/flag:"
     st.info(f"**{verdict_sentence(state, words)}**", icon=icon)
     _watched(state, words)
-    if look.bounds is not None:
-        st.markdown(
-            words(
-                "ab_tests.difference_final" if look.basis is DecisionBasis.FINAL else "ab_tests.difference",
-                difference=number(look.difference, 2),
-                level=percent(look.bounds.level, 0),
-                lower=number(look.bounds.lower, 2),
-                upper=number(look.bounds.upper, 2),
-            )
-        )
+    if (difference := difference_sentence(look, words)) is not None:
+        st.markdown(difference)
     if look.basis is DecisionBasis.CONTINUOUS and results.corrected_difference is not None:
         st.markdown(words("ab_tests.corrected", corrected=number(results.corrected_difference, 2)))
-    if results.response_time is not None:
-        time = results.response_time
-        st.markdown(
-            words(
-                "ab_tests.response_time",
-                ratio=number(time.ratio, 2),
-                lower=number(time.lower, 2),
-                upper=number(time.upper, 2),
-            )
-        )
-    if results.comparison is not None:
-        st.caption(
-            words(
-                "ab_tests.fixed_horizon",
-                p=number(results.comparison.p_value, 3),
-                planned=number(state.planned_users),
-            )
-        )
+    if (time := response_time_sentence(results, words)) is not None:
+        st.markdown(time)
+    if (classical := fixed_horizon_sentence(results, state.planned_users, words)) is not None:
+        st.caption(classical)
     if results.mixed_users:
         st.caption(words("ab_tests.mixed_users", mixed=number(results.mixed_users)))

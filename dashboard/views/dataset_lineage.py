@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
-from html import escape
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -11,7 +9,7 @@ import streamlit as st
 from contracts.enums import LineageKind
 from dashboard import parts, reading
 from dashboard.links import link
-from registry.lineage_picture import draw_svg
+from dashboard.views.lineage import show_picture
 
 if TYPE_CHECKING:
     from dashboard.reading import DatasetStory
@@ -30,11 +28,7 @@ def show(visit: Visit, story: DatasetStory, words: Words) -> None:
     if graph is None or not graph.edges:
         parts.missing(words("dataset_lineage.none"))
         return
-    picture = b64encode(draw_svg(graph, words.language).encode()).decode()
-    parts.html(
-        f'<div class="tw-scroll"><img src="data:image/svg+xml;base64,{picture}" style="max-width:100%;min-width:44rem;height:auto" '
-        f'alt="{escape(words("dataset_parts.lineage"))}"></div>'
-    )
+    show_picture(graph, words("dataset_parts.lineage"), words)
     st.caption(words("dataset_lineage.told"))
     others = [node for node in graph.nodes if node.kind in LINKED and node.node_id != graph.root]
     with st.container(horizontal=True):

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from contracts.words import GROUPS
 from dashboard import parts
-from dashboard.dataset_report import detail
-from dashboard.formats import number, percent, small
+from dashboard.dataset_report import detail, group_lines, groups_told
+from dashboard.formats import number, small
 from dashboard.views.runs import cleaning
 from data_prep.masking.report import MaskingReport
 from data_prep.quality.bias import BiasReport
@@ -112,32 +111,14 @@ def _groups(told: object, words: Words) -> None:
         return
     report = BiasReport.model_validate(told)
     st.subheader(words("datasets.groups"))
-    st.caption(
-        words(
-            "datasets.groups_told",
-            rows=number(report.rows),
-            named=number(report.rows_with_groups),
-            mean=number(report.mean_toxicity, 3),
-        )
-    )
-    lines = [
-        [
-            escape(words.of(attribute.attribute)),
-            escape(GROUPS[attribute.attribute][group.group].of(words.language)),
-            number(group.rows),
-            percent(group.share),
-            number(group.mean_toxicity, 3),
-            number(group.toxic_rows),
-            number(group.biased_rows),
-            number(group.generalising_rows),
-        ]
-        for attribute in report.attributes
-        for group in attribute.groups
-    ]
+    st.caption(groups_told(report, words))
+    columns = ("attribute", "group", "rows", "share", "toxicity", "toxic", "biased", "generalising")
+    lines = [[escape(cell) for cell in line] for line in group_lines(report, columns, words)]
     if not lines:
         return
-    names = ("attribute", "group", "rows", "share", "toxicity", "toxic", "biased", "generalising")
-    parts.html(parts.rows([words(f"datasets.groups_{name}") for name in names], lines, numeric=range(2, len(names))))
+    parts.html(
+        parts.rows([words(f"datasets.groups_{name}") for name in columns], lines, numeric=range(2, len(columns)))
+    )
     flagged = list(
         dict.fromkeys(row for attribute in report.attributes for group in attribute.groups for row in group.flagged)
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -12,8 +11,8 @@ from dashboard import charts, parts, reading
 from dashboard.formats import GIGABYTE, NOTHING, gigabytes, moment
 from dashboard.links import link
 from dashboard.views import model_actions
+from dashboard.views.lineage import show_picture
 from dashboard.views.runs import accuracy_figures
-from registry.lineage_picture import draw_svg
 
 if TYPE_CHECKING:
     from contracts.models import ArmEndpoint
@@ -78,9 +77,5 @@ def _lineage(visit: Visit, model_id: int, words: Words) -> None:
     if graph is None or not graph.edges:
         st.caption(words("models.no_lineage"))
         return
-    picture = b64encode(draw_svg(graph, words.language).encode()).decode()
-    parts.html(
-        f'<div style="overflow-x:auto"><img src="data:image/svg+xml;base64,{picture}" style="max-width:100%;min-width:56rem;height:auto" '
-        f'alt="{escape(words("models.lineage"))}"></div>'
-    )
+    show_picture(graph, words("models.lineage"), words)
     st.caption(words("models.lineage_caption"))
