@@ -103,13 +103,16 @@ def _filters(visit: Visit, generation_id: str, words: Words) -> tuple[QuestionTe
     every = [WAITING, *(verdict.value for verdict in ReviewVerdict), ALL]
     labels = {WAITING: words("review.waiting"), ALL: words("review.all")}
     labels |= {verdict.value: words.of(verdict) for verdict in ReviewVerdict}
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    # columns stand below each other in a narrow window, where the choices of a row would be cut off
+    left, right = st.columns(2)
+    with left:
         shown = st.segmented_control(
             words("review.show"), every, default=WAITING, format_func=labels.__getitem__, key="review-show"
         )
-        there = reading.templates_to_review(visit, generation_id)
-        template = None
-        if len(there) > 1:
+    there = reading.templates_to_review(visit, generation_id)
+    template = None
+    if len(there) > 1:
+        with right:
             template = st.segmented_control(
                 words("review.template"), there, format_func=words.of, key=f"review-template-{generation_id}"
             )

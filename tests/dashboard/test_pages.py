@@ -38,7 +38,7 @@ EXPECTED = {
         "표본 1,234행 가운데 18행이", "살펴볼 행 1건",
     ],
     ("datasets", "en"): ["Samples 1,234 rows", "Train 1,110 rows", "Personal data ✓ passed", "Rows removed, and why",
-        "Personal data was masked in 73 of 1,234 rows", "disability disability at large 18 1.5 %", "1 rows to look at",
+        "Personal data was masked in 73 of 1,234 rows", "disability disability at large 18 1.5 %", "Rows to look at: 1",
     ],
     ("models", "ko"): [
         "regulations-assistant v1", "○ 준비", "● 응답 중", "✓ 합격", "94.5 %", "90.4–96.9 %", "http://127.0.0.1:18100", "2.6 MB",
@@ -201,7 +201,7 @@ def test_a_finished_job_shows_its_report_settings_and_log(story: Story):
     app = open_page("jobs", "en", job=story.finished_job)
     text = text_of(app)
     for expected in (FINISHED_JOB, "✓ Completed", "Eval loss 0.119", "Perplexity 1.127", "Peak memory 1,388 MB",
-                     "lora_rank 8", "learning_rate 0.005", "checkpoint-280 280 2.6 MB", "Last 3 lines"):  # fmt: skip
+                     "lora_rank 8", "learning_rate 0.005", "checkpoint-280 280 2.6 MB", "Newest lines: 3"):  # fmt: skip
         assert expected in text
     (log,) = [element.value for element in app.main.get("html") if "tw-log" in element.value]
     assert "학습을 시작합니다\nstep 280/280 loss 0.0812\nsaved output" in log
