@@ -15,18 +15,20 @@ FROM ${BASE_IMAGE} AS built
 ARG PIP_INDEX_URL=""
 ARG PIP_EXTRA_INDEX_URL=""
 ARG PIP_FIND_LINKS=""
+# celery or kubernetes: what that executor of Airflow needs beside (docs/scaling.md)
+ARG EXECUTOR=""
 WORKDIR /app
 COPY setup /app/setup
-COPY requirements.txt requirements-dev.txt requirements-vllm.txt /app/
+COPY requirements*.txt /app/
 # models are served by the image of images/server.Dockerfile; npm fetches Cerbos where no archive has it
 # hadolint ignore=DL3008
 RUN --mount=type=bind,from=bundle,target=/bundle \
     if [ -d /bundle/wheels ]; then \
         PIP_NO_INDEX=1 PIP_FIND_LINKS=/bundle/wheels UV_OFFLINE=1 \
-            python3.11 setup/install.py --without-vllm --cerbos /bundle/cerbos; \
+            python3.11 setup/install.py --without-vllm ${EXECUTOR:+--executor="$EXECUTOR"} --cerbos /bundle/cerbos; \
     else \
         apt-get update && apt-get install --yes --no-install-recommends npm \
-        && python3.11 setup/install.py --without-vllm; \
+        && python3.11 setup/install.py --without-vllm ${EXECUTOR:+--executor="$EXECUTOR"}; \
     fi \
     && test -x .venv/bin/cerbos \
     && rm -rf .make

@@ -79,7 +79,7 @@ def _ensure_pools(settings: Settings) -> None:
         return
     gpu = pools.get("gpu")
     assert isinstance(gpu, dict)
-    gpu["slots"] = settings.job_slots
+    gpu["slots"] = settings.gpu_pool_slots or settings.job_slots
     with connect(settings.resolved_airflow_database_url) as connection:
         rows = connection.execute("SELECT pool, slots, include_deferred FROM slot_pool").fetchall()
     present = {name: (slots, include_deferred) for name, slots, include_deferred in rows}

@@ -17,7 +17,7 @@ from cli.processes import end_processes, environment_of, is_alive, name_of, own_
 from cli.programs import Program, ProgramName, all_programs, platform_programs, program_named
 from cli.readiness import is_ready
 from cli.screen import Screen, Stopwatch
-from cli.secret_files import ensure_secrets, write_airflow_database_url
+from cli.secret_files import ensure_secrets, write_airflow_urls
 from cli.supervisor_client import ProcessState, SupervisorClient
 from cli.supervisor_config import MODEL_SERVERS, configuration_file, log_file, programs_dir, render_configuration
 from contracts.enums import JobState
@@ -93,7 +93,7 @@ def up(
         made = ensure_secrets(settings)
         if made:
             screen.done("up.secrets", count=len(made), folder=settings.secrets_dir)
-        write_airflow_database_url(settings)
+        write_airflow_urls(settings)
         programs = platform_programs(settings)
         for name in names or []:
             program_named(name, programs)

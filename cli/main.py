@@ -309,14 +309,14 @@ def migrate() -> None:
     """Make the secrets that are missing and bring the databases to the installed versions' schemas."""
     from cli.databases import create_databases, migrate_databases
     from cli.lifecycle import make_folders, show_first_admin
-    from cli.secret_files import ensure_secrets, write_airflow_database_url
+    from cli.secret_files import ensure_secrets, write_airflow_urls
     from database.embedded import embedded_postgres
 
     settings = load_settings()
     os.umask(0o077)
     make_folders(settings)
     ensure_secrets(settings)
-    write_airflow_database_url(settings)
+    write_airflow_urls(settings)
     if settings.uses_embedded_postgres:
         embedded_postgres(settings).wait_until_ready()
         create_databases(settings)

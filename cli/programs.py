@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from cli.secret_files import AIRFLOW_DATABASE_URL_FILE
+from cli.secret_files import AIRFLOW_DATABASE_URL_FILE, CELERY_BROKER_URL_FILE, CELERY_RESULTS_URL_FILE
 from contracts.errors import NotFoundError
 from database.embedded import embedded_postgres
 from settings import SecretName, Settings
@@ -23,6 +23,7 @@ class ProgramName(StrEnum):
     AIRFLOW_SCHEDULER = "airflow-scheduler"
     AIRFLOW_DAG_PROCESSOR = "airflow-dag-processor"
     AIRFLOW_TRIGGERER = "airflow-triggerer"
+    AIRFLOW_WORKER = "airflow-worker"
     RUNNER = "runner"
     SERVING_API = "serving-api"
     DASHBOARD = "dashboard"
@@ -34,6 +35,8 @@ class Health(StrEnum):
     POSTGRES = "postgres"
     HTTP = "http"
     AIRFLOW_HEARTBEAT = "airflow_heartbeat"
+    POOL = "pool"
+    """It has no door to ask at, and starts its processes once it has reached its broker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ class Program:
     command: tuple[str, ...]
     health: Health
     health_target: str
-    """URL for HTTP, component name in Airflow's health answer for AIRFLOW_HEARTBEAT."""
+    """URL for HTTP, component name in Airflow's health answer for AIRFLOW_HEARTBEAT, number of processes for POOL."""
     port: int | None = None
     url: str | None = None
     """What a person opens."""
@@ -91,7 +94,13 @@ def airflow_environment(settings: Settings) -> dict[str, str]:
         return shlex.join(["cat", str(secrets / name)])
 
     root = settings.repository_root
+    celery = {
+        "AIRFLOW__CELERY__BROKER_URL_CMD": read(CELERY_BROKER_URL_FILE),
+        "AIRFLOW__CELERY__RESULT_BACKEND_CMD": read(CELERY_RESULTS_URL_FILE),
+    }
     return {
+        **(celery if settings.airflow_executor == "CeleryExecutor" else {}),
+        "AIRFLOW__CORE__EXECUTOR": settings.airflow_executor,
         "AIRFLOW_HOME": str(settings.airflow_home),
         "AIRFLOW_CONFIG": str(root / "airflow.cfg"),
         "AIRFLOW__CORE__DAGS_FOLDER": str(root / "dags"),
@@ -232,6 +241,25 @@ def _airflow(settings: Settings, bin_dir: Path) -> list[Program]:
     ]
 
 
+def _airflow_worker(settings: Settings, bin_dir: Path) -> Program:
+    return Program(
+        name=ProgramName.AIRFLOW_WORKER,
+        command=(
+            str(bin_dir / "airflow"),
+            *("celery", "worker", "--skip-serve-logs", "--without-gossip", "--without-mingle"),
+            *("--queues", ",".join(settings.worker_queues)),
+            *("--concurrency", str(settings.worker_concurrency)),
+        ),
+        health=Health.POOL,
+        health_target=str(settings.worker_concurrency),
+        environment=airflow_environment(settings),
+        # it takes nothing more and waits for what it does
+        stop_seconds=60,
+        stop_group=False,
+        priority=75,
+    )
+
+
 def _runner(settings: Settings, python: str) -> Program:
     return Program(
         name=ProgramName.RUNNER,
@@ -274,11 +302,13 @@ def all_programs(settings: Settings) -> list[Program]:
     python = sys.executable
     bin_dir = Path(python).parent
     embedded = [_postgres(settings)] if settings.uses_embedded_postgres else []
+    workers = [_airflow_worker(settings, bin_dir)] if settings.airflow_executor == "CeleryExecutor" else []
     return [
         *embedded,
         cerbos_program(settings),
         _mlflow(settings, bin_dir),
         *_airflow(settings, bin_dir),
+        *workers,
         _runner(settings, python),
         _serving_api(settings, python),
         _dashboard(settings, python),
@@ -286,7 +316,13 @@ def all_programs(settings: Settings) -> list[Program]:
 
 
 def platform_programs(settings: Settings) -> list[Program]:
-    """The programs this installation starts itself; a service whose address is set to the site's own is left out."""
+    """The programs this installation starts itself; a service whose address is set to the site's own is left out.
+
+    Where the setting `programs` names them, those and no others. Raises NotFoundError for an unknown name.
+    """
+    if settings.programs:
+        every = all_programs(settings)
+        return [program for program in every if program in [program_named(name, every) for name in settings.programs]]
     elsewhere: set[str] = set()
     if not settings.cerbos_binary.exists():
         # the rest of the platform works without it; the admin API refuses every call, and `tuneway doctor` says why
@@ -294,7 +330,9 @@ def platform_programs(settings: Settings) -> list[Program]:
     if settings.mlflow_tracking_url is not None:
         elsewhere.add(ProgramName.MLFLOW)
     if settings.airflow_url is not None:
-        elsewhere |= {name for name in ProgramName if name.startswith("airflow-")}
+        elsewhere |= {
+            name for name in ProgramName if name.startswith("airflow-") and name != ProgramName.AIRFLOW_WORKER
+        }
     if settings.runner_url is not None:
         elsewhere.add(ProgramName.RUNNER)
     if settings.serving_url is not None:

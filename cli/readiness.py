@@ -7,6 +7,8 @@ import urllib.request
 from datetime import UTC, datetime
 from typing import Any
 
+import psutil
+
 from cli.programs import Health, Program
 from cli.supervisor_client import ProcessState
 from database.embedded import embedded_postgres
@@ -49,6 +51,16 @@ def is_ready(program: Program, state: ProcessState | None, settings: Settings) -
             return fetch(program.health_target) is not None
         case Health.AIRFLOW_HEARTBEAT:
             return _beats(airflow_health(settings), program.health_target, state.started_at)
+        case Health.POOL:
+            return _has_processes(state.pid, int(program.health_target))
+
+
+def _has_processes(pid: int | None, number: int) -> bool:
+    """The process has started so many."""
+    try:
+        return pid is not None and len(psutil.Process(pid).children(recursive=True)) >= number
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _beats(health: dict[str, Any], component: str, started_at: datetime | None) -> bool:

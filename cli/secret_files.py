@@ -3,10 +3,13 @@
 import base64
 import secrets
 
+from contracts.errors import InvalidRequestError
 from settings import SecretName, Settings
 from storage.files import write_text_atomically
 
 AIRFLOW_DATABASE_URL_FILE = "airflow_database_url"
+CELERY_BROKER_URL_FILE = "celery_broker_url"
+CELERY_RESULTS_URL_FILE = "celery_results_url"
 
 
 def _new_secret(name: SecretName) -> str:
@@ -38,8 +41,22 @@ def ensure_secrets(settings: Settings) -> list[SecretName]:
     return made
 
 
-def write_airflow_database_url(settings: Settings) -> None:
-    """Put Airflow's database URL where its processes read it from."""
-    write_text_atomically(
-        settings.secrets_dir / AIRFLOW_DATABASE_URL_FILE, settings.resolved_airflow_database_url, mode=0o600
-    )
+def write_airflow_urls(settings: Settings) -> None:
+    """Put Airflow's addresses with passwords where its processes read them from: database, and Celery's broker and results.
+
+    Raises InvalidRequestError where the executor needs a broker and none is named.
+    """
+    urls = {AIRFLOW_DATABASE_URL_FILE: settings.resolved_airflow_database_url}
+    if settings.airflow_executor == "CeleryExecutor":
+        if settings.celery_broker_url is None:
+            raise InvalidRequestError(
+                "The CeleryExecutor needs a broker",
+                value="TUNEWAY_CELERY_BROKER_URL is not set",
+                allowed="redis://:password@host:6379/0",
+                next_step="set it to the site's Redis, on every host alike",
+            )
+        urls[CELERY_BROKER_URL_FILE] = settings.celery_broker_url.get_secret_value()
+        # Celery speaks to PostgreSQL through SQLAlchemy: the same database by its prefix
+        urls[CELERY_RESULTS_URL_FILE] = f"db+{settings.resolved_airflow_database_url}"
+    for name, url in urls.items():
+        write_text_atomically(settings.secrets_dir / name, url, mode=0o600)

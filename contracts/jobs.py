@@ -60,6 +60,10 @@ class JobView(Record):
     kind: JobKind
     state: JobState
     attempt: int
+    host: str | None = None
+    """Where the attempt is done, or waits."""
+    runner_url: str | None = None
+    """Address of that host's runner."""
     exit_code: int | None = None
     gpu_ids: list[int] = []
     place: QueuePlace | None = None

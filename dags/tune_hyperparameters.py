@@ -18,7 +18,7 @@ from airflow.sdk import TriggerRule, chain, dag
 
 from contracts.sweeps import SweepRequest
 from operators import preflight
-from operators.defaults import GPU_POOL, TASK_DEFAULTS
+from operators.defaults import GPU_POOL, TASK_DEFAULTS, Queue
 from operators.finish_run import FinishRunOperator
 from operators.params import form_params
 from operators.sweep_operators import FinishSweepOperator, StartSweepOperator, TrialOperator
@@ -40,9 +40,9 @@ def tune_hyperparameters() -> None:
         task_id="validate_request", request=SweepRequest, checks=[preflight.sweep_is_possible]
     )
     start_sweep = StartSweepOperator(task_id="start_sweep")
-    run_trial = TrialOperator.partial(task_id="run_trial", num_gpus=1, pool=GPU_POOL, pool_slots=1).expand(
-        slot=start_sweep.output
-    )
+    run_trial = TrialOperator.partial(
+        task_id="run_trial", num_gpus=1, pool=GPU_POOL, pool_slots=1, queue=Queue.GPU
+    ).expand(slot=start_sweep.output)
     finish_sweep = FinishSweepOperator(task_id="finish_sweep", trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS)
     finish_run = FinishRunOperator(task_id="finish_run")
 

@@ -14,17 +14,19 @@ FROM ${CUDA_IMAGE} AS built
 ARG PIP_INDEX_URL=""
 ARG PIP_EXTRA_INDEX_URL=""
 ARG PIP_FIND_LINKS=""
+# celery or kubernetes: what that executor of Airflow needs beside (docs/scaling.md)
+ARG EXECUTOR=""
 # hadolint ignore=DL3041
 RUN dnf install -y python3.11 python3.11-pip npm && dnf clean all
 WORKDIR /app
 COPY setup /app/setup
-COPY requirements.txt requirements-dev.txt requirements-vllm.txt /app/
+COPY requirements*.txt /app/
 RUN --mount=type=bind,from=bundle,target=/bundle \
     if [ -d /bundle/wheels ]; then \
         PIP_NO_INDEX=1 PIP_FIND_LINKS=/bundle/wheels UV_OFFLINE=1 \
-            python3.11 setup/install.py --without-vllm --cerbos /bundle/cerbos; \
+            python3.11 setup/install.py --without-vllm ${EXECUTOR:+--executor="$EXECUTOR"} --cerbos /bundle/cerbos; \
     else \
-        python3.11 setup/install.py --without-vllm; \
+        python3.11 setup/install.py --without-vllm ${EXECUTOR:+--executor="$EXECUTOR"}; \
     fi \
     && test -x .venv/bin/cerbos \
     && rm -rf .make

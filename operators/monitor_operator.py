@@ -8,6 +8,7 @@ from airflow.sdk import BaseOperator
 
 from contracts.enums import ExperimentPolicy
 from contracts.experiment_decisions import MonitorABTestRequest
+from operators.defaults import Queue
 from operators.failures import airflow_failures
 from operators.params import parse_request
 from stages.services import open_services
@@ -22,6 +23,9 @@ class MonitorABTestOperator(BaseOperator):
     """Looks once; returns the runs that ask people, one a test whose promotion waits for an approval."""
 
     ui_color = "#e8f0fe"
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"queue": Queue.SERVING, **kwargs})
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """The arguments of each run of `conclude_ab_test`; the same test always gets the same run."""

@@ -14,7 +14,7 @@ from contracts.errors import ConflictError, NotFoundError, UnavailableError
 from contracts.jobs import JobSubmission
 from contracts.pipeline import ResumeTrainingRequest
 from contracts.training import TrainingReport
-from operators.defaults import GPU_POOL
+from operators.defaults import GPU_POOL, Queue
 from operators.failures import airflow_failures
 from operators.links import JobLink, MlflowLink, job_page, mlflow_page
 from operators.requests import queueing
@@ -47,7 +47,7 @@ the steps since its last checkpoint by it, no more."""
 
 
 class RunnerJobOperator(BaseOperator):
-    """Hands a job to the runner and defers; the trigger ends the task.
+    """Hands a job to the runner of the host it runs on and defers; the trigger ends the task.
 
     Which attempt at the job this try stands for:
 
@@ -70,7 +70,7 @@ class RunnerJobOperator(BaseOperator):
     ) -> None:
         # what a DAG says for all its tasks is too little for one that outlives kills and restarts
         retries = max(JOB_RETRIES, kwargs.pop("retries", 0))
-        super().__init__(**{"pool": GPU_POOL, "pool_slots": num_gpus, **kwargs}, retries=retries)
+        super().__init__(**{"pool": GPU_POOL, "pool_slots": num_gpus, "queue": Queue.GPU, **kwargs}, retries=retries)
         self.stage = stage
         self.request = request
         self.num_gpus = num_gpus
@@ -78,6 +78,7 @@ class RunnerJobOperator(BaseOperator):
 
     def execute(self, context: Context) -> None:
         """Submit, remember, push the submission as the task's XCom, defer where there is something to wait for."""
+        from stages.hosts import runner_for
         from stages.runner_client import RunnerClient
 
         services = services_for(context)
@@ -101,8 +102,9 @@ class RunnerJobOperator(BaseOperator):
             self._remember(context, submission)
             if submission.attempt > self._present_attempt(runner, job.job_key):
                 self._stop_on_kill = (runner, submission.job_key, submission.attempt)
+                runner = RunnerClient(services.settings, runner_for(self.num_gpus, services.settings))
             view = runner.submit(submission)
-        self.log.info("%s attempt %d is %s", view.job_key, view.attempt, view.state)
+        self.log.info("%s attempt %d is %s on %s", view.job_key, view.attempt, view.state, view.host or "this host")
         if view.place is not None:
             place = view.place
             self.log.info("place %d of %d, start: %s", place.position, place.waiting, place.expected_start_at)
@@ -114,7 +116,10 @@ class RunnerJobOperator(BaseOperator):
         self._stop_on_kill = None
         if view.state is JobState.SUCCEEDED:
             return
-        self.defer(trigger=self._trigger(run, submission, context), method_name="execute_complete")
+        trigger = self._trigger(run, submission, context)
+        # the triggerer may be on another host, and so may the job, which an earlier try has handed over
+        trigger.runner_url = view.runner_url
+        self.defer(trigger=trigger, method_name="execute_complete")
 
     def execute_complete(self, context: Context, event: str | JsonObject | None = None) -> None:
         """Only `dag.test()` comes here, with the end event's state; elsewhere the trigger has ended the task."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TaskFailedEvent, TaskSuccessEvent
@@ -11,6 +12,7 @@ from airflow.triggers.base import BaseTrigger, TaskFailedEvent, TaskSuccessEvent
 from contracts.enums import JobState, StageName
 from contracts.errors import (
     ConflictError,
+    InvalidDataError,
     JobFailedError,
     JobLostError,
     NotFoundError,
@@ -18,8 +20,12 @@ from contracts.errors import (
     UnavailableError,
     error_from_record,
 )
+from contracts.record import utc_now
 from operators.failures import error_record
 from operators.stage_journal import StageJournal
+from storage.files import write_text_atomically
+from storage.job_folder import JobFolder
+from storage.job_state import job_view
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -43,7 +49,11 @@ class RunnerJobTrigger(BaseTrigger):
 
     Between polls nothing is held: a triggerer that is killed and started again, or a runner that is, changes nothing.
 
+    Where the runner does not answer, because its host is dead or cut off, the job's folder is asked: another host's runner
+    writes the attempt's end there once that host has been silent for too long, and the task's next try goes elsewhere.
+
     :param run_id: the run's id in pipeline_runs
+    :param runner_url: of the host where the job is; None is that of the settings
     """
 
     def __init__(
@@ -55,6 +65,7 @@ class RunnerJobTrigger(BaseTrigger):
         stage: str,
         poll_seconds: float = POLL_SECONDS,
         unreachable_limit_seconds: float = UNREACHABLE_LIMIT_SECONDS,
+        runner_url: str | None = None,
     ) -> None:
         super().__init__()
         self.job_key = job_key
@@ -63,6 +74,7 @@ class RunnerJobTrigger(BaseTrigger):
         self.stage = stage
         self.poll_seconds = poll_seconds
         self.unreachable_limit_seconds = unreachable_limit_seconds
+        self.runner_url = runner_url
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Everything that makes the same trigger in another process."""
@@ -75,6 +87,7 @@ class RunnerJobTrigger(BaseTrigger):
                 "stage": self.stage,
                 "poll_seconds": self.poll_seconds,
                 "unreachable_limit_seconds": self.unreachable_limit_seconds,
+                "runner_url": self.runner_url,
             },
         )
 
@@ -104,11 +117,15 @@ class RunnerJobTrigger(BaseTrigger):
         from stages.services import open_services
 
         self.log.info("Stopping %s attempt %d", self.job_key, self.attempt)
-        async with AsyncRunnerClient(open_services().settings) as runner:
+        settings = open_services().settings
+        async with AsyncRunnerClient(settings, self.runner_url) as runner:
             try:
                 await runner.stop(self.job_key, self.attempt)
             except (ConflictError, NotFoundError) as error:
                 self.log.info("Nothing to stop. %s", error)
+            except UnavailableError:
+                if not await asyncio.to_thread(ask_to_stop, JobFolder(settings.jobs_dir / self.job_key), self.attempt):
+                    raise
 
     async def _follow(self) -> TunewayError | None:
         """Wait for the attempt's end, its log flowing into the task's. None when it has its result."""
@@ -117,7 +134,10 @@ class RunnerJobTrigger(BaseTrigger):
 
         log = LogTail()
         unreachable_since: float | None = None
-        async with AsyncRunnerClient(open_services().settings) as runner:
+        sign: bytes | None = None
+        settings = open_services().settings
+        folder = JobFolder(settings.jobs_dir / self.job_key)
+        async with AsyncRunnerClient(settings, self.runner_url) as runner:
             while True:
                 try:
                     # state first, log second: what was written before the end is in the log after it
@@ -129,6 +149,12 @@ class RunnerJobTrigger(BaseTrigger):
                     if unreachable_since is None:
                         unreachable_since = now
                         self.log.warning("The runner does not answer; the job goes on without us. %s", error)
+                    seen = await asyncio.to_thread(view_by_folder, folder)
+                    if seen is not None and (seen.attempt != self.attempt or seen.state.is_final):
+                        return await self._judged(seen)
+                    beat = await asyncio.to_thread(sign_of_life, folder, self.attempt)
+                    if beat != sign:  # its launcher lives, whatever became of its runner
+                        sign, unreachable_since = beat, now
                     if now - unreachable_since > self.unreachable_limit_seconds:
                         return JobLostError(
                             f"The runner has not answered for {self.unreachable_limit_seconds:g} seconds",
@@ -139,16 +165,20 @@ class RunnerJobTrigger(BaseTrigger):
                     if unreachable_since is not None:
                         self.log.info("The runner answers again")
                         unreachable_since = None
-                    if view.attempt != self.attempt:
-                        return JobLostError(
-                            "Another attempt at this job has taken over",
-                            value=f"attempt {view.attempt}, this task follows {self.attempt}",
-                            next_step="look at the run that owns it",
-                        )
-                    if view.state.is_final:
-                        return await self._ended(view)
+                    if view.attempt != self.attempt or view.state.is_final:
+                        return await self._judged(view)
                     await self._seen(runner, view)
                 await asyncio.sleep(self.poll_seconds)
+
+    async def _judged(self, view: JobView) -> TunewayError | None:
+        """What the end of the attempt means for the task."""
+        if view.attempt != self.attempt:
+            return JobLostError(
+                "Another attempt at this job has taken over",
+                value=f"attempt {view.attempt}, this task follows {self.attempt}",
+                next_step="look at the run that owns it",
+            )
+        return await self._ended(view)
 
     async def _seen(self, runner: AsyncRunnerClient, view: JobView) -> None:
         """The job works: time for what a kind of job wants to be done meanwhile."""
@@ -172,6 +202,31 @@ class RunnerJobTrigger(BaseTrigger):
                     await asyncio.sleep(self.poll_seconds)
             else:
                 return
+
+
+def view_by_folder(folder: JobFolder) -> JobView | None:
+    """The job as its folder tells it; None where the folder cannot be seen from here."""
+    try:
+        return job_view(folder)
+    except (InvalidDataError, NotFoundError, OSError):
+        return None
+
+
+def sign_of_life(folder: JobFolder, attempt: int) -> bytes:
+    """Changes each second while the attempt's launcher lives."""
+    with suppress(OSError):
+        return folder.attempt(attempt).heartbeat.read_bytes()
+    return b""
+
+
+def ask_to_stop(folder: JobFolder, attempt: int) -> bool:
+    """Leave the wish in the job's folder, for a runner or launcher that cannot be reached; False where that is not seen."""
+    view = view_by_folder(folder)
+    if view is None:
+        return False
+    if view.attempt == attempt and not view.state.is_final:
+        write_text_atomically(folder.attempt(attempt).stop, utc_now().isoformat())
+    return True
 
 
 class LogTail:

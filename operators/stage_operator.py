@@ -8,6 +8,7 @@ from airflow.sdk import BaseOperator
 
 from contracts.enums import StageName
 from operators.assets import asset_facts
+from operators.defaults import STAGE_QUEUES, Queue
 from operators.failures import airflow_failures
 from operators.links import ModelLink
 from operators.run_records import RunRecords, services_for
@@ -34,7 +35,7 @@ class StageOperator(BaseOperator):
     """Of the model version that the stage was about."""
 
     def __init__(self, *, stage: StageName, request: Callable[[RunRecords], Record], **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(**{"queue": STAGE_QUEUES.get(stage, Queue.DEFAULT), **kwargs})
         self.stage = stage
         self.request = request
 

@@ -9,15 +9,17 @@ from contracts.record import utc_now
 from runner.queue import CardUse
 from storage.files import read_json
 from storage.job_folder import JobFolder
-from storage.job_state import job_view, read_submission
+from storage.job_state import host_of, job_view, read_submission
 
 
-def card_uses(folder: JobFolder, attempt: int | None = None) -> list[CardUse]:
-    """Times in which the job's ended attempts, or that one, had cards."""
+def card_uses(folder: JobFolder, attempt: int | None = None, *, host: str | None = None) -> list[CardUse]:
+    """Times in which the job's ended attempts, or that one, had cards (of that host)."""
     found = []
     with suppress(InvalidDataError, NotFoundError):
         submission = read_submission(folder)
         for number in [attempt] if attempt is not None else range(1, submission.attempt + 1):
+            if host is not None and host_of(folder, number) not in {None, host}:
+                continue
             paths = folder.attempt(number)
             launcher, end = read_json(paths.launcher), read_json(paths.exit)
             if launcher is not None and end is not None and "started_at" in launcher and "finished_at" in end:

@@ -37,7 +37,7 @@ from settings import load_settings
 from settings.logs import start_logging
 from stages.launching import GPU_IDS_VARIABLE
 from stages.tracing import EndedSpan, open_tracer, place_of_attempt
-from storage.files import read_json, write_json_atomically
+from storage.files import read_json, write_json_atomically, write_json_once
 from storage.job_folder import AttemptFolder, JobFolder
 from storage.job_state import EXIT_CODE_ERROR, EXIT_CODE_STOPPED, read_submission
 from storage.private_folders import remove_private_folders
@@ -100,7 +100,7 @@ def main(arguments: list[str]) -> int:
     began = utc_now()
     code, ending = _run(submission, folder, number, signals)
     record = exit_record(folder, attempt, code, ending)
-    write_json_atomically(attempt.exit, record)
+    write_json_once(attempt.exit, record)
     _trace(submission, began, record)
     return 0
 
@@ -221,6 +221,13 @@ def _watch(
         hung = None
         if now - last_beat >= HEARTBEAT_SECONDS:
             last_beat = now
+            if is_given_up(folder, attempt, submission.attempt):
+                ending = _Ending(JobState.LOST, JobLostError("The attempt was given up while this host was silent"))
+                log.warning("killing the job: %s", ending.error)
+                # at once, without a last checkpoint: the folder is another attempt's
+                child.kill()
+                kill_attempt(mark)
+                return child.wait(), ending
             beat(attempt, child.pid)
             if watchdog is not None:
                 progress = _progress(folder)
@@ -240,6 +247,16 @@ def _watch(
 
 def _ending_of(lost: JobLostError | None) -> _Ending | None:
     return None if lost is None else _Ending(JobState.LOST, lost, breaks=True)
+
+
+def is_given_up(folder: JobFolder, attempt: AttemptFolder, number: int) -> bool:
+    """Another host has declared the attempt's end, or a later one has begun: this one's folder is no longer its own."""
+    if attempt.exit.exists():
+        return True
+    try:
+        return read_submission(folder).attempt != number
+    except TunewayError:  # a fault of the file is no proof
+        return False
 
 
 def _progress(folder: JobFolder) -> JobProgress | None:

@@ -90,8 +90,8 @@ def restore_lease(uow: UnitOfWork, folder: JobFolder, host: str) -> None:
     uow.leases.restore(lease_owner(submission), cards, host, lease_kind(submission))
 
 
-def orphans(settings: Settings, followed: Collection[str]) -> list[JobFolder]:
-    """Jobs that nobody follows and whose launcher has died without a word: their foreground process died too."""
+def orphans(settings: Settings, followed: Collection[str], host: str) -> list[JobFolder]:
+    """Jobs of this host that nobody follows and whose launcher has died without a word: their foreground process died too."""
     found = []
     for folder in job_folders(settings.jobs_dir):
         if folder.root.name in followed:
@@ -100,7 +100,7 @@ def orphans(settings: Settings, followed: Collection[str]) -> list[JobFolder]:
             view = job_view(folder)
         except InvalidDataError:
             continue
-        if view.state is JobState.RUNNING:
+        if view.state is JobState.RUNNING and view.host in {None, host}:
             identity = read_json(folder.attempt(view.attempt).launcher)
             if identity is not None and is_here(identity) and not is_alive(identity):
                 found.append(folder)

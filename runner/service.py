@@ -1,6 +1,8 @@
 """What the runner does: accept jobs, give them cards, start them, follow them, tell the database.
 
-The job folders are the truth. A pass over them brings the world in line with them: a queued job gets cards and a
+The job folders are the truth. Where several hosts share them, an attempt is the host's that has accepted it: any runner
+shows it and takes a wish to stop it, only its own starts, follows and ends it, until its host falls silent
+(runner/hosts.py). A pass over them brings the world in line with them: a queued job gets cards and a
 launcher, a vanished one its exit.json, an ended one gives its cards back. A pass may be repeated, and the service may
 die at any moment between two of its steps. Where PostgreSQL does not answer, a pass does what it can and the next one
 does the rest.
@@ -37,13 +39,16 @@ from contracts.nodes import NodePlan, WantedNodes
 from contracts.record import JsonObject, utc_now
 from contracts.training import JobProgress, TrainingReport
 from runner.card_use import card_uses, expected_end, running_uses
+from runner.hosts import OtherHosts
 from runner.leases import SWEEP_SECONDS, orphans, restore_lease, sweep_leases
 from runner.nodes import Nodes
 from runner.queue import USAGE_WINDOW, CardUse, Holding, WaitingJob, decide, used_card_seconds
 from stages.cards import card_readings, real_gpus
 from stages.catalog import STAGES
 from stages.launching import (
+    acceptance,
     cards_in_use,
+    is_of_host,
     job_cards,
     lease_kind,
     lease_owner,
@@ -54,14 +59,16 @@ from stages.nodes import check_nodes
 from stages.platform_metrics import platform_metrics
 from stages.retention import prune
 from stages.services import Services
-from storage.files import read_json, write_json_atomically, write_text_atomically
+from storage.files import read_json, write_json_atomically, write_json_once, write_text_atomically
 from storage.job_folder import JobFolder
-from storage.job_state import job_folders, job_view, read_submission
+from storage.job_state import host_of, job_folders, job_view, read_submission
 from storage.processes import attempt_mark, host_name, is_alive, kill_attempt
 from training.checkpoints import checkpoint_names, checkpoint_records, go_back_to, remove_set_aside
 
 PASS_SECONDS = 0.5
 """Progress is to reach the database at least each second."""
+ACCEPT_SECONDS = 60.0
+"""Between a host's taking an attempt and its being the job's newest lie milliseconds; more is a host that has died."""
 START_SECONDS = 60.0
 """A launcher that has not written launcher.json by then, and is not running, never will."""
 DATABASE_WARNING_SECONDS = 60.0
@@ -98,10 +105,12 @@ class RunnerService:
         self._gpus = real_gpus()
         self._cards = job_cards(self._settings, self._gpus)
         self._host = host_name()
+        self._others = OtherHosts(self._settings, self._host)
         self._lock = threading.RLock()
         self._followed: dict[str, _Followed] = {}
         self._database_warned_at = -DATABASE_WARNING_SECONDS
         self._swept_at = -SWEEP_SECONDS
+        self._listened_at = -SWEEP_SECONDS
         self._retained_at = -RETENTION_SECONDS
         self._uses: list[CardUse] = []
         self._places: dict[str, QueuePlace] = {}
@@ -116,7 +125,7 @@ class RunnerService:
         self._settings.jobs_dir.mkdir(parents=True, exist_ok=True)
         for folder in job_folders(self._settings.jobs_dir):
             self._adopt(folder)
-            self._uses += card_uses(folder)
+            self._uses += card_uses(folder, host=self._host)
         self._thread.start()
 
     def close(self) -> None:
@@ -169,15 +178,26 @@ class RunnerService:
                         value=submission.job_key,
                         next_step="submit it again in a moment",
                     )
+            self._accept(folder, submission.attempt)
             if submission.resume_from is not None:
                 go_back_to(folder, submission.resume_from, submission.attempt)
-            queued = folder.attempt(submission.attempt)
-            queued.root.mkdir(parents=True, exist_ok=True)
-            write_json_atomically(queued.queued, {"at": utc_now().isoformat(), "host": self._host})
             write_json_atomically(folder.submission, submission.model_dump(mode="json"))
             self._followed[submission.job_key] = _Followed(folder, submission)
         log.info("accepted %s attempt %d", submission.job_key, submission.attempt)
         return self._with_place(job_view(folder))
+
+    def _accept(self, folder: JobFolder, number: int) -> None:
+        """The attempt is this host's. Raises ConflictError where another host was faster."""
+        queued = folder.attempt(number).queued
+        if write_json_once(queued, acceptance(self._settings)) or is_of_host(folder, number, self._host):
+            return
+        if time.time() - queued.stat().st_mtime < ACCEPT_SECONDS:
+            raise ConflictError(
+                "Another host is taking this attempt",
+                value=f"{folder.root.name} attempt {number} on {host_of(folder, number)}",
+                next_step="ask for the job again in a minute",
+            )
+        write_json_atomically(queued, acceptance(self._settings))  # that host died before it had written the rest
 
     def views(self) -> list[JobView]:
         """Every job, in the order of its key."""
@@ -228,13 +248,16 @@ class RunnerService:
                 return view
             write_text_atomically(folder.attempt(attempt).stop, utc_now().isoformat())
             followed = self._followed.get(job_key)
-            if view.state is JobState.QUEUED and (followed is None or followed.launcher is None):
+            is_here = is_of_host(folder, attempt, self._host)
+            if is_here and view.state is JobState.QUEUED and (followed is None or followed.launcher is None):
                 self._end(folder, attempt, JobState.STOPPED, JobFailedError("The job was stopped before it started"))
             return job_view(folder)
 
     def health(self) -> JsonObject:
         """What the service says about itself."""
-        states = [job_view(followed.folder).state.value for followed in list(self._followed.values())]
+        jobs = [(job_view(followed.folder).state, followed.submission) for followed in list(self._followed.values())]
+        states = [state.value for state, _ in jobs]
+        wanted = sum(submission.num_gpus for state, submission in jobs if not state.is_final)
         return {
             "status": "ok",
             "host": self._host,
@@ -242,13 +265,15 @@ class RunnerService:
             "cards": [card.model_dump(mode="json") for card in card_readings()] if self._gpus else [],
             "slots": slots(self._settings, self._gpus),
             "slots_for_jobs": len(self._cards),
+            "free_cards": max(0, len(self._cards) - wanted),
             "running": states.count(JobState.RUNNING.value),
             "queued": states.count(JobState.QUEUED.value),
         }
 
     def metrics(self) -> str:
         """For Prometheus."""
-        return platform_metrics(self._services, self.views(), host=self._host, cards=len(self._cards))
+        views = [view for view in self.views() if view.host in {None, self._host}]
+        return platform_metrics(self._services, views, host=self._host, cards=len(self._cards))
 
     # The pass
 
@@ -258,6 +283,15 @@ class RunnerService:
 
     def make_pass(self) -> None:
         """Bring the world in line with the job folders, once."""
+        if time.monotonic() - self._listened_at >= SWEEP_SECONDS:
+            self._listened_at = time.monotonic()
+            try:
+                self._others.show_life()
+                with self._lock:
+                    for folder in self._others.give_up_silent():
+                        self._adopt(folder)
+            except Exception:  # as below
+                log.exception("the other hosts could not be listened to, a later pass tries again")
         try:
             if time.monotonic() - self._swept_at >= SWEEP_SECONDS and self._reaches_database(self._sweep_leases):
                 self._swept_at = time.monotonic()
@@ -268,7 +302,7 @@ class RunnerService:
                 self._reaches_database(self._look_for_parts)
         except Exception:  # as below
             log.exception("the look for parts of other hosts' jobs failed, the next pass tries again")
-        if time.monotonic() - self._retained_at >= RETENTION_SECONDS:
+        if time.monotonic() - self._retained_at >= RETENTION_SECONDS and self._others.is_first():
             self._retained_at = time.monotonic()
             self._remove_set_aside()
             self._prune()
@@ -311,8 +345,22 @@ class RunnerService:
 
     def _advance(self, followed: _Followed) -> bool:
         """One step for one job. True while it waits for cards."""
+        key, number = followed.submission.job_key, followed.submission.attempt
+        if self._followed.get(key) is not followed:  # a further attempt was submitted since this pass began
+            return False
+        if self._is_taken_over(followed):
+            # while this host was silent; the launcher does the same, where it lives
+            log.warning("%s attempt %d was given up by another host", key, number)
+            kill_attempt(attempt_mark(followed.folder.root, number))
+            self._followed.pop(key, None)
+            return False
         state = job_view(followed.folder).state
         if state is JobState.QUEUED:
+            if followed.folder.attempt(number).stop.exists() and followed.launcher is None:
+                self._end(
+                    followed.folder, number, JobState.STOPPED, JobFailedError("The job was stopped before it started")
+                )
+                return False
             if followed.launcher is not None or self._launcher_holds_lock(followed):
                 self._check_start(followed)
                 return False
@@ -326,6 +374,12 @@ class RunnerService:
             self._followed.pop(followed.submission.job_key, None)
             self._uses += card_uses(followed.folder, followed.submission.attempt)
         return False
+
+    def _is_taken_over(self, followed: _Followed) -> bool:
+        """Another host has declared the attempt's end, or begun a later one."""
+        number = followed.submission.attempt
+        end = read_json(followed.folder.attempt(number).exit) or {}
+        return job_view(followed.folder).attempt != number or end.get("declared_by") not in {None, self._host}
 
     # The queue
 
@@ -552,7 +606,7 @@ class RunnerService:
 
     def _end(self, folder: JobFolder, attempt: int, state: JobState, error: TunewayError | None) -> None:
         log.info("%s attempt %d: %s", folder.root.name, attempt, error or state)
-        write_json_atomically(
+        write_json_once(
             folder.attempt(attempt).exit,
             {
                 "state": state.value,
@@ -638,11 +692,13 @@ class RunnerService:
                     uow.leases.restore(owner, cards, self._host, LeaseKind.TRAINING)
             leases = uow.leases.all()
             for job in jobs:
-                if job.lease_owner not in owners and job_view(job.folder).state is JobState.RUNNING:
+                view = job_view(job.folder)
+                is_running = view.state is JobState.RUNNING and view.attempt == job.submission.attempt
+                if job.lease_owner not in owners and is_running:
                     restore_lease(uow, job.folder, self._host)
         self._nodes.exchange(self._wanted_nodes(leases))
         with self._lock:
-            for folder in orphans(self._settings, self._followed):
+            for folder in orphans(self._settings, self._followed, self._host):
                 self._adopt(folder)
 
     def _reaches_database(self, write: Callable[[], None]) -> bool:
@@ -664,6 +720,12 @@ class RunnerService:
 
     # Folders
 
+    @staticmethod
+    def _was_given_up_by(host: str, folder: JobFolder) -> bool:
+        """That host has declared the end of the newest attempt, and has to see to what follows from it."""
+        end = read_json(folder.attempt(job_view(folder).attempt).exit) or {}
+        return end.get("declared_by") == host
+
     def _folder(self, job_key: str) -> JobFolder:
         return JobFolder(self._settings.jobs_dir / job_key)
 
@@ -674,8 +736,9 @@ class RunnerService:
         except InvalidDataError as error:
             log.warning("%s", error)
             return
-        attempt = folder.attempt(submission.attempt)
-        if attempt.settled.exists() or (read_json(attempt.queued) or {}).get("host", self._host) != self._host:
+        if folder.attempt(submission.attempt).settled.exists():
+            return
+        if not is_of_host(folder, submission.attempt, self._host) and not self._was_given_up_by(self._host, folder):
             return
         log.info("adopted %s attempt %d: %s", submission.job_key, submission.attempt, job_view(folder).state)
         self._followed[submission.job_key] = _Followed(folder, submission)

@@ -29,6 +29,10 @@ class Settings(BaseSettings):
 
     data_dir: Path = REPOSITORY_ROOT / "var"
     """Everything this installation writes."""
+    local_dir: Path | None = None
+    """Where several hosts share the data folder: what is one host's alone (sockets, process ids, logs of processes)."""
+    programs: list[str] = []
+    """Processes that `tuneway up` starts here, as a JSON list; empty: all that have no address elsewhere."""
     production: bool = False
     """Refuse to run on secrets that are missing, weak or readable by others."""
     host: str = "127.0.0.1"
@@ -55,6 +59,17 @@ class Settings(BaseSettings):
     airflow_url: str | None = None
     runner_url: str | None = None
     serving_url: str | None = None
+
+    airflow_executor: str = Field(default="LocalExecutor", pattern="^(Local|Celery|Kubernetes)Executor$")
+    """Who runs Airflow's tasks: the scheduler's own processes, workers on several hosts, or pods."""
+    celery_broker_url: SecretStr | None = None
+    """Redis of the CeleryExecutor: redis://:password@host:6379/0."""
+    worker_queues: list[str] = ["default", "serving", "gpu"]
+    """Queues of tasks that this host's worker takes, as a JSON list."""
+    gpu_pool_slots: int | None = Field(default=None, ge=1)
+    """Slots of Airflow's pool `gpu`, where several hosts have runners: the cards of all of them; None: this host's."""
+    worker_concurrency: int = Field(default=4, ge=1)
+    """Tasks that this host's worker does at the same time; one that waits for a job takes none of them."""
 
     input_roots: list[Path] = []
     """Folders, beside the repository's demo folder and data_dir/inbox, from which files may be imported."""
@@ -203,9 +218,19 @@ class Settings(BaseSettings):
             raise ValueError(f"{wrong[0]} is no role; roles are {', '.join(sorted(known))}")
         return roles
 
-    @field_validator("data_dir", "vllm_python", "cerbos_binary")
+    @field_validator("worker_queues")
     @classmethod
-    def _absolute(cls, path: Path) -> Path:
+    def _known_queues(cls, queues: list[str]) -> list[str]:
+        known = {"default", "serving", "gpu"}
+        if wrong := sorted(set(queues) - known):
+            raise ValueError(f"{wrong[0]} is no queue; queues are {', '.join(sorted(known))}")
+        return queues
+
+    @field_validator("data_dir", "local_dir", "vllm_python", "cerbos_binary")
+    @classmethod
+    def _absolute(cls, path: Path | None) -> Path | None:
+        if path is None:
+            return None
         expanded = path.expanduser()
         # resolve() would follow a virtual environment's python link to the system's interpreter
         return expanded if expanded.is_absolute() else Path.cwd() / expanded
@@ -239,6 +264,16 @@ class Settings(BaseSettings):
     def repository_root(self) -> Path:
         """Folder of the checkout."""
         return REPOSITORY_ROOT
+
+    @property
+    def host_dir(self) -> Path:
+        """What no other host reads or writes."""
+        return self.local_dir or self.data_dir
+
+    @property
+    def hosts_dir(self) -> Path:
+        """One file a host with a runner: its sign of life."""
+        return self.data_dir / "hosts"
 
     @property
     def secrets_dir(self) -> Path:
@@ -312,8 +347,8 @@ class Settings(BaseSettings):
 
     @property
     def logs_dir(self) -> Path:
-        """One log a process."""
-        return self.data_dir / "logs"
+        """One log a process of this host."""
+        return self.host_dir / "logs"
 
     @property
     def privacy_dir(self) -> Path:
@@ -328,7 +363,7 @@ class Settings(BaseSettings):
     @property
     def run_dir(self) -> Path:
         """Supervisor configuration, sockets, pid files."""
-        return self.data_dir / "run"
+        return self.host_dir / "run"
 
     @property
     def events_dir(self) -> Path:
@@ -342,7 +377,7 @@ class Settings(BaseSettings):
         # Linux allows 107 bytes, and supervisord binds a longer temporary name beside it first
         if len(bytes(path)) <= 90:
             return path
-        digest = hashlib.sha256(bytes(self.data_dir)).hexdigest()[:16]
+        digest = hashlib.sha256(bytes(self.host_dir)).hexdigest()[:16]
         return Path(tempfile.gettempdir()) / f"tuneway-{digest}" / "supervisor.sock"
 
     @property

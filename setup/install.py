@@ -234,9 +234,15 @@ def ensure_environment(name: str, locks: list[Path], finish: Callable[[Path], No
 # the platform's environment
 
 
-def finish_platform(python: Path) -> None:
+def platform_locks(executor: str | None) -> list[Path]:
+    """The lock files of the platform's environment, with what one of Airflow's executors needs beside."""
+    beside = [] if executor is None else [ROOT / f"requirements-{executor}.txt"]
+    return [ROOT / "requirements.txt", ROOT / "requirements-dev.txt", *beside]
+
+
+def finish_platform(python: Path, executor: str | None = None) -> None:
     """Packages of the platform, and the `tuneway` command."""
-    install_locked(python, [ROOT / "requirements.txt", ROOT / "requirements-dev.txt"], dependencies=True)
+    install_locked(python, platform_locks(executor), dependencies=True)
     (site_packages(python) / "tuneway.pth").write_text(f"{ROOT}\n", encoding="utf-8")
     command = python.parent / "tuneway"
     command.write_text(f'#!/bin/sh\nexec "{ROOT / "tuneway"}" "$@"\n', encoding="utf-8")
@@ -382,14 +388,19 @@ def main() -> int:
     parser.add_argument("--force", action="store_true", help="install again even where nothing has changed")
     parser.add_argument("--without-vllm", action="store_true", help="leave out vLLM's environment")
     parser.add_argument("--cerbos", type=Path, help="take the binary of Cerbos from this file instead of npm")
+    parser.add_argument(
+        "--executor", choices=["celery", "kubernetes"], help="what this executor of Airflow needs beside"
+    )
     options = parser.parse_args()
     if sys.version_info[:2] != (3, 11):
         sys.stderr.write(f"Python 3.11 is needed, this is {sys.version.split()[0]}. Next: run `make setup`\n")
         return 1
     start = time.monotonic()
-    locks = [ROOT / "requirements.txt", ROOT / "requirements-dev.txt"]
+    executor = options.executor
     try:
-        ensure_environment(".venv", locks, finish_platform, force=options.force)
+        ensure_environment(
+            ".venv", platform_locks(executor), lambda python: finish_platform(python, executor), force=options.force
+        )
     except InstallError as error:
         sys.stderr.write(f"The platform's environment could not be made.\n{error}\n")
         return 1

@@ -19,11 +19,12 @@ from contracts.errors import (
 from contracts.jobs import JobDetail, JobListing, ResumedJob
 from contracts.record import utc_now
 from contracts.training import CompressionFacts, TrainingReport
+from stages.hosts import runner_for
 from stages.runner_client import RunnerClient
 from storage.files import read_json, write_text_atomically
 from storage.job_folder import JobFolder
 from storage.job_state import job_folders, job_view, read_submission
-from storage.processes import is_alive
+from storage.processes import host_name, is_alive
 from storage.stored_files import read_stored_json
 from training.checkpoints import (
     SET_ASIDE,
@@ -130,7 +131,8 @@ def resume_job(folder: JobFolder, checkpoint: str | None, settings: Settings, *,
         view = _view(folder, settings)
     else:
         following = next_attempt(folder, checkpoint)
-        view = RunnerClient(settings).submit(following.model_copy(update={"owner": owner or following.owner}))
+        runner = RunnerClient(settings, runner_for(following.num_gpus, settings))
+        view = runner.submit(following.model_copy(update={"owner": owner or following.owner}))
     return ResumedJob(
         job=view,
         checkpoint_step=newest_saved_step(folder.checkpoints),
@@ -176,13 +178,14 @@ def next_attempt(folder: JobFolder, checkpoint: str | None) -> JobSubmission:
 
 
 def _ask_to_stop(folder: JobFolder, view: JobView, settings: Settings) -> None:
-    """By the runner where it answers, else by the file that the launcher looks for."""
+    """By the runner of its host where that answers, else by the file that the launcher looks for."""
     try:
-        RunnerClient(settings).stop(view.job_key, view.attempt)
+        RunnerClient(settings, view.runner_url).stop(view.job_key, view.attempt)
     except (UnavailableError, NotFoundError):
         attempt = folder.attempt(view.attempt)
         identity = read_json(attempt.launcher)
-        if identity is None or not is_alive(identity):
+        is_elsewhere = view.host not in {None, host_name()}
+        if not is_elsewhere and (identity is None or not is_alive(identity)):
             raise UnavailableError(
                 "The runner does not answer, and no process of the job lives here",
                 value=view.job_key,

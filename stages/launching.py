@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 from contracts.enums import JobKind, LeaseKind
 from contracts.errors import InvalidDataError
+from contracts.record import utc_now
 from storage.compiled_extensions import extensions_folder
 from storage.files import read_json
-from storage.job_state import job_folders, job_view, launchers_here
-from storage.processes import ATTEMPT_VARIABLE, attempt_mark, is_alive
+from storage.job_state import host_of, job_folders, job_view, launchers_here
+from storage.processes import ATTEMPT_VARIABLE, attempt_mark, host_name, is_alive
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,6 +30,16 @@ GPU_IDS_VARIABLE = "TUNEWAY_JOB_GPU_IDS"
 """The leased cards as a JSON list, for launcher.json."""
 INTERFACE_VARIABLES = ("NCCL_SOCKET_IFNAME", "GLOO_SOCKET_IFNAME")
 """What NCCL and gloo read for the network interface between hosts."""
+
+
+def acceptance(settings: Settings) -> JsonObject:
+    """Content of an attempt's queued.json: from now on it is this host's."""
+    return {"at": utc_now().isoformat(), "host": host_name(), "runner_url": settings.resolved_runner_url}
+
+
+def is_of_host(folder: JobFolder, attempt: int, host: str) -> bool:
+    """The attempt is that host's to start, to follow and to end. One that does not say whose it is is everybody's."""
+    return host_of(folder, attempt) in {None, host}
 
 
 def lease_owner(submission: JobSubmission) -> str:

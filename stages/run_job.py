@@ -22,6 +22,7 @@ from contracts.errors import (
 from contracts.record import utc_now
 from stages.cards import real_gpus
 from stages.launching import (
+    acceptance,
     cards_in_use,
     job_cards,
     lease_kind,
@@ -30,7 +31,7 @@ from stages.launching import (
     start_launcher,
 )
 from stages.runner_client import RunnerClient
-from storage.files import read_json, write_json_atomically, write_text_atomically
+from storage.files import read_json, write_json_atomically, write_json_once, write_text_atomically
 from storage.job_folder import JobFolder
 from storage.job_state import job_view, read_log
 from storage.processes import host_name, is_alive
@@ -123,7 +124,7 @@ def _run_in_foreground(submission: JobSubmission, services: Services, should_sto
     try:
         attempt = folder.attempt(submission.attempt)
         attempt.root.mkdir(parents=True, exist_ok=True)
-        write_json_atomically(attempt.queued, {"at": utc_now().isoformat(), "host": host_name()})
+        write_json_atomically(attempt.queued, acceptance(settings))
         write_json_atomically(folder.submission, submission.model_dump(mode="json"))
         if submission.finetuning_job_id is not None:
             with services.unit_of_work() as uow:
@@ -192,7 +193,7 @@ def _follow(
         time.sleep(0.2)
     if not folder.attempt(submission.attempt).exit.exists():
         error = JobLostError("The job's launcher vanished", next_step="ask for the job again")
-        write_json_atomically(
+        write_json_once(
             folder.attempt(submission.attempt).exit,
             {
                 "state": JobState.LOST.value,

@@ -27,10 +27,14 @@ TIMEOUT_SECONDS = 15.0
 
 
 class RunnerClient:
-    """The runner's door for ordinary code. Every call raises UnavailableError while the runner does not answer."""
+    """The runner's door for ordinary code. Every call raises UnavailableError while the runner does not answer.
 
-    def __init__(self, settings: Settings) -> None:
+    :param url: another host's runner than the settings'
+    """
+
+    def __init__(self, settings: Settings, url: str | None = None) -> None:
         self._settings = settings
+        self._url = url or settings.resolved_runner_url
 
     def health(self) -> JsonObject:
         """What the runner says about itself."""
@@ -113,29 +117,33 @@ class RunnerClient:
         try:
             response = httpx.request(
                 method,
-                self._settings.resolved_runner_url + path,
+                self._url + path,
                 headers=_headers(self._settings) if headers is None else headers,
                 timeout=TIMEOUT_SECONDS,
                 trust_env=False,
                 **arguments,
             )
         except httpx.HTTPError as error:
-            raise _no_answer(self._settings, error) from error
+            raise _no_answer(self._url, error) from error
         return _value_of(response)
 
 
 class AsyncRunnerClient:
-    """The runner's door for a trigger: one connection pool, closed at the end of the block."""
+    """The runner's door for a trigger: one connection pool, closed at the end of the block.
 
-    def __init__(self, settings: Settings) -> None:
+    :param url: another host's runner than the settings'
+    """
+
+    def __init__(self, settings: Settings, url: str | None = None) -> None:
         self._settings = settings
+        self._url = url or settings.resolved_runner_url
         self._client: httpx.AsyncClient | None = None
 
     async def __aenter__(self) -> AsyncRunnerClient:
         import httpx
 
         self._client = httpx.AsyncClient(
-            base_url=self._settings.resolved_runner_url,
+            base_url=self._url,
             headers=_headers(self._settings),
             timeout=TIMEOUT_SECONDS,
             trust_env=False,
@@ -166,7 +174,7 @@ class AsyncRunnerClient:
         try:
             response = await self._client.request(method, path, **arguments)
         except httpx.HTTPError as error:
-            raise _no_answer(self._settings, error) from error
+            raise _no_answer(self._url, error) from error
         return _value_of(response)
 
 
@@ -201,10 +209,10 @@ def _headers(settings: Settings) -> dict[str, str]:
     return headers if asked_by is None else {**headers, REQUEST_ID_HEADER: asked_by, **parent_header()}
 
 
-def _no_answer(settings: Settings, error: Exception) -> UnavailableError:
+def _no_answer(url: str, error: Exception) -> UnavailableError:
     return UnavailableError(
         "The runner does not answer",
-        value=f"{settings.resolved_runner_url} ({type(error).__name__})",
+        value=f"{url} ({type(error).__name__})",
         next_step="look at it with `tuneway status`, start it with `tuneway up`",
     )
 

@@ -18,7 +18,13 @@ from contracts.errors import RestartNeededError, TunewayError
 from settings.logs import start_logging
 from storage.files import write_json_atomically
 from storage.job_folder import AttemptFolder, JobFolder
-from storage.job_state import EXIT_CODE_ERROR, EXIT_CODE_RESTART, EXIT_CODE_STOPPED, read_submission
+from storage.job_state import (
+    EXIT_CODE_ERROR,
+    EXIT_CODE_RESTART,
+    EXIT_CODE_STOPPED,
+    read_submission,
+    require_present_attempt,
+)
 from storage.processes import die_with_parent
 
 if TYPE_CHECKING:
@@ -75,6 +81,7 @@ def work(folder: JobFolder) -> None:
     request = stage.request.model_validate(submission.request)
     record = stage.module.work(request, folder, open_services())
     if int(os.environ.get("RANK", "0")) == 0:
+        require_present_attempt()
         write_json_atomically(folder.result, record.model_dump(mode="json"))
 
 

@@ -6,7 +6,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from contracts.record import JsonObject
@@ -26,12 +26,13 @@ def write_text_atomically(path: Path, text: str, *, mode: int = 0o666) -> None:
     write_bytes_atomically(path, text.encode(), mode=mode)
 
 
-def write_bytes_atomically(path: Path, content: bytes, *, mode: int = 0o666, replace: bool = True) -> None:
+def write_bytes_atomically(path: Path, content: bytes, *, mode: int = 0o666, replace: bool = True) -> bool:
     """Replace the file as a whole: readers see the old or the new bytes, never a part.
 
     `mode`, less the umask, holds from the first byte on. Without `replace` a file that is there stays: of two processes
-    that make a secret, the first one's is kept.
+    that make a secret, the first one's is kept, and the other one learns so by False.
     """
+    is_new = True
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
@@ -43,16 +44,25 @@ def write_bytes_atomically(path: Path, content: bytes, *, mode: int = 0o666, rep
         if replace:
             temporary.replace(path)
         else:
-            with suppress(FileExistsError):
+            try:
                 os.link(temporary, path)
+            except FileExistsError:
+                is_new = False
     finally:
         temporary.unlink(missing_ok=True)
     fsync_path(path.parent)
+    return is_new
 
 
 def write_json_atomically(path: Path, value: JsonObject) -> None:
     """Replace a JSON file as a whole."""
     write_text_atomically(path, json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True) + "\n")
+
+
+def write_json_once(path: Path, value: JsonObject) -> bool:
+    """Write a JSON file that never changes: False where there is one already, which stays."""
+    text = json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+    return write_bytes_atomically(path, text.encode(), replace=False)
 
 
 def read_json(path: Path) -> JsonObject | None:

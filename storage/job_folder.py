@@ -11,7 +11,7 @@
     result.json              job process, last of all: the stage's record; its existence means done
     checkpoints/, output/    job process
     attempt-<n>/
-        queued.json          runner: when the attempt was accepted, and by which host
+        queued.json          runner, never changed: when the attempt was accepted, on which host, the address of its runner
         launcher.json        launcher: pid, process start time, gpu ids, started_at
         heartbeat.json       launcher, each second
         output.log           launcher and job process: stdout and stderr
@@ -19,7 +19,8 @@
         restart.json         job process: asks the launcher to start it once more, with the reason (its error's parts)
         restarts.json        launcher: when and why it started the job's process again within the attempt
         exit.json            launcher, last: state, exit code, finished_at, error; its existence means the attempt has
-                             ended. Written by the runner where the launcher vanished or never started
+                             ended, and the first one stays. Written by the runner where the launcher vanished or never
+                             started, by another host's (`declared_by`) where the attempt's host is silent
         stop                 anyone: asks the launcher to end the job
         nodes.json           runner, before the start: hosts and cards of an attempt over several hosts (NodePlan)
         over                 launcher: its process has ended, so the other hosts' parts are to end; content: exit code
@@ -101,7 +102,7 @@ class AttemptFolder:
 
     @property
     def queued(self) -> Path:
-        """When the attempt was accepted."""
+        """When and where the attempt was accepted."""
         return self.root / "queued.json"
 
     @property

@@ -7,14 +7,14 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from contracts.enums import JobState
-from contracts.errors import InvalidDataError, NotFoundError
+from contracts.errors import InvalidDataError, JobLostError, NotFoundError
 from contracts.jobs import JobSubmission, JobView, LogChunk, LogLines
 from contracts.record import JsonObject
 from contracts.training import JobProgress
 from storage.files import read_json
 from storage.job_folder import JobFolder
 from storage.log_lines import readable
-from storage.processes import is_alive
+from storage.processes import ATTEMPT_VARIABLE, is_alive
 
 LOG_CHUNK_BYTES = 256 * 1024
 LOG_TAIL_BYTES = 4 * 1024 * 1024
@@ -37,6 +37,33 @@ def read_submission(folder: JobFolder) -> JobSubmission:
         raise InvalidDataError("The job's submission cannot be read", value=folder.submission) from error
 
 
+def host_of(folder: JobFolder, attempt: int) -> str | None:
+    """The host whose runner has accepted the attempt; None where its file does not say."""
+    host = (_read(folder.attempt(attempt).queued) or {}).get("host")
+    return None if host is None else str(host)
+
+
+def require_present_attempt() -> None:
+    """Raise JobLostError where the attempt that this process works for has ended in the eyes of others.
+
+    Asked before a job's process makes something known: a machine that slept through its being given up must not write
+    into what the next attempt has made. Nothing where the process belongs to no attempt.
+    """
+    mark = os.environ.get(ATTEMPT_VARIABLE)
+    if mark is None:
+        return
+    path, _, number = mark.rpartition("#")
+    # of an attempt over several hosts, a part's mark has its number behind the folder's name
+    folder = JobFolder(Path(path).with_name(Path(path).name.partition("@")[0]))
+    attempt = folder.attempt(int(number))
+    if attempt.exit.exists() or int(str((_read(folder.submission) or {}).get("attempt", number))) != int(number):
+        raise JobLostError(
+            "The attempt was given up while this host was silent",
+            value=f"{folder.root.name} attempt {number}",
+            next_step="nothing: the job goes on elsewhere, from its last checkpoint",
+        )
+
+
 def job_folders(jobs_dir: Path) -> list[JobFolder]:
     """The folders to which a job was submitted, by key."""
     if not jobs_dir.is_dir():
@@ -52,6 +79,7 @@ def job_view(folder: JobFolder) -> JobView:
     """
     submission = read_submission(folder)
     attempt = folder.attempt(submission.attempt)
+    queued = _read(attempt.queued) or {}
     launcher = _read(attempt.launcher) or {}
     end = _read(attempt.exit)
     running = JobState.RUNNING if launcher else JobState.QUEUED
@@ -67,6 +95,8 @@ def job_view(folder: JobFolder) -> JobView:
             "kind": submission.kind,
             "state": state,
             "attempt": submission.attempt,
+            "host": queued.get("host"),
+            "runner_url": queued.get("runner_url"),
             "exit_code": None if end is None else end.get("exit_code"),
             "gpu_ids": launcher.get("gpu_ids", []),
             "progress": None if progress is None else JobProgress.model_validate(progress),

@@ -21,6 +21,7 @@ from contracts.record import Record, utc_now
 from contracts.training import CheckpointRecord
 from storage.files import fsync_path, sha256_of_file, write_text_atomically
 from storage.job_folder import JobFolder
+from storage.job_state import require_present_attempt
 from storage.stored_files import seal_file, sha256_of_stored
 
 MANIFEST = "manifest.json"
@@ -69,6 +70,7 @@ def commit_checkpoint(staged: Path, target: Path, manifest: CheckpointManifest, 
         digests = seal_staged(staged, target, sealed_for)
     whole = manifest.model_copy(update={"files": {**manifest.files, **digests}})
     write_text_atomically(written / MANIFEST, whole.model_dump_json(indent=1) + "\n")
+    require_present_attempt()
     if target.exists():
         shutil.rmtree(target)
     written.rename(target)

@@ -13,6 +13,7 @@ from contracts.record import JsonObject, utc_now
 from contracts.training import JobProgress
 from storage.files import write_json_atomically, write_text_atomically
 from storage.job_folder import JobFolder
+from storage.job_state import require_present_attempt
 
 PROGRESS_SECONDS = 0.5
 CURVE_POINTS = 200
@@ -34,6 +35,7 @@ class MetricsFile:
 
     def append(self, values: JsonObject) -> None:
         """One line, readable by others at once."""
+        require_present_attempt()
         self._stream.write(_line(values))
         self._stream.flush()
 

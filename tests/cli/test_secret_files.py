@@ -3,7 +3,7 @@
 import pytest
 from cryptography.fernet import Fernet
 
-from cli.secret_files import ensure_secrets, write_airflow_database_url
+from cli.secret_files import ensure_secrets, write_airflow_urls
 from contracts.errors import InvalidRequestError
 from settings import SecretName, Settings, read_secret, refuse_weak_secrets
 
@@ -68,7 +68,7 @@ def test_the_fernet_key_encrypts(tmp_path):
 def test_the_database_url_of_airflow_is_a_private_file(tmp_path):
     settings = Settings(data_dir=tmp_path)
     ensure_secrets(settings)
-    write_airflow_database_url(settings)
+    write_airflow_urls(settings)
     path = settings.secrets_dir / "airflow_database_url"
     assert path.read_text(encoding="utf-8") == settings.resolved_airflow_database_url
     assert mode(path) == 0o600

@@ -130,7 +130,7 @@ def _kill_model_server(site: Site, _moment: Moment, chance: random.Random) -> Do
 
 def _freeze(site: Site, _moment: Moment, chance: random.Random) -> Done:
     """A program that hangs for a while: SIGSTOP, SIGCONT."""
-    name = chance.choice(sorted(set(ProgramName) - {ProgramName.POSTGRES}))
+    name = chance.choice(sorted(set(ProgramName) - {ProgramName.POSTGRES, ProgramName.AIRFLOW_WORKER}))
     pid = site.pid_of(name)
     if pid is None:
         return f"{name} did not run", None

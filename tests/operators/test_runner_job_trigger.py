@@ -9,6 +9,8 @@ from airflow.triggers.base import TaskFailedEvent, TaskSuccessEvent
 from contracts.enums import StageName, StageStatus
 from operators.runner_job_trigger import CAUGHT_UP_LINES, RunnerJobTrigger
 from stages.runner_client import RunnerClient
+from storage.job_folder import JobFolder
+from tests.conftest import free_port
 from tests.operators.conftest import submission
 
 JOB = "evaluate-7"
@@ -107,11 +109,51 @@ async def test_a_runner_that_is_restarted_changes_nothing(submitted):
     following = asyncio.create_task(only_event(trigger()))
     await asyncio.sleep(0.2)
     await asyncio.to_thread(submitted.close)
-    submitted.end(JOB, "succeeded")
     await asyncio.sleep(0.3)
     assert not following.done()
     await asyncio.to_thread(submitted.open)
+    submitted.end(JOB, "succeeded")
     assert isinstance(await following, TaskSuccessEvent)
+
+
+@pytest.mark.parametrize(("state", "event"), [("succeeded", TaskSuccessEvent), ("lost", TaskFailedEvent)])
+async def test_a_job_whose_runner_is_silent_ends_by_what_its_folder_says(submitted, state, event):
+    submitted.start(JOB)
+    following = asyncio.create_task(only_event(trigger()))
+    await asyncio.sleep(0.2)
+    await asyncio.to_thread(submitted.close)
+    submitted.end(JOB, state)
+    assert isinstance(await following, event)
+
+
+async def test_a_job_whose_launcher_beats_is_followed_however_long_its_runner_is_silent(submitted, services):
+    submitted.start(JOB)
+    await asyncio.to_thread(submitted.close)
+    heartbeat = JobFolder(services.settings.jobs_dir / JOB).attempt(1).heartbeat
+    following = asyncio.create_task(only_event(trigger(unreachable_limit_seconds=0.3)))
+    for beat in range(10):
+        heartbeat.write_text(str(beat))
+        await asyncio.sleep(0.1)
+    assert not following.done()
+    assert isinstance(await following, TaskFailedEvent)
+
+
+async def test_the_runner_of_the_jobs_host_is_asked_not_the_triggerers_own(submitted, services, monkeypatch):
+    monkeypatch.setenv("TUNEWAY_RUNNER_PORT", str(free_port()))
+    submitted.start(JOB)
+    submitted.say(JOB, "한 줄\n")
+    following = asyncio.create_task(only_event(trigger(runner_url=f"http://127.0.0.1:{submitted.port}")))
+    await asyncio.sleep(0.3)
+    assert not following.done()
+    submitted.end(JOB, "succeeded")
+    assert isinstance(await following, TaskSuccessEvent)
+
+
+async def test_a_task_that_is_marked_leaves_its_wish_in_the_folder_where_the_runner_is_silent(submitted):
+    submitted.start(JOB)
+    await asyncio.to_thread(submitted.close)
+    await trigger().on_kill()
+    assert submitted.stop_was_asked(JOB)
 
 
 async def test_a_runner_that_stays_away_ends_the_task_red_after_the_limit(submitted, services):

@@ -463,4 +463,4 @@ def test_a_job_that_another_host_accepted_is_left_to_that_host(service, services
     service.make_pass()
     service.close()
     assert service.view("train-1").state is JobState.RUNNING
-    assert orphans(services.settings, set()) == []
+    assert orphans(services.settings, set(), host_name()) == []
