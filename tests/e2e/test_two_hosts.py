@@ -1,6 +1,5 @@
 """One Airflow over several hosts by Celery: the whole pipeline crosses them, and one is killed while it trains."""
 
-import importlib.util
 import json
 import os
 import secrets
@@ -8,6 +7,7 @@ import shutil
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
@@ -29,7 +29,8 @@ pytestmark = [
     pytest.mark.e2e,
     pytest.mark.timeout(5400),
     pytest.mark.skipif(
-        importlib.util.find_spec("airflow.providers.celery") is None, reason="needs requirements-celery.txt installed"
+        not list(distributions(name="apache-airflow-providers-celery")),
+        reason="needs requirements-celery.txt installed",
     ),
     pytest.mark.skipif(
         os.geteuid() != 0 or any(shutil.which(program) is None for program in ("redis-server", "ip", "nsenter")),
