@@ -42,6 +42,7 @@ AIRFLOW_STARTERS = (
     ProgramName.AIRFLOW_SCHEDULER,
     ProgramName.AIRFLOW_TRIGGERER,
     ProgramName.AIRFLOW_DAG_PROCESSOR,
+    ProgramName.AIRFLOW_WORKER,
 )
 """They would start a stopped job again."""
 
