@@ -16,7 +16,9 @@ _POINTS = 1 << 53
 
 def user_key(secret: str, user: str) -> str:
     """The user's pseudonym: 32 hex digits that nobody can turn back or make without the secret."""
-    return hashlib.blake2b(user.encode(), key=_key(secret), digest_size=16, person=b"tuneway-user").hexdigest()
+    state = _users(secret).copy()
+    state.update(user.encode())
+    return state.hexdigest()
 
 
 def assignment_point(secret: str, experiment_id: int, user: str) -> float:
@@ -98,6 +100,11 @@ def _scoped(secret: str, scope: int | str, person: bytes) -> hashlib.blake2b:
 @lru_cache(maxsize=1024)
 def _scoped_to_arm(secret: str, experiment_id: int, arm: str) -> hashlib.blake2b:
     return _scoped(secret, f"{experiment_id}\0{arm}", b"tuneway-arms")
+
+
+@lru_cache(maxsize=8)
+def _users(secret: str) -> hashlib.blake2b:
+    return hashlib.blake2b(key=_key(secret), digest_size=16, person=b"tuneway-user")
 
 
 @lru_cache(maxsize=8)

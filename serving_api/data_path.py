@@ -15,9 +15,9 @@ import orjson
 
 from ab_testing.assignment import exposure_of, user_key
 from contracts.enums import Exposure
-from contracts.models import ArmEndpoint
 from serving_api.asgi import Receive, Scope, Send
 from serving_api.chat_access import ChatAccess
+from serving_api.destinations import Destination, Destinations
 from serving_api.event_log import Event, EventLog
 from serving_api.exchange import Exchange
 from serving_api.metrics import Metrics
@@ -45,8 +45,9 @@ class DataPath:
         self._id_key = assignment_key.encode()[:64]
         self._servers = ModelServers()
         self._metrics = Metrics()
+        self._destinations: Destinations | None = None
         self._in_flight: set[str] = set()
-        self._unwritten: list[Event] = []
+        self._unwritten: list[Event | bytes] = []
         self._unsent: list[tuple[Reply, bytes, bool]] = []
         self._is_draining = False
 
@@ -143,13 +144,46 @@ class DataPath:
 
     def _ask(self, reply: Reply, started: float) -> None:
         body = _parsed(reply.body)
-        path = reply.path.removeprefix("/v1")
+        head = reply.head
+        path = head.path.removeprefix("/v1")
         query = _query(path, body)
         if self._is_draining:
             raise RequestError(503, "The service is stopping; ask again", "server_error", "stopping")
-        exchange = self._exchange(path, reply, body, query, started)
-        self._in_flight.add(exchange.request_id)
-        exchange.counts.in_flight += 1
+        user = head.user or body.get("user")
+        if user is not None and (not isinstance(user, str) or len(user) > MAX_USER_CHARACTERS):
+            raise invalid(f"user must be a text of at most {MAX_USER_CHARACTERS} characters", "user")
+        destinations = self._known_destinations()
+        self._access.admit(head.authorization, user or "")
+        request_id = new_request_id(self._id_key)
+        key = user_key(self._assignment_key, user) if user else ""
+        model = body.get("model") or VIRTUAL_MODEL
+        if model != VIRTUAL_MODEL:
+            destination: Destination | None = _named(destinations, model)
+        elif path == "/embeddings":
+            # vectors of two models have nothing in common: embeddings take part in no experiment
+            destination = destinations.default
+        else:
+            destination = self._assigned(destinations, user or request_id, key)
+        if destination is None:
+            raise RequestError(503, "No model is deployed yet", "server_error", "no_model_deployed")
+        body["model"] = destination.served_model_name
+        exchange = Exchange(
+            request_id=request_id,
+            path=path,
+            payload=orjson.dumps(body),
+            query=query,
+            started=started,
+            asked_at=time.time(),
+            destination=destination,
+            user_key=key,
+            session_id=head.session[:MAX_SESSION_CHARACTERS] or None,
+            is_stream=bool(body.get("stream")),
+            reply=reply,
+            servers=self._servers,
+            keep=self._keep,
+        )
+        self._in_flight.add(request_id)
+        destination.counts.in_flight += 1
         exchange.begin()
 
     def _table(self) -> RoutingTable:
@@ -160,91 +194,51 @@ class DataPath:
             )
         return table
 
-    def _exchange(self, path: str, reply: Reply, body: dict[str, Any], query: str, started: float) -> Exchange:
-        """Who is to answer. Raises RequestError when nobody can."""
-        table = self._table()
-        user = reply.header(b"x-tuneway-user") or body.get("user")
-        if user is not None and (not isinstance(user, str) or len(user) > MAX_USER_CHARACTERS):
-            raise invalid(f"user must be a text of at most {MAX_USER_CHARACTERS} characters", "user")
-        self._access.admit(reply.header(b"authorization"), user or "")
-        request_id = new_request_id(self._id_key)
-        key = user_key(self._assignment_key, user) if user else ""
-        model = body.get("model") or VIRTUAL_MODEL
-        running: RunningExperiment | None = None
-        exposure, assigned = Exposure.NO_EXPERIMENT, None
-        endpoint: ArmEndpoint | None
-        if model != VIRTUAL_MODEL:
-            endpoint = _named(table, model)
-            exposure = Exposure.BY_NAME
-        else:
-            endpoint = table.default
-            # vectors of two models have nothing in common: embeddings take part in no experiment
-            if path != "/embeddings":
-                unit = user or request_id
-                running = table.experiment_of(self._assignment_key, unit, key)
-                if running is not None:
-                    exposure, assigned = self._assigned(running, unit, key)
-                    if assigned is not None:
-                        endpoint = running.arms[assigned]
-        if endpoint is None:
-            raise RequestError(503, "No model is deployed yet", "server_error", "no_model_deployed")
-        body["model"] = endpoint.served_model_name
-        return Exchange(
-            request_id=request_id,
-            path=path,
-            payload=orjson.dumps(body),
-            query=query,
-            started=started,
-            asked_at=time.time(),
-            endpoint=endpoint,
-            table_version=table.version,
-            experiment_id=None if running is None else running.experiment.experiment_id,
-            exposure=exposure,
-            assigned=assigned,
-            user_key=key,
-            session_id=reply.header(b"x-tuneway-session")[:MAX_SESSION_CHARACTERS] or None,
-            is_stream=bool(body.get("stream")),
-            reply=reply,
-            servers=self._servers,
-            counts=self._metrics.arm(assigned, endpoint.served_model_name),
-            keep=self._keep,
-        )
+    def _known_destinations(self) -> Destinations:
+        """Of the newest table."""
+        table, known = self._routing.table, self._destinations
+        if known is None or known.table is not table:
+            known = self._destinations = Destinations(self._table(), self._metrics)
+        return known
 
-    def _assigned(self, running: RunningExperiment, unit: str, key: str) -> tuple[Exposure, str | None]:
-        """Whether a user, or a question of nobody in particular, takes part, and the arm."""
-        experiment = running.experiment
+    def _assigned(self, destinations: Destinations, unit: str, key: str) -> Destination | None:
+        """Of a user, or a question of nobody in particular: in an experiment, or outside."""
+        running = destinations.table.experiment_of(self._assignment_key, unit, key)
+        if running is None:
+            return destinations.default
+        found = destinations.by_experiment[running.experiment.experiment_id]
         if key in running.testers:
-            return Exposure.OVERRIDE, running.testers[key]
+            return found.by_tester_arm[running.testers[key]]
         arm = running.pins.get(key) if key else None
         if arm is None or arm not in running.arms:
             # who was in an arm that was dropped takes part already
-            holdout = experiment.traffic.holdout
-            if arm is None and (holdout or running.exposed < 1):
-                exposure = exposure_of(
-                    self._assignment_key,
-                    experiment.experiment_id,
-                    unit,
-                    holdout=holdout,
-                    exposed=running.exposed,
-                )
-                if exposure is not Exposure.ASSIGNED:
-                    return exposure, None
+            if arm is None and (exposure := self._exposure(running, unit)) is not Exposure.ASSIGNED:
+                return found.outside[exposure]
             arm = running.assign(self._assignment_key, unit)
             if key:
                 running.pins[key] = arm
-                self._append({"kind": "pin", "experiment_id": experiment.experiment_id, "user_key": key, "arm": arm})
-        return Exposure.ASSIGNED, arm
+                experiment_id = running.experiment.experiment_id
+                self._append({"kind": "pin", "experiment_id": experiment_id, "user_key": key, "arm": arm})
+        return found.by_arm[arm]
+
+    def _exposure(self, running: RunningExperiment, unit: str) -> Exposure:
+        """Whether someone new takes part."""
+        experiment, exposed = running.experiment, running.exposed
+        holdout = experiment.traffic.holdout
+        if not holdout and exposed >= 1:
+            return Exposure.ASSIGNED
+        return exposure_of(self._assignment_key, experiment.experiment_id, unit, holdout=holdout, exposed=exposed)
 
     def _keep(self, exchange: Exchange) -> None:
         self._in_flight.discard(exchange.request_id)
         if self._in_flight:
-            self._append(exchange.event())
+            self._append(exchange.line())
         else:
             # no other can come in this turn
-            self._unwritten.append(exchange.event())
+            self._unwritten.append(exchange.line())
             self._write_events()
 
-    def _append(self, event: Event) -> None:
+    def _append(self, event: Event | bytes) -> None:
         """Write the event at the end of this turn of the event loop, with all others of the turn."""
         if not self._unwritten:
             asyncio.get_running_loop().call_soon(self._write_events)
@@ -282,10 +276,10 @@ _ROUTES: dict[tuple[str, str], Handler] = {
 }
 
 
-def _named(table: RoutingTable, model: object) -> ArmEndpoint:
-    endpoint = table.by_name.get(model) if isinstance(model, str) else None
-    if endpoint is None:
-        known = ", ".join([VIRTUAL_MODEL, *table.by_name])
+def _named(destinations: Destinations, model: object) -> Destination:
+    destination = destinations.by_name.get(model) if isinstance(model, str) else None
+    if destination is None:
+        known = ", ".join([VIRTUAL_MODEL, *destinations.by_name])
         raise RequestError(
             404,
             f"The model {model!r} is not deployed. Deployed: {known}",
@@ -293,7 +287,7 @@ def _named(table: RoutingTable, model: object) -> ArmEndpoint:
             "model_not_found",
             "model",
         )
-    return endpoint
+    return destination
 
 
 def _unknown_path(scope: Scope) -> RequestError:

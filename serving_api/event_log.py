@@ -12,7 +12,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -59,12 +59,12 @@ class EventLog:
         """Begin a new segment again and again, so that what was written can be moved."""
         self._thread.start()
 
-    def append(self, event: Event) -> None:
+    def append(self, event: Event | bytes) -> None:
         """Write the event to the journal: it survives the end of this process."""
         self.append_all([event])
 
-    def append_all(self, events: Iterable[Event]) -> None:
-        """Write the events to the journal, in one piece."""
+    def append_all(self, events: Sequence[Event | bytes]) -> None:
+        """Write the events to the journal, in one piece; as bytes what `line_with_body` has made."""
         lines = self._sealed(b"".join([_line(event) for event in events]))
         with self._lock:
             _write(self._descriptor, lines)
@@ -167,11 +167,19 @@ def events_of(written: bytes) -> Iterator[Event | bytes]:
         start = ends + 1
 
 
-def _line(event: Event) -> bytes:
+def line_with_body(begins: bytes, event: Event, body: bytes) -> bytes:
+    """An event for the journal: `begins` is the beginning of its JSON object, up to a comma, the rest is in `event`."""
+    event["body_bytes"] = len(body)
+    return b"%b%b\n%b\n" % (begins, orjson.dumps(event)[1:], body)
+
+
+def _line(event: Event | bytes) -> bytes:
+    if isinstance(event, bytes):
+        return event
     body = event.get("body")
-    if not isinstance(body, bytes):
-        return orjson.dumps(event, option=orjson.OPT_APPEND_NEWLINE)
-    return b"%b\n%b\n" % (orjson.dumps({**event, "body": None, "body_bytes": len(body)}), body)
+    if isinstance(body, bytes):
+        return line_with_body(b"{", {**event, "body": None}, body)
+    return orjson.dumps(event, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def _parsed(line: bytes) -> Event | None:

@@ -1,9 +1,9 @@
 """Events of the data path as rows of PostgreSQL."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy.exc import DataError, IntegrityError
@@ -17,20 +17,18 @@ from stages.services import Services
 Kept = Callable[[str, Sequence[tuple[str, str]]], list[str]]
 """What a text column is to hold for each request id with its text."""
 
-_REQUIRED = frozenset(
-    {
-        "experiment_id",
-        "session_id",
-        "variant",
-        "model_id",
-        "response_time_ms",
-        "user_key",
-        "request_id",
-        "assigned_variant",
-        "query",
-        "body",
-        "is_stream",
-    }
+_required = itemgetter(
+    "request_id",
+    "query",
+    "body",
+    "is_stream",
+    "experiment_id",
+    "session_id",
+    "variant",
+    "model_id",
+    "response_time_ms",
+    "user_key",
+    "assigned_variant",
 )
 """More may be there: an earlier version of the service left events in the journal without."""
 
@@ -60,14 +58,13 @@ def _rows(events: list[Event], kept: Kept) -> list[dict[str, Any]]:
     questions: list[tuple[str, str]] = []
     answers: list[tuple[str, str]] = []
     for event in events:
-        if not event.keys() >= _REQUIRED:
-            raise KeyError(*(_REQUIRED - event.keys()))
-        body, request_id = event["body"], event["request_id"]
-        said = said_in(body if isinstance(body, bytes) else str(body).encode(), is_stream=event["is_stream"])
-        questions.append((request_id, _storable(event["query"])))
+        request_id, query, body, is_stream, *_ = _required(event)
+        said = said_in(body if isinstance(body, bytes) else str(body).encode(), is_stream=is_stream)
+        questions.append((request_id, _storable(query)))
         answers.append((request_id, _storable(said.text)))
-        tokens = {"prompt_tokens": said.prompt_tokens, "completion_tokens": said.completion_tokens}
-        rows.append({**event, "body": None, **tokens})
+        row = event.copy()
+        row["body"], row["prompt_tokens"], row["completion_tokens"] = None, said.prompt_tokens, said.completion_tokens
+        rows.append(row)
     for column, texts in (("query", questions), ("response", answers)):
         for row, text in zip(rows, kept(column, texts), strict=True):
             row[column] = text
@@ -104,8 +101,7 @@ def _storable(text: str) -> str:
     return text.replace("\x00", "")
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(NamedTuple):
     """What an answer in OpenAI's protocol holds."""
 
     text: str
@@ -119,7 +115,8 @@ def said_in(body: bytes, *, is_stream: bool) -> Said:
     """Text and tokens of a JSON body, or of the events of a stream up to where it broke off."""
     if not is_stream:
         value = _parsed(body)
-        return Said(_text(value), *(_usage(value) or (None, None)))
+        prompt_tokens, completion_tokens = _usage(value) or (None, None)
+        return Said(_text(value), prompt_tokens, completion_tokens)
     values = _events(body)
     texts = [text for value in values if (text := _text(value))]
     told = next((told for value in reversed(values) if (told := _usage(value)) is not None), (None, len(texts)))
@@ -167,6 +164,5 @@ def _usage(value: Any) -> tuple[int | None, int | None] | None:
     usage = value.get("usage") if isinstance(value, dict) else None
     if not isinstance(usage, dict):
         return None
-    told = usage.get("prompt_tokens"), usage.get("completion_tokens")
-    prompt, completion = (number if isinstance(number, int) else None for number in told)
-    return prompt, completion
+    prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
+    return prompt if isinstance(prompt, int) else None, completion if isinstance(completion, int) else None

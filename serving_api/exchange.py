@@ -6,10 +6,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from contracts.enums import AnswerStatus, Exposure
-from contracts.models import ArmEndpoint
-from serving_api.event_log import Event
-from serving_api.metrics import ArmMetrics
+from contracts.enums import AnswerStatus
+from serving_api.destinations import Destination
+from serving_api.event_log import line_with_body
 from serving_api.openai_errors import RequestError, broken_off, unavailable
 from serving_api.upstream import (
     Connection,
@@ -53,19 +52,12 @@ class Exchange:
     started: float
     asked_at: float
     """When it was asked, in seconds since 1970."""
-    endpoint: ArmEndpoint
-    """Who is to answer: this model version and no other."""
-    table_version: str
-    experiment_id: int | None
-    exposure: Exposure
-    assigned: str | None
-    """Arm of the experiment whose model answers."""
+    destination: Destination
     user_key: str
     session_id: str | None
     is_stream: bool
     reply: Reply
     servers: ModelServers
-    counts: ArmMetrics
     keep: Callable[["Exchange"], None]
     """Called once, when `status` is set: before the user has the end of the answer."""
     status: AnswerStatus | None = None
@@ -78,6 +70,8 @@ class Exchange:
     """When the first piece of a streamed answer came."""
     upstream_s: float = 0.0
     """Time from the question's sending to the last byte of its answer."""
+    total_s: float = 0.0
+    """Time that all of it took, once `status` is set."""
     has_started: bool = False
     """The user has got a part of the answer."""
     _tried: list[ModelServer] = field(default_factory=list)
@@ -136,33 +130,25 @@ class Exchange:
             self._tried.append(server)
         self._ask_next()
 
-    def event(self) -> Event:
-        """What is kept of it. Only a whole answer carries its arm: any other counts in no comparison."""
-        is_complete = self.status is AnswerStatus.COMPLETE
-        arm = self.assigned if self.exposure is Exposure.ASSIGNED else None
+    def line(self) -> bytes:
+        """What is kept of it, for the journal. Only a whole answer carries its arm: any other counts in no comparison."""
         first = self.first_piece_at
-        return {
-            "kind": "answer",
+        varying = {
             "request_id": self.request_id,
-            "experiment_id": self.experiment_id,
             "user_key": self.user_key,
             "session_id": self.session_id,
-            "variant": arm if is_complete else None,
-            "assigned_variant": arm,
-            "model_id": self.endpoint.model_id,
+            "variant": self.destination.kept_arm if self.status is AnswerStatus.COMPLETE else None,
             "query": self.query,
-            "body": self.answer,
             "is_stream": self.is_stream,
             "asked_at": self.asked_at,
-            "response_time_ms": round((time.perf_counter() - self.started) * 1000),
+            "response_time_ms": round(self.total_s * 1000),
             "first_token_ms": None if first is None else round((first - self.started) * 1000),
-            "exposure": self.exposure,
             "status": self.status,
-            "table_version": self.table_version,
         }
+        return line_with_body(self.destination.line, varying, self.answer)
 
     def _ask_next(self) -> None:
-        server = self._server = self.servers.choose(self.endpoint.base_urls, self._tried)
+        server = self._server = self.servers.choose(self.destination.endpoint.base_urls, self._tried)
         if server is None:
             self._give_up()
             return
@@ -235,7 +221,7 @@ class Exchange:
         self._end(AnswerStatus.FAILED)
         tried = len(self._tried)
         if tried and self._missing == tried and self.path != "/chat/completions":
-            name = self.endpoint.served_model_name
+            name = self.destination.served_model_name
             self.reply.refuse(
                 RequestError(
                     404,
@@ -257,22 +243,23 @@ class Exchange:
                 server.release(connection)
 
     def _end(self, status: AnswerStatus) -> None:
-        received = self.received
+        received, first = self.received, self.first_piece_at
         self.status = status
         self.answer = received[0] if len(received) == 1 else b"".join(received)
-        self.counts.ended(
+        self.total_s = time.perf_counter() - self.started
+        self.destination.counts.ended(
             status,
-            started=self.started,
+            total_s=self.total_s,
             upstream_s=self.upstream_s,
-            first_piece_at=self.first_piece_at,
+            first_s=None if first is None else first - self.started,
             answer=self.answer,
         )
         self.keep(self)
 
     def _headers(self, connection: Connection) -> bytes:
-        model = self.endpoint.served_model_name
-        known = f"x-tuneway-request-id: {self.request_id}\r\nx-tuneway-model: {model}\r\n"
-        if self.assigned is not None:
-            known += f"x-tuneway-arm: {self.assigned}\r\n"
-        headers = b"content-type: %b\r\n%b" % (connection.content_type, known.encode())
+        headers = b"content-type: %b\r\nx-tuneway-request-id: %b\r\n%b" % (
+            connection.content_type,
+            self.request_id.encode(),
+            self.destination.headers,
+        )
         return headers if connection.retry_after is None else headers + b"retry-after: %b\r\n" % connection.retry_after

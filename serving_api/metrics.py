@@ -1,6 +1,5 @@
 """What the data path counts, for Prometheus: plain numbers on the path, text when it is asked for."""
 
-import time
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -58,22 +57,20 @@ class ArmMetrics:
         )
 
     def ended(
-        self, status: AnswerStatus, *, started: float, upstream_s: float, first_piece_at: float | None, answer: bytes
+        self, status: AnswerStatus, *, total_s: float, upstream_s: float, first_s: float | None, answer: bytes
     ) -> None:
-        """An answer ended, one way or another; times by time.perf_counter."""
+        """An answer ended, one way or another; times since it was asked, and in the model server."""
         self.in_flight -= 1
         self.answers[status] += 1
         if status is not AnswerStatus.COMPLETE:
             return
-        total = time.perf_counter() - started
-        self.answer.observe(total)
-        self.overhead.observe(total - upstream_s)
-        if first_piece_at is not None:
-            first = first_piece_at - started
-            self.first_token.observe(first)
+        self.answer.observe(total_s)
+        self.overhead.observe(total_s - upstream_s)
+        if first_s is not None:
+            self.first_token.observe(first_s)
             pieces = answer.count(b"data:")
             if pieces > 1:
-                self.token.observe((total - first) / (pieces - 1))
+                self.token.observe((total_s - first_s) / (pieces - 1))
 
     def histograms(self) -> Iterable[Histogram]:
         """In the order of their names."""

@@ -33,10 +33,11 @@ class _Times:
     total: float = 0.0
     squares: float = 0.0
 
-    def add(self, value: float) -> None:
-        self.count += 1
-        self.total += value
-        self.squares += value * value
+    def add_all(self, times_ms: list[int]) -> None:
+        logarithms = [math.log(max(1, time_ms)) for time_ms in times_ms]
+        self.count += len(logarithms)
+        self.total += sum(logarithms)
+        self.squares += sum(value * value for value in logarithms)
 
     @property
     def mean(self) -> float:
@@ -63,15 +64,17 @@ class SlowAnswers:
 
     def experiments_to_look_at(self, events: list[Event]) -> set[str]:
         """Those of whose challenger these events bring answers, if it seems to be slower."""
-        seen: set[tuple[int, str]] = set()
+        came: defaultdict[tuple[int, str], list[int]] = defaultdict(list)
         for event in events:
-            experiment, arm = event.get("experiment_id"), event.get("variant")
-            if event["kind"] != "answer" or experiment is None or arm is None:
-                continue
-            found = self._of(experiment)
-            found.times[arm].add(math.log(max(1, event["response_time_ms"])))
-            if arm != found.control:
-                seen.add((experiment, arm))
+            if event["kind"] == "answer" and (arm := event.get("variant")) is not None:
+                came[event["experiment_id"], arm].append(event["response_time_ms"])
+        seen = set()
+        for (experiment, arm), times_ms in came.items():
+            if experiment is not None:
+                found = self._of(experiment)
+                found.times[arm].add_all(times_ms)
+                if arm != found.control:
+                    seen.add((experiment, arm))
         return {str(experiment) for experiment, arm in seen if self._seems_slower(experiment, arm)}
 
     def _of(self, experiment: int) -> _Experiment:

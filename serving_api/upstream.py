@@ -9,10 +9,13 @@ import logging
 import socket
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol, cast
 from urllib.parse import urlsplit
 
 from httptools import HttpParserError, HttpResponseParser
+
+from serving_api.known_heads import KnownHead, remembered
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +64,16 @@ class Asker(Protocol):
         """Nothing more comes; the connection is closed."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class AnswerHead:
+    """What an answer says before its body."""
+
+    status: int
+    content_type: bytes
+    retry_after: bytes | None
+    is_kept: bool
+
+
 class Connection(asyncio.Protocol):
     """One connection, for one question at a time."""
 
@@ -87,6 +100,7 @@ class Connection(asyncio.Protocol):
         self.is_ended = False
         """The answer is whole."""
         self._pieces: list[bytes] = []
+        self._heads = 0
         self._has_length = False
         self._is_kept = False
         self._has_begun = False
@@ -163,7 +177,13 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what came apart, and tell who asked."""
+        is_first = not self._has_begun
         self._has_begun = True
+        if is_first and (known := self._server.known_head) is not None and self._asker is not None:
+            body = known.body_of(data)
+            if body is not None:
+                self._take(known.found, body)
+                return
         try:
             self._parser.feed_data(data)
         except HttpParserError as error:
@@ -180,11 +200,25 @@ class Connection(asyncio.Protocol):
         elif self.is_ended:
             self.answered_at = time.perf_counter()
             self._deadline = 0.0
+            if is_first and self._heads == 1 and self._pieces:
+                found = AnswerHead(self.status, self.content_type, self.retry_after, self._is_kept)
+                self._server.known_head = remembered(data, self._pieces[0], found)
             asker.came(self)
         else:
             self._deadline = self._loop.time() + IDLE_TIMEOUT_S
             if self._pieces:
                 asker.came(self)
+
+    def _take(self, head: AnswerHead, body: bytes) -> None:
+        """A whole answer under a known head."""
+        self.status, self.content_type, self.retry_after = head.status, head.content_type, head.retry_after
+        self._is_kept = head.is_kept
+        self._has_length = self.is_ended = True
+        self._pieces.append(body)
+        self._deadline = 0.0
+        self.answered_at = time.perf_counter()
+        if self._asker is not None:
+            self._asker.came(self)
 
     def connection_lost(self, error: Exception | None) -> None:
         """End what was under way."""
@@ -219,7 +253,8 @@ class Connection(asyncio.Protocol):
             self.retry_after = value
 
     def on_headers_complete(self) -> None:
-        """The head is here."""
+        """The head is here, or that of a 1xx before it."""
+        self._heads += 1
         status = self._parser.get_status_code()
         # 1xx says that the answer is still to come
         self.status = status if status >= 200 else 0
@@ -255,6 +290,8 @@ class ModelServer:
         self._idle: list[Connection] = []
         self._busy: set[Connection] = set()
         self._connecting = 0
+        self.known_head: KnownHead[AnswerHead] | None = None
+        """Of its last answer that came in one piece."""
         self.asked = 0
         """Questions so far."""
         self._failures = 0
@@ -297,8 +334,8 @@ class ModelServer:
     def ask(self, connection: Connection, path: str, request_id: str, payload: bytes, asker: Asker) -> None:
         """Send the question; what becomes of it the asker is told."""
         self._busy.add(connection)
-        head = f"X-Request-Id: {request_id}\r\nContent-Length: {len(payload)}\r\n\r\n".encode()
-        connection.ask(self._heads[path] + head + payload, asker)
+        request = b"%bX-Request-Id: %b\r\nContent-Length: %d\r\n\r\n%b"
+        connection.ask(request % (self._heads[path], request_id.encode(), len(payload), payload), asker)
 
     def chosen(self) -> None:
         """A question is about to be asked of it: while the breaker is open this is the one that may."""
@@ -322,6 +359,8 @@ class ModelServer:
 
     def succeeded(self) -> None:
         """It answered."""
+        if not self._failures and not self._open_until:
+            return
         if self._open_until:
             log.info("%s answers again", self.base_url)
         self._failures, self._open_s, self._open_until, self._is_probing = 0, OPEN_S, 0.0, False
@@ -390,7 +429,9 @@ class ModelServers:
         if len(base_urls) == 1:
             # most model versions have one server
             only = self.server(base_urls[0])
-            return only if only not in tried and only.is_available(time.monotonic()) else None
+            if tried or (only.is_open and not only.is_available(time.monotonic())):
+                return None
+            return only
         now = time.monotonic()
         free = [server for server in map(self.server, base_urls) if server not in tried and server.is_available(now)]
         if len(free) < 2:

@@ -1,23 +1,26 @@
 """The connections of users: uvicorn's, but a question goes to the data path without a task or a cycle of ASGI.
 
 What was not asked under one of QUESTION_PATHS goes uvicorn's ordinary way. A question has its turn among the requests of
-its connection like any other: to uvicorn a Reply is a cycle of its own kind.
+its connection like any other: to uvicorn a Reply is a cycle of its own kind. A question with the head of the one before it on
+its connection does not pass through the parser.
 """
 
 import asyncio
+from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, cast
 from urllib.parse import unquote
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from serving_api.known_heads import KnownHead, remembered
 from serving_api.openai_errors import RequestError, invalid
 
 QUESTION_PATHS = ("/v1/chat/completions", "/v1/completions", "/v1/embeddings")
 MAX_BODY_BYTES = 8 * 1024**2
 MAX_BUFFERED_BYTES = 256 * 1024
 """Of an answer that its user does not read; the model server waits from there on."""
-_OWN_HEADERS = (b"x-tuneway-", b"authorization")
+_OWN_HEADERS = (b"authorization", b"x-tuneway-user", b"x-tuneway-session")
 _PATHS = {path.encode(): path for path in QUESTION_PATHS}
 
 
@@ -48,6 +51,17 @@ class _NobodyWaits:
         """Nothing waits."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class QuestionHead:
+    """What a question says before its body; empty what it does not say."""
+
+    path: str
+    authorization: str
+    user: str
+    session: str
+    keep_alive: bool
+
+
 class Reply:
     """A question as it came, and the way back to its user."""
 
@@ -56,23 +70,17 @@ class Reply:
         "asked",
         "disconnected",
         "has_turn",
-        "headers",
+        "head",
         "is_read",
-        "keep_alive",
         "parts",
-        "path",
         "response_complete",
         "size",
     )
     message_event = _NobodyWaits()
 
-    def __init__(
-        self, connection: "UserConnection", path: str, headers: list[tuple[bytes, bytes]], *, keep_alive: bool
-    ) -> None:
+    def __init__(self, connection: "UserConnection", head: QuestionHead) -> None:
         self._connection = connection
-        self.path = path
-        self.headers = headers
-        self.keep_alive = keep_alive
+        self.head = head
         self.parts: list[bytes] = []
         """Of the body."""
         self.size = 0
@@ -89,13 +97,6 @@ class Reply:
         """Of the question."""
         parts = self.parts
         return parts[0] if len(parts) == 1 else b"".join(parts)
-
-    def header(self, name: bytes) -> str:
-        """One of our own headers, or `authorization`; empty where it was not sent."""
-        for found, value in reversed(self.headers):
-            if found == name:
-                return value.decode("utf-8", errors="replace")
-        return ""
 
     @property
     def is_held_back(self) -> bool:
@@ -124,7 +125,7 @@ class Reply:
 
     def _head(self, status: int) -> bytes:
         head = STATUS_LINE[status] + self._connection.common_headers()
-        return head if self.keep_alive else head + b"connection: close\r\n"
+        return head if self.head.keep_alive else head + b"connection: close\r\n"
 
     def send(self, sent: bytes, *, is_last: bool) -> None:
         """Put these bytes on the wire."""
@@ -150,6 +151,12 @@ class UserConnection(HttpToolsProtocol):
         """The question that is being read."""
         self._current: Reply | None = None
         """The question that is being answered."""
+        self._is_between = True
+        """The parser has taken all of what it has begun."""
+        self._begun = 0
+        """Messages in what came last."""
+        self._known: KnownHead[QuestionHead] | None = None
+        """The head of the last question that came in one piece."""
         self._idle_since: float | None = None
 
     # what a Reply needs
@@ -166,7 +173,7 @@ class UserConnection(HttpToolsProtocol):
     def answered(self, reply: Reply) -> None:
         """The answer is on its way, and the next may follow."""
         self._current = None
-        if not reply.keep_alive:
+        if not reply.head.keep_alive:
             self.transport.close()
         self.on_response_complete()
 
@@ -176,6 +183,40 @@ class UserConnection(HttpToolsProtocol):
         """Say how much may wait for the user."""
         super().connection_made(transport)
         transport.set_write_buffer_limits(high=MAX_BUFFERED_BYTES)
+
+    def data_received(self, data: bytes) -> None:
+        """Answer a question whose head is known at once; the parser takes anything else."""
+        self._idle_since = None
+        cycle = self.cycle
+        if not self._is_between or not (cycle is None or cycle.response_complete):
+            super().data_received(data)
+            return
+        known = self._known
+        body = None if known is None else known.body_of(data)
+        if known is not None and body is not None:
+            reply = Reply(self, known.found)
+            reply.has_turn = reply.is_read = True
+            reply.parts.append(body)
+            reply.size = len(body)
+            self.cycle = cast("RequestResponseCycle", reply)
+            self._answer(reply)
+            return
+        self._begun = 0
+        super().data_received(data)
+        if self._begun == 1:
+            self._remember(data)
+
+    def _remember(self, data: bytes) -> None:
+        """The parser has found one message in what came: the head of a question holds for the next."""
+        reply = self._parsed
+        if (
+            reply is not None
+            and reply.is_read
+            and reply.head.keep_alive
+            and not self.expect_100_continue
+            and not self.parser.should_upgrade()
+        ):
+            self._known = remembered(data, reply.body, reply.head)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The user has left."""
@@ -203,6 +244,8 @@ class UserConnection(HttpToolsProtocol):
         self.headers = []
         self.expect_100_continue = False
         self._parsed = None
+        self._is_between = False
+        self._begun += 1
 
     def on_headers_complete(self) -> None:
         """Take a question, and leave the rest to uvicorn."""
@@ -210,9 +253,11 @@ class UserConnection(HttpToolsProtocol):
         if path is None:
             self._to_uvicorn()
             return
-        own = [header for header in self.headers if header[0].startswith(_OWN_HEADERS)]
+        # of a header that was sent twice the last one holds
+        own = {name: value for name, value in self.headers if name in _OWN_HEADERS}
+        authorization, user, session = (own.get(name, b"").decode(errors="replace") for name in _OWN_HEADERS)
         keep_alive = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
-        reply = self._parsed = Reply(self, path, own, keep_alive=keep_alive)
+        reply = self._parsed = Reply(self, QuestionHead(path, authorization, user, session, keep_alive))
         before = self.cycle
         cycle = self.cycle = cast("RequestResponseCycle", reply)
         if before is None or before.response_complete:
@@ -245,6 +290,7 @@ class UserConnection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The question is whole."""
+        self._is_between = True
         reply = self._parsed
         if reply is None:
             super().on_message_complete()

@@ -44,7 +44,8 @@ class RecordedText:
         texts = [(request_id, text) for (request_id, _), text in zip(texts, masked, strict=True)]
         if not self._installation.encrypts:
             return [text for _, text in texts]
-        said = [(text.encode(), _place(column, request_id)) for request_id, text in texts if text]
+        begins = _place(column, "")
+        said = [(text.encode(), begins + request_id) for request_id, text in texts if text]
         sealed = iter(self._cipher.seal_all(said))
         return [next(sealed) if text else "" for _, text in texts]
 
@@ -62,8 +63,9 @@ class RecordedText:
             for line in written.splitlines():
                 yield self._opened_piece(line, self._open_line)
         elif written.startswith(MARK):
+            opened = self._cipher.opener(_JOURNAL)
             for piece in pieces_of(written):
-                yield self._opened_piece(piece.content, self._open_bytes) if piece.is_whole else piece
+                yield self._opened_piece(piece.content, opened) if piece.is_whole else piece
         else:
             yield Piece(written, is_whole=True)
 
@@ -75,9 +77,6 @@ class RecordedText:
 
     def _open_line(self, line: bytes) -> bytes:
         return self._cipher.open(line.decode("ascii", errors="replace"), _JOURNAL)
-
-    def _open_bytes(self, sealed: bytes) -> bytes:
-        return self._cipher.open_bytes(sealed, _JOURNAL)
 
     def policy_applied(self, texts: list[str]) -> list[str]:
         """What was kept under another policy before, as it may be used under the present one."""

@@ -10,7 +10,7 @@ import base64
 import binascii
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 from cryptography.exceptions import InvalidTag
@@ -23,7 +23,9 @@ from storage.encryption.keyring import Keyring
 PREFIX = "tw1:"
 _TO_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 _SALT_BYTES, _NONCE_BYTES = 16, 12
-_MIN_BYTES = KEY_ID_BYTES + _SALT_BYTES + _NONCE_BYTES + TAG_BYTES
+_KEY_BYTES = KEY_ID_BYTES + _SALT_BYTES
+"""Which key, and the salt by which it was derived."""
+_MIN_BYTES = _KEY_BYTES + _NONCE_BYTES + TAG_BYTES
 _LOOK_SECONDS = 1.0
 """How long a process may go on sealing by a key that another one has replaced or erased."""
 _KEPT_CIPHERS = 256
@@ -47,13 +49,16 @@ class ValueCipher:
     def seal_all(self, values: Sequence[tuple[bytes, str]]) -> list[str]:
         """Many values at once, each with its place."""
         before, cipher = self._current()
+        encrypt, bound_by, to_base64 = cipher.encrypt, self._bound_by, binascii.b2a_base64
         nonces = os.urandom(_NONCE_BYTES * len(values))
         sealed = []
-        for number, (value, context) in enumerate(values):
-            nonce = nonces[_NONCE_BYTES * number : _NONCE_BYTES * (number + 1)]
-            packed = before + nonce + cipher.encrypt(nonce, value, self._bound(context))
+        begins = 0
+        for value, context in values:
+            nonce = nonces[begins : begins + _NONCE_BYTES]
+            begins += _NONCE_BYTES
+            packed = b"%b%b%b" % (before, nonce, encrypt(nonce, value, bound_by + context.encode()))
             # what base64.urlsafe_b64encode does, without its two calls
-            sealed.append(PREFIX + binascii.b2a_base64(packed, newline=False).translate(_TO_URL_SAFE).decode())
+            sealed.append(PREFIX + to_base64(packed, newline=False).translate(_TO_URL_SAFE).decode("ascii"))
         return sealed
 
     def seal_bytes(self, value: bytes, context: str) -> bytes:
@@ -84,14 +89,25 @@ class ValueCipher:
 
     def open_bytes(self, packed: bytes, context: str) -> bytes:
         """What `seal_bytes` sealed. Raises as `open`."""
+        return self.opener(context)(packed)
+
+    def opener(self, context: str) -> Callable[[bytes], bytes]:
+        """The same for all values of one place, read at once: each key is asked for once."""
+        ciphers: dict[bytes, AESGCM] = {}
+        return lambda packed: self._opened(packed, context, ciphers)
+
+    def _opened(self, packed: bytes, context: str, ciphers: dict[bytes, AESGCM]) -> bytes:
         if len(packed) < _MIN_BYTES:
             raise _damaged(context)
-        key_id, rest = packed[:KEY_ID_BYTES].hex(), packed[KEY_ID_BYTES:]
-        salt, nonce, sealed = rest[:_SALT_BYTES], rest[_SALT_BYTES:][:_NONCE_BYTES], rest[_SALT_BYTES + _NONCE_BYTES :]
-        # asked each time, so that an erased key opens nothing in a process that had opened it before
-        self._keyring.key(self._scope, key_id)
+        nonce, sealed = packed[_KEY_BYTES : _KEY_BYTES + _NONCE_BYTES], packed[_KEY_BYTES + _NONCE_BYTES :]
+        cipher = ciphers.get(packed[:_KEY_BYTES])
+        if cipher is None:
+            key_id, salt = packed[:KEY_ID_BYTES].hex(), packed[KEY_ID_BYTES:_KEY_BYTES]
+            # asked each time, so that an erased key opens nothing in a process that had opened it before
+            self._keyring.key(self._scope, key_id)
+            cipher = ciphers[packed[:_KEY_BYTES]] = self._cipher_of(key_id, salt)
         try:
-            return self._cipher_of(key_id, salt).decrypt(nonce, sealed, self._bound(context))
+            return cipher.decrypt(nonce, sealed, self._bound(context))
         except InvalidTag as error:
             raise _damaged(context) from error
 
