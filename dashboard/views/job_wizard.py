@@ -460,8 +460,42 @@ def _buttons(draft: JobDraft, words: Words, *, missing: str = "") -> None:
 
 def _go(by: int) -> None:
     draft: JobDraft | None = st.session_state.get(DRAFT)
-    if draft is not None:
+    if draft is not None and (by < 0 or _take_fields(draft)):
         draft.step = STEPS[min(max(STEPS.index(draft.step) + by, 0), len(STEPS) - 1)]
+
+
+def _take_fields(draft: JobDraft) -> bool:
+    """Take what was entered a moment before the button was pressed: the step is left without being drawn once more.
+
+    False where it has to be drawn once more.
+    """
+    fields = st.session_state
+    match draft.step:
+        case WizardStep.DATASET:
+            draft.dataset_id = fields.get("wizard-dataset", draft.dataset_id)
+        case WizardStep.BASE_MODEL:
+            if (chosen := fields.get("wizard-model", draft.base_model)) != draft.base_model:
+                draft.base_model, draft.recipe = chosen, None
+        case WizardStep.METHOD:
+            method = fields.get("wizard-method", draft.method)
+            # another method has other recipes, and another recipe other numbers
+            return bool(
+                method is draft.method and fields.get(f"wizard-recipe-{method.value}", draft.recipe) == draft.recipe
+            )
+        case WizardStep.SETTINGS:
+            draft.job_name = str(fields.get("wizard-job_name", draft.job_name)).strip()
+            for name in draft.fields():
+                given = fields.get(f"wizard-{name}-{draft.recipe}")
+                if given is not None:
+                    draft.numbers[name] = given.strip() if isinstance(given, str) else given
+            draft.cards = int(fields.get("wizard-cards", draft.cards))
+            draft.seed = int(fields.get("wizard-seed", draft.seed))
+            draft.priority = fields.get("wizard-priority", draft.priority)
+            draft.project = fields.get("wizard-project", draft.project)
+            return not draft.problems()
+        case _:
+            pass
+    return True
 
 
 def _propose(changes: dict[str, str]) -> None:

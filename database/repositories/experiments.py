@@ -387,7 +387,7 @@ class ExperimentRepository:
         ]
 
     def tally(self, experiment_id: int) -> ExperimentTally:
-        """Sufficient statistics of each arm and of its users: one look over the answers, 0.9 s for a million."""
+        """Sufficient statistics of each arm and of its users, in one look over the answers."""
         found: dict[tuple[str, str], Any] = {}
         mixed = 0
         for kind, arm, *sums in self._session.execute(_TALLY, {"experiment_id": experiment_id}):

@@ -128,6 +128,20 @@ def test_a_job_is_chosen_step_by_step_beside_its_plan_and_started_once(dataset, 
     assert app.selectbox(key="choose-job").value == job.job_id
 
 
+def test_what_was_entered_just_before_the_step_was_left_counts(dataset):
+    app = settings_of(dataset)
+    # the browser sends the field and the button at once where the page is still being drawn
+    app.text_input(key="wizard-job_name").set_value("학습 1")
+    app.button(key="wizard-next").click().run()
+    assert [error.value for error in app.error], "a name that cannot be is not taken along"
+    app.text_input(key="wizard-job_name").set_value("rules").run()
+    app.text_input(key="wizard-job_name").set_value("rules-quick")
+    app.number_input(key="wizard-lora_rank-demo-lora").set_value(4)
+    app.button(key="wizard-next").click().run()
+    text = text_of(app)
+    assert "작업 이름 rules-quick" in text and "LoRA 랭크 4" in text, text
+
+
 def test_a_reload_goes_on_with_what_was_chosen_until_it_is_begun_anew_or_somebody_else_comes(dataset, monkeypatch):
     app = settings_of(dataset)
     app.text_input(key="wizard-job_name").set_value("half-done").run()
