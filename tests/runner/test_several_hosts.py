@@ -25,6 +25,8 @@ pytestmark = [
 ]
 TOLERANCE = 1e-5
 """Of a loss of about 6 to 2: float32 adds up a batch in another order, and each step passes the difference on. 1e-6 was seen."""
+VALIDATION_TOLERANCE = 1e-4
+"""Of the validation loss, a mean over batches: those of four rows weigh their tokens otherwise than those of eight."""
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +87,7 @@ def test_two_hosts_learn_as_one_process_does(services, base_model, alone):
     print("two hosts:", utc_now() - began, "largest difference of a loss:", max_difference(losses(folder), alone[0]))
     assert losses(folder).keys() == alone[0].keys()
     assert max_difference(losses(folder), alone[0]) < TOLERANCE
-    assert report.eval_loss == pytest.approx(alone[1].eval_loss, abs=TOLERANCE)
+    assert report.eval_loss == pytest.approx(alone[1].eval_loss, abs=VALIDATION_TOLERANCE)
     wait_until(lambda: leases(services) == [], "no card is held")
     assert ranks() == {}
 
@@ -115,7 +117,7 @@ def test_a_killed_rank_ends_the_attempt_everywhere_and_the_next_one_ends_as_if_i
     assert report.resumed_from_step is not None
     print("largest difference of a loss:", max_difference(losses(folder), alone[0]))
     assert max_difference(losses(folder), alone[0]) < TOLERANCE
-    assert report.eval_loss == pytest.approx(alone[1].eval_loss, abs=TOLERANCE)
+    assert report.eval_loss == pytest.approx(alone[1].eval_loss, abs=VALIDATION_TOLERANCE)
     wait_until(lambda: leases(services) == [], "no card is held")
 
 
