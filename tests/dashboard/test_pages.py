@@ -240,7 +240,7 @@ def test_jobs_can_be_narrowed_to_a_state(story):
     assert FAILED_JOB not in text_of(app)
 
 
-@pytest.mark.parametrize("language", ["ko", "en"])
+@pytest.mark.parametrize("language", ["ko", pytest.param("en", marks=pytest.mark.deep)])
 @pytest.mark.parametrize("page", PAGES)
 def test_an_empty_installation_says_what_would_fill_the_page(services, page, language):
     expected = {
@@ -263,7 +263,7 @@ def test_an_empty_installation_says_what_would_fill_the_page(services, page, lan
     ("language", "title", "step"),
     [
         ("ko", "PostgreSQL이 응답하지 않습니다", "`tuneway up`으로"),
-        ("en", "PostgreSQL does not answer", "`tuneway up` starts"),
+        pytest.param("en", "PostgreSQL does not answer", "`tuneway up` starts", marks=pytest.mark.deep),
     ],
     ids=["ko", "en"],
 )

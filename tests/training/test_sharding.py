@@ -106,7 +106,11 @@ def start(folder: JobFolder, sharding: str, beginning: str = "", **environment: 
         ).returncode
 
 
-DIVISIONS = [("full", "fsdp2"), ("lora", "zero2"), pytest.param("full", "zero3", marks=pytest.mark.deep)]
+DIVISIONS = [
+    ("lora", "zero2"),
+    pytest.param("full", "fsdp2", marks=pytest.mark.deep),
+    pytest.param("full", "zero3", marks=pytest.mark.deep),
+]
 
 
 @pytest.mark.parametrize(("method", "sharding"), DIVISIONS)
