@@ -30,7 +30,8 @@ def show_log(visit: Visit, job: FinetuningJob, words: Words, *, is_live: bool) -
     st.subheader(words("job_log.title"))
     if reading.job_log(visit, job.job_id, 1) is None:
         parts.missing(words("job_log.missing"))
-        st.fragment(partial(_wait, visit, job.job_id), run_every=FOLLOW_SECONDS if is_live else None)()
+        wait = partial(parts.guarded, partial(_wait, visit, job.job_id), words)
+        st.fragment(wait, run_every=FOLLOW_SECONDS if is_live else None)()
         return
     text = _search_field(words)
     with st.container(horizontal=True, vertical_alignment="center"):

@@ -60,7 +60,7 @@ def show_plan(
     if problem is not None:
         st.caption(words("job_plan.no_time", reason=parts.plain(problem)))
     if is_measuring:
-        _wait(visit, request, recipe)
+        _wait(visit, request, recipe, words)
     return plan
 
 
@@ -72,14 +72,14 @@ def _rows(visit: Visit, request: FinetuneJobRequest, recipe: Recipe) -> tuple[Ro
         return None, error.sentence()
 
 
-def _wait(visit: Visit, request: FinetuneJobRequest, recipe: Recipe) -> None:
+def _wait(visit: Visit, request: FinetuneJobRequest, recipe: Recipe, words: Words) -> None:
     """Draw the page again when the rows' lengths are there."""
 
     def look() -> None:
         if reading.is_measured(visit, request.dataset_id, request.base_model, recipe.objective):
             st.rerun()
 
-    st.fragment(look, run_every=LOOK_SECONDS)()
+    st.fragment(lambda: parts.guarded(look, words), run_every=LOOK_SECONDS)()
 
 
 def _draw(plan: JobPlan, words: Words, propose: Callable[[dict[str, str]], None] | None, *, is_measuring: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -71,7 +72,8 @@ def _arrived(visit: Visit, upload: DatasetUpload, words: Words) -> None:
 
 def _others(uploads: list[DatasetUpload], visit: Visit, words: Words) -> None:
     if any(upload.state in WORKING for upload in uploads):
-        st.fragment(_watched, run_every=LOOKED_EVERY_SECONDS)(visit, words)
+        watch = partial(parts.guarded, partial(_watched, visit, words), words)
+        st.fragment(watch, run_every=LOOKED_EVERY_SECONDS)()
     for upload in uploads:
         if upload.state not in WORKING:
             _ended(upload, visit, words)
