@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from dashboard.formats import duration, model_label, moment, number
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from contracts.deployments import DeploymentHistory
     from dashboard.long_actions import LongAction
@@ -24,9 +26,11 @@ if TYPE_CHECKING:
     from dashboard.texts import Words
     from dashboard.visits import Visit
 
-ASKED, DONE = "model-action", "model-action-done"
+ASKED, DONE, AWAITED = "model-action", "model-action-done", "deployment-awaited"
 DEPLOYMENT_SECONDS = 2.0
 ACTION_SECONDS = 1.0
+MOST_SECONDS_TO_BEGIN = 120
+"""Its process writes the deployment down when it has started: after seconds, on a busy machine more."""
 _ICONS = {
     "deploy": ":material/rocket_launch:",
     "promote": ":material/verified:",
@@ -40,6 +44,16 @@ _ASKED_OF_POLICIES = {"undeploy": "deploy", "archive": "promote", "restore": "pr
 _WITHOUT_REASON = {"deploy", "undeploy"}
 
 
+@dataclass(frozen=True)
+class AwaitedDeployment:
+    """Asked for, and not written down yet by the process that carries it out."""
+
+    model_id: int
+    asked_at: datetime
+    earlier: int | None
+    """The version's newest deployment before."""
+
+
 def show(visit: Visit, story: ModelStory, words: Words) -> None:
     """The buttons that suit the version and its reader, and how its deployment goes on."""
     model = story.listing.version
@@ -49,7 +63,8 @@ def show(visit: Visit, story: ModelStory, words: Words) -> None:
     under_way = reading.model_action(visit, model.model_id)
     if under_way is not None and visit.may(ResourceKind.MODEL, _ASKED_OF_POLICIES.get(under_way.name, under_way.name)):
         _tell_action(visit, under_way, model.model_id, words)
-    is_busy = under_way is not None and not under_way.is_over
+    awaited = _awaited(model.model_id, outlook)
+    is_busy = (under_way is not None and not under_way.is_over) or awaited is not None
     offered = [
         action
         for action in _ICONS
@@ -69,7 +84,9 @@ def show(visit: Visit, story: ModelStory, words: Words) -> None:
     if asked in [(model.model_id, action) for action in offered]:
         with st.container(border=True):
             _confirm(visit, asked[1], story, outlook, words)
-    if outlook.deployment is not None:
+    if awaited is not None:
+        _await_deployment(visit, awaited, words)
+    elif outlook.deployment is not None:
         _follow(visit, model.model_id, outlook.deployment, words)
 
 
@@ -237,6 +254,8 @@ def _carry_out(
     match action:
         case "deploy":
             writing.deploy_model(visit, model.model_id)
+            earlier = None if outlook.deployment is None else outlook.deployment.deployment.deployment_id
+            st.session_state[AWAITED] = AwaitedDeployment(model.model_id, utc_now(), earlier)
             return words("model_actions.deploy_asked", model=label)
         case "promote":
             replaces = 0 if outlook.production is None else outlook.production.model_id
@@ -284,6 +303,32 @@ def _tell_action(visit: Visit, action: LongAction, model_id: int, words: Words) 
         if isinstance(outcome, RollbackOutcome) and outcome.mlflow_error is not None:
             told = f"{told} {words('model_actions.mlflow_later')}"
     st.success(told, icon=":material/check_circle:")
+
+
+def _awaited(model_id: int, outlook: ModelOutlook) -> AwaitedDeployment | None:
+    """The deployment that this reader has asked for, while there is nothing of it to follow."""
+    awaited: AwaitedDeployment | None = st.session_state.get(AWAITED)
+    if awaited is None or awaited.model_id != model_id:
+        return None
+    newest = None if outlook.deployment is None else outlook.deployment.deployment
+    # one that was cut off is gone on with in its own row
+    if newest is None or (newest.deployment_id == awaited.earlier and newest.state.is_final):
+        return awaited
+    del st.session_state[AWAITED]
+    return None
+
+
+def _await_deployment(visit: Visit, awaited: AwaitedDeployment, words: Words) -> None:
+    def look() -> None:
+        waited = utc_now() - awaited.asked_at
+        if _awaited(awaited.model_id, reading.model_outlook(visit, awaited.model_id)) is None:
+            st.rerun()
+        if waited.total_seconds() > MOST_SECONDS_TO_BEGIN:
+            st.warning(words("model_actions.deploy_not_begun"), icon=":material/warning:")
+            return
+        st.info(f"{words('model_actions.deploy_begins')} ({duration(waited, words)})", icon=":material/hourglass_top:")
+
+    st.fragment(lambda: parts.guarded(look, words), run_every=DEPLOYMENT_SECONDS)()
 
 
 def _follow(visit: Visit, model_id: int, shown: DeploymentHistory, words: Words) -> None:

@@ -120,6 +120,8 @@ def test_a_deployment_is_begun_in_a_process_of_its_own(versions, services, monke
     assert not told.exists()
     app.button(key="confirm-action").click().run()
     assert "배포를 시작했습니다" in text_of(app)
+    # its process has not come so far yet
+    assert "배포를 준비하고 있습니다" in text_of(app)
     limit = time.monotonic() + 10
     while not told.exists():
         assert time.monotonic() < limit
@@ -128,6 +130,8 @@ def test_a_deployment_is_begun_in_a_process_of_its_own(versions, services, monke
     assert module == "-m stages.deploying"
     assert DeployRequest.model_validate_json(request) == DeployRequest(model_id=versions.candidate)
     assert audited(services, "model.deployment_asked") == [("kim", f"model/{versions.candidate}", "127.0.0.1")]
+    put_into_service(services, versions.candidate)
+    assert "배포를 준비하고 있습니다" not in once_told(app, "배포 상태: 응답 중")
 
 
 def test_a_version_is_archived_and_restored_with_a_reason_but_not_while_it_is_in_service(visit, versions, services):
