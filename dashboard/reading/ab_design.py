@@ -24,17 +24,23 @@ CURVE_FROM, CURVE_TO, CURVE_POINTS = 0.1, 2.5, 40
 
 @kept(FRESH_SECONDS)
 def models_to_compare(visit: Visit) -> list[ModelVersion]:
-    """Versions that answer and are not archived: what users have now first (in production, a base model), then the newest."""
+    """Versions that answer and are not archived: what users have now first, then the newest.
+
+    That is the version in production, else a base model; beside one in production, a base model comes last.
+    """
     visit.require(ResourceKind.AB_TEST, "create")
     seen = visit.visible(ResourceKind.MODEL)
     listed = ask(visit, lambda uow: uow.model_listings.newest(limit=LISTED, visible=seen, with_base=True))
     usable = [
         item.version for item in listed if item.endpoint is not None and item.version.status is not ModelStatus.ARCHIVED
     ]
-    return sorted(
-        usable,
-        key=lambda version: (version.status is not ModelStatus.PRODUCTION, version.finetuning_job_id is not None),
-    )
+    has_production = any(version.status is ModelStatus.PRODUCTION for version in usable)
+
+    def place(version: ModelVersion) -> tuple[bool, bool]:
+        is_base = version.finetuning_job_id is None
+        return version.status is not ModelStatus.PRODUCTION, is_base is has_production
+
+    return sorted(usable, key=place)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from contracts.experiments import ABExperiment, StartABTestRequest
 from contracts.identity import Role
 from contracts.promotions import StatusRequest
 from dashboard import writing
+from dashboard.reading.ab_design import models_to_compare
 from stages.promote import set_aside
 from stages.services import Services
 from tests.conftest import free_port
@@ -68,6 +69,16 @@ def test_as_many_samples_as_it_takes_need_no_confirmation(models):
     app.number_input(key="design-target").set_value(0).run()
     assert not app.button(key="design-start-now").disabled
     assert "knowing that it is too small" not in text_of(app)
+
+
+def test_beside_a_version_in_production_the_newest_is_proposed_and_not_the_base_model(story, visit, services):
+    assert [found.model_id for found in models_to_compare(visit)] == [story.base_model_id, story.model_id]
+    served = add_model(services, "rules", "1", "rules-v1", "http://127.0.0.1:1/v1", Arm.A)
+    with services.unit_of_work() as uow:
+        uow.models.set_status(served.model_id, ModelStatus.PRODUCTION)
+    st.cache_data.clear()
+    offered = [found.model_id for found in models_to_compare(visit)]
+    assert offered == [served.model_id, story.model_id, story.base_model_id]
 
 
 def test_archived_versions_and_those_that_do_not_answer_are_not_offered(models, services):
