@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 NOBODY = "-"
 """No arm's name begins so."""
+REFUSED, SENT = "answer-refused", "answer-sent"
+"""What came of this reader's answer, by experiment: the part of the page draws itself again while the test runs."""
 
 
 def is_open(experiment: ABExperiment, decision: ExperimentDecision | None) -> bool:
@@ -57,11 +59,24 @@ def show_answer(experiment: ABExperiment, visit: Visit, words: Words) -> None:
     if not reason.strip():
         st.warning(words("ab_answer.missing"), icon=":material/edit:")
         return
+    st.session_state.pop(_key(REFUSED, experiment), None)
     winner = None if chosen == NOBODY else chosen
     try:
         with st.spinner(words("ab_answer.sending")):
             writing.answer_experiment(visit, experiment.experiment_id, winner, reason=reason.strip())
     except TunewayError as error:
-        parts.error_parts(error.as_record(), words("error.title"), words)
-        return
-    st.success(words("ab_answer.sent"), icon=":material/check_circle:")
+        st.session_state[_key(REFUSED, experiment)] = error.as_record()
+    else:
+        st.session_state[_key(SENT, experiment)] = True
+
+
+def tell_answer(experiment: ABExperiment, words: Words) -> None:
+    """What came of the answer that this reader has sent; nothing where none was."""
+    if st.session_state.get(_key(SENT, experiment)):
+        st.success(words("ab_answer.sent"), icon=":material/check_circle:")
+    elif refused := st.session_state.get(_key(REFUSED, experiment)):
+        parts.error_parts(refused, words("error.title"), words)
+
+
+def _key(what: str, experiment: ABExperiment) -> str:
+    return f"{what}-{experiment.experiment_id}"

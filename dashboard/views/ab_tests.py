@@ -17,7 +17,7 @@ from dashboard import parts, reading
 from dashboard.formats import milliseconds, model_label, moment, number, percent
 from dashboard.links import choose
 from dashboard.views import ab_design
-from dashboard.views.ab_answer import is_open, show_answer
+from dashboard.views.ab_answer import is_open, show_answer, tell_answer
 from dashboard.views.ab_arms import arm_title, arms_sentence, show_arms
 from dashboard.views.ab_drop import show_drop
 from dashboard.views.ab_replays import show_replays
@@ -122,6 +122,7 @@ def _story(state: ExperimentState, visit: Visit, words: Words) -> None:
         ResourceKind.AB_TEST, "conclude", experiment.experiment_id
     ):
         show_answer(experiment, visit, words)
+    tell_answer(experiment, words)
     lines = []
     for name, counts in state.counts.items():
         lines.append(

@@ -69,6 +69,13 @@ def test_a_person_chooses_among_the_arms_that_are_left(experiment, services):
         "새 모델(small)로 교체", "새 모델(tiny)로 교체", "현재 모델(now) 유지", "승자 없이 종료(현재 모델 유지)",
     ]  # fmt: skip
     assert "새 모델(small)이 현재 모델(now)보다 좋습니다." in text_of(app)
+    # what is refused stays told when the page looks again by itself
+    radio.set_value("tiny")
+    app.text_input(key=f"answer-reason-{experiment.experiment_id}").set_value("더 작습니다")
+    (send,) = [button for button in app.button if button.label == "답 보내기"]
+    send.click().run()
+    assert "A base model is not promoted by itself" in text_of(app)
+    assert "A base model is not promoted by itself" in text_of(app.run())
 
 
 def test_a_new_model_is_dropped_after_a_confirmation_with_a_reason(experiment, services):

@@ -179,6 +179,8 @@ def test_an_answer_on_the_page_ends_the_test_with_name_and_reason(story: Story, 
     (send,) = [button for button in app.button if button.label == "답 보내기"]
     send.click().run()
     assert "답을 기록하고 결론을 실행했습니다" in text_of(app)
+    # and at the next look, which comes by itself
+    assert "답을 기록하고 결론을 실행했습니다" in text_of(app.run())
     with services.unit_of_work() as uow:
         kept = uow.experiment_decisions.get(story.experiment_id)
         assert uow.experiments.get(story.experiment_id).status is ExperimentStatus.COMPLETED
