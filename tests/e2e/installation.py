@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,6 +44,23 @@ def _is_free(port: int) -> bool:
     return True
 
 
+@contextmanager
+def own_installation(base_model: Path, variables: Mapping[str, str] | None = None) -> Iterator[Installation]:
+    """A platform with the base model at hand; ended in the end, with everything it started."""
+    folder = Path(tempfile.mkdtemp(prefix="tuneway-e2e-"))
+    folder.chmod(0o755)  # PostgreSQL may run as another account
+    shutil.copytree(base_model, folder / "models" / "base" / "demo-base")
+    platform = Installation(folder, free_port_base(), variables or {})
+    yield platform
+    down = platform.tuneway("down")
+    left = platform.processes()
+    for process in left:
+        process.kill()
+    subprocess.run(["rm", "-rf", "--", str(folder)], check=False)
+    assert down.returncode == 0, down.stderr
+    assert left == [], f"`tuneway down` has left {left}"
+
+
 @dataclass(frozen=True)
 class Installation:
     """One platform."""
@@ -62,6 +82,8 @@ class Installation:
             "TUNEWAY_DATA_DIR": str(self.data_dir),
             "TUNEWAY_PORT_BASE": str(self.port_base),
             "TUNEWAY_MIN_FREE_DISK_GB": "1",
+            # where tests run everything is slow, and a late decision is a refusal
+            "TUNEWAY_POLICY_TIMEOUT_SECONDS": "20",
             "PYTHONPATH": str(REPOSITORY_ROOT),
             **self.variables,
         }
