@@ -28,16 +28,6 @@ def open_squares(plan: Path):
     return square
 
 
-@pytest.fixture
-def plan(tmp_path):
-    def write(**what):
-        path = tmp_path / "plan.json"
-        path.write_text(json.dumps(what), encoding="utf-8")
-        return path
-
-    return write
-
-
 def test_every_piece_is_done_once_by_some_process(plan):
     told = dict(run_pieces(MODULE, "open_squares", plan(), range(9), workers=3))
 

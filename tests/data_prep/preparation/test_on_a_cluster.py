@@ -2,7 +2,6 @@
 
 import datetime
 import ipaddress
-import json
 import os
 import signal
 import subprocess
@@ -115,16 +114,6 @@ def scheduler(tmp_path, monkeypatch):
     with cluster(tmp_path, [plainly, plainly], "127.0.0.1") as (address, workers):
         monkeypatch.setenv("TUNEWAY_DATA_SCHEDULER", address)
         yield workers
-
-
-@pytest.fixture
-def plan(tmp_path):
-    def write(**what):
-        path = tmp_path / "plan.json"
-        path.write_text(json.dumps(what), encoding="utf-8")
-        return path
-
-    return write
 
 
 @pytest.mark.slow
