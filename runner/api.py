@@ -1,7 +1,7 @@
 """The runner's HTTP door."""
 
 import secrets
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Body, Depends, FastAPI, Header, Query, Request
 from fastapi.exceptions import RequestValidationError
@@ -20,9 +20,11 @@ from contracts.jobs import JOB_KEY_PATTERN, JobSubmission, JobView, LogChunk
 from contracts.record import JsonObject
 from runner.service import RunnerService
 from stages.call_log import CallLog
-from stages.span_export import Tracer
 from storage.exposition import CONTENT_TYPE
 from storage.job_state import read_log
+
+if TYPE_CHECKING:
+    from stages.span_export import Tracer
 
 STATUS_OF_ERROR: dict[type[TunewayError], int] = {
     InvalidRequestError: 422,
@@ -38,7 +40,7 @@ class _UnauthorisedError(TunewayError):
     code = "unauthorised"
 
 
-def create_app(service: RunnerService, token: str, tracer: Tracer | None = None) -> FastAPI:
+def create_app(service: RunnerService, token: str, tracer: "Tracer | None" = None) -> FastAPI:
     """The application over a service. Every path but /health and /metrics asks for the bearer token."""
     app = FastAPI(title="Tuneway runner", docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(CallLog, reads=False, tracer=tracer)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from contracts.enums import JobState
 from contracts.errors import InvalidDataError, JobFailedError, JobLostError, NotFoundError
 from contracts.record import utc_now
+from runner.leases import SILENCE
 from storage.files import write_json_atomically, write_json_once
 from storage.job_state import host_of, job_folders, job_view
 
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from settings import Settings
     from storage.job_folder import JobFolder
 
-SILENCE = timedelta(seconds=45)
-"""As long as a lease may be silent (runner/leases.py)."""
 LONGEST_GAP = timedelta(seconds=15)
 """Between two looks: who was away longer has slept itself, and begins to listen anew."""
 FORGOTTEN = timedelta(days=7)

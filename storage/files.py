@@ -56,13 +56,16 @@ def write_bytes_atomically(path: Path, content: bytes, *, mode: int = 0o666, rep
 
 def write_json_atomically(path: Path, value: JsonObject) -> None:
     """Replace a JSON file as a whole."""
-    write_text_atomically(path, json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True) + "\n")
+    write_bytes_atomically(path, _json_text(value).encode())
 
 
 def write_json_once(path: Path, value: JsonObject) -> bool:
     """Write a JSON file that never changes: False where there is one already, which stays."""
-    text = json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
-    return write_bytes_atomically(path, text.encode(), replace=False)
+    return write_bytes_atomically(path, _json_text(value).encode(), replace=False)
+
+
+def _json_text(value: JsonObject) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
 
 
 def read_json(path: Path) -> JsonObject | None:

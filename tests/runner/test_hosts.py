@@ -10,7 +10,8 @@ import pytest
 
 from contracts.enums import JobState
 from contracts.errors import ConflictError, JobLostError
-from runner.hosts import LONGEST_GAP, SILENCE, OtherHosts
+from runner.hosts import LONGEST_GAP, OtherHosts
+from runner.leases import SILENCE
 from runner.service import RunnerService
 from stages.launching import GPU_IDS_VARIABLE, lease_owner
 from storage.files import read_json, write_json_atomically, write_json_once

@@ -146,7 +146,7 @@ def test_a_collector_that_is_away_costs_its_spans_only(caplog):
 
 def test_without_a_collector_nothing_of_it_is_loaded():
     code = (
-        "import sys; import runner.launcher, serving_api.app, operators.run_ids; from settings import load_settings; "
+        "import sys; import runner.launcher, runner.api, serving_api.app, operators.run_ids; from settings import load_settings; "
         "from stages.tracing import open_tracer; assert open_tracer(load_settings(), 'runner') is None; "
         "print([name for name in sys.modules if name.startswith('opentelemetry.exporter')])"
     )
