@@ -125,6 +125,33 @@ def own_cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
 
 
+_SPINNER = """
+import os, sys
+os.sched_setaffinity(0, {int(sys.argv[1])})
+os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+while os.getppid() == int(sys.argv[2]):
+    pass
+"""
+
+
+@contextmanager
+def awake_processors() -> Iterator[None]:
+    """No processor falls asleep: a program that gives way to any other keeps each one busy.
+
+    A virtual machine takes tens of microseconds to wake one, which is a property of its host and not of what is measured.
+    """
+    spinners = [
+        subprocess.Popen([sys.executable, "-c", _SPINNER, str(processor), str(os.getpid())])
+        for processor in sorted(os.sched_getaffinity(0))
+    ]
+    try:
+        yield
+    finally:
+        for spinner in spinners:
+            spinner.kill()
+            spinner.wait()
+
+
 def pss_mib(pid: int) -> float:
     """Memory of the process tree; pages that several processes share are divided among them."""
     size = resident_bytes(process_tree(pid))

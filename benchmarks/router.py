@@ -5,7 +5,9 @@
 The model server says the same to everyone at once, so that the routers are what is measured. Ours runs an A/B test:
 sticky assignment, metrics, and every answer stored in PostgreSQL; the others pass through. CPU time is that of the
 router's process tree (ours: until the last answer is stored), which a busy machine distorts less than time by the clock;
-beside it that of the process that answers alone. Memory is held to its bar for the process that answers.
+beside it that of the process that answers alone. What a router adds to one question after the other is told twice: of all
+routers in turns, and of each a hundred times in a row while no processor falls asleep. Memory is held to its bar for the
+process that answers.
 """
 
 import argparse
@@ -28,6 +30,7 @@ from sqlalchemy import text
 from benchmarks.measuring import (
     KIB_PER_MIB,
     REPOSITORY_ROOT,
+    awake_processors,
     cpu_seconds,
     own_cpu_seconds,
     own_folder,
@@ -53,6 +56,8 @@ HOST = "127.0.0.1"
 START_SECONDS = 120.0
 STORING_SECONDS = 30.0
 OURS = "tuneway"
+IN_A_ROW = 100
+"""Questions asked of one router, one after the other, before the next has its turn."""
 BARS = {
     "cpu_us_32": 60.0,
     "cpu_us_per_chunk": 35.0,
@@ -193,8 +198,11 @@ def _rounds(options: argparse.Namespace, contestants: dict[str, Contestant], stu
             chunks[name].append(used.all_processes / CHUNKS)
             streams[name].append(load)
     urls = {name: (contestant.url, contestant.model) for name, contestant in contestants.items()}
-    sequential = sequential_us({"direct": (stub_url, "stub"), **urls}, options.sequential)
-    contestants[OURS].asked += options.sequential
+    asked = {"direct": (stub_url, "stub"), **urls}
+    in_turns = sequential_us(asked, options.sequential, in_a_row=1)
+    with awake_processors():
+        awake = sequential_us(asked, options.sequential, in_a_row=IN_A_ROW)
+    contestants[OURS].asked += 2 * options.sequential
     contestants[OURS].wait_until_stored()
     lines = []
     for name, contestant in contestants.items():
@@ -211,8 +219,9 @@ def _rounds(options: argparse.Namespace, contestants: dict[str, Contestant], stu
                     sum(load.pieces for load in streams[name]) / sum(load.requests for load in streams[name]), 1
                 ),
                 "first_token_ms": round(median([value for load in streams[name] for value in load.first_ms]), 2),
-                "sequential_us": sequential[name],
-                "added_sequential_us": round(sequential[name] - sequential["direct"], 1),
+                "sequential_us": in_turns[name],
+                "added_sequential_us": round(in_turns[name] - in_turns["direct"], 1),
+                "added_awake_us": round(awake[name] - awake["direct"], 1),
                 "rss_mib": round(contestant.rss_mib(answering=True), 1),
                 "rss_all_mib": round(contestant.rss_mib(answering=False), 1),
                 "failures": sum(len(load.failures) for load in everything),
@@ -260,14 +269,30 @@ def _ratio(above: float | None, below: float | None) -> float | None:
 def _titles(options: argparse.Namespace) -> tuple[str, ...]:
     counts = (f"CPU µs at {count}" for count in options.concurrency)
     answering = (f"answering at {count}" for count in options.concurrency)
-    rest = ("CPU µs a chunk", "added µs, one by one", "RSS MiB", "of all", "failures", "other bodies")
+    rest = (
+        "CPU µs a chunk",
+        "added µs, one by one",
+        "added, awake",
+        "RSS MiB",
+        "of all",
+        "failures",
+        "other bodies",
+    )
     return ("router", *counts, *answering, *rest)
 
 
 def _cells(line: dict[str, Any], options: argparse.Namespace) -> tuple[object, ...]:
     counts = (line["cpu_us"][str(count)] for count in options.concurrency)
     answering = (line["cpu_us_answering"][str(count)] for count in options.concurrency)
-    rest = ("cpu_us_per_chunk", "added_sequential_us", "rss_mib", "rss_all_mib", "failures", "other_bodies")
+    rest = (
+        "cpu_us_per_chunk",
+        "added_sequential_us",
+        "added_awake_us",
+        "rss_mib",
+        "rss_all_mib",
+        "failures",
+        "other_bodies",
+    )
     return (line["router"], *counts, *answering, *(line[name] for name in rest))
 
 

@@ -168,8 +168,12 @@ def ask_on_the_wire(
     return load
 
 
-def sequential_us(urls: dict[str, tuple[str, str]], count: int) -> dict[str, float]:
-    """Median microseconds of one question after the other, asked of each URL in turns; name -> (URL, model)."""
+def sequential_us(urls: dict[str, tuple[str, str]], count: int, *, in_a_row: int) -> dict[str, float]:
+    """Median microseconds of one question after the other; name -> (URL, model).
+
+    Each URL is asked `in_a_row` times, then the next: with 1, every router has slept while the others answered, and finds
+    its memory in no cache.
+    """
     latencies: dict[str, list[float]] = {name: [] for name in urls}
     sockets = {}
     for name, (url, model) in urls.items():
@@ -181,12 +185,13 @@ def sequential_us(urls: dict[str, tuple[str, str]], count: int) -> dict[str, flo
             f"POST {parts.path}/chat/completions HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: application/json\r\n"
         )
         sockets[name] = connected, f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
-    for _ in range(count):
+    for begins in range(0, count, in_a_row):
         for name, (connected, request) in sockets.items():
-            began = time.perf_counter()
-            connected.sendall(request)
-            _read_answer(connected)
-            latencies[name].append((time.perf_counter() - began) * 1e6)
+            for _ in range(min(in_a_row, count - begins)):
+                began = time.perf_counter()
+                connected.sendall(request)
+                _read_answer(connected)
+                latencies[name].append((time.perf_counter() - began) * 1e6)
     for connected, _ in sockets.values():
         connected.close()
     return {name: round(median(found[len(found) // 10 :]), 1) for name, found in latencies.items()}

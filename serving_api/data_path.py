@@ -9,6 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from functools import lru_cache, partial
 from typing import Any
 
 import orjson
@@ -20,6 +21,7 @@ from serving_api.chat_access import ChatAccess
 from serving_api.destinations import Destination, Destinations
 from serving_api.event_log import Event, EventLog
 from serving_api.exchange import Exchange
+from serving_api.held_events import PatientEventLog
 from serving_api.metrics import Metrics
 from serving_api.openai_errors import RequestError, invalid
 from serving_api.request_ids import is_request_id, new_request_id
@@ -32,6 +34,8 @@ log = logging.getLogger(__name__)
 MAX_USER_CHARACTERS = 256
 MAX_SESSION_CHARACTERS = 255
 MAX_COMMENT_CHARACTERS = 4000
+KNOWN_USERS = 4096
+"""Whose pseudonym is not computed anew for each question."""
 
 
 class DataPath:
@@ -41,8 +45,10 @@ class DataPath:
         self._routing = routing
         self._access = access
         self._events = events
+        self._patient = PatientEventLog(events)
         self._assignment_key = assignment_key
         self._id_key = assignment_key.encode()[:64]
+        self._key_of = lru_cache(KNOWN_USERS)(partial(user_key, assignment_key))
         self._servers = ModelServers()
         self._metrics = Metrics()
         self._destinations: Destinations | None = None
@@ -59,6 +65,7 @@ class DataPath:
         """Close the connections."""
         await self._servers.stop()
         self._write_events()
+        self._patient.close()
 
     def drain(self) -> None:
         """Take no more questions; those on their way end as ever."""
@@ -68,6 +75,11 @@ class DataPath:
     def is_draining(self) -> bool:
         """No more questions are taken."""
         return self._is_draining
+
+    @property
+    def events(self) -> PatientEventLog:
+        """What is written of the answers."""
+        return self._patient
 
     @property
     def in_flight(self) -> int:
@@ -138,8 +150,13 @@ class DataPath:
             )
         # the rating follows its answer
         self._write_events()
+        if not self._patient.flush():
+            raise _disk_full()
         event = {"kind": "rating", "request_id": request_id, "rating": rating, "comment": comment}
-        await asyncio.to_thread(self._events.append_durably, event)
+        try:
+            await asyncio.to_thread(self._events.append_durably, event)
+        except OSError as error:
+            raise _disk_full() from error
         await _send_json(send, orjson.dumps({"request_id": request_id, "rating": rating, "stored": True}))
 
     def _ask(self, reply: Reply, started: float) -> None:
@@ -155,7 +172,7 @@ class DataPath:
         destinations = self._known_destinations()
         self._access.admit(head.authorization, user or "")
         request_id = new_request_id(self._id_key)
-        key = user_key(self._assignment_key, user) if user else ""
+        key = self._key_of(user) if user else ""
         model = body.get("model") or VIRTUAL_MODEL
         if model != VIRTUAL_MODEL:
             destination: Destination | None = _named(destinations, model)
@@ -256,10 +273,7 @@ class DataPath:
         unsent, self._unsent = self._unsent, []
         try:
             if events:
-                self._events.append_all(events)
-        except OSError:
-            # the disk is full: the answers are still their users'
-            log.exception("%d events could not be written and are lost", len(events))
+                self._patient.append_all(events)
         finally:
             for reply, sent, is_last in unsent:
                 reply.send(sent, is_last=is_last)
@@ -267,6 +281,12 @@ class DataPath:
 
 def _authorization(scope: Scope) -> str:
     return next((value.decode("latin-1") for name, value in scope["headers"] if name == b"authorization"), "")
+
+
+def _disk_full() -> RequestError:
+    return RequestError(
+        503, "The rating could not be stored: the disk is full; rate again later", "server_error", "not_stored"
+    )
 
 
 Handler = Callable[[DataPath, Scope, Receive, Send], Awaitable[None]]

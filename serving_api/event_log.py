@@ -3,7 +3,8 @@
 Whoever writes a segment holds its lock, so that another process knows which ones are complete: those of a killed writer too.
 
 <folder>/<time in ns>.jsonl    segments: events as they were sealed, or in clear where nothing is encrypted: a line of JSON each,
-                               with `body_bytes` followed by so many bytes, the body as it came, and a line break
+                               with `body_bytes` followed by so many bytes and a line break: the body as it came, before
+                               it the query, a string of JSON, whose size is `query_bytes`
 <folder>/refused.jsonl         events that PostgreSQL will never take, each with the reason
 """
 
@@ -65,7 +66,7 @@ class EventLog:
 
     def append_all(self, events: Sequence[Event | bytes]) -> None:
         """Write the events to the journal, in one piece; as bytes what `line_with_body` has made."""
-        lines = self._sealed(b"".join([_line(event) for event in events]))
+        lines = self._sealed(b"".join([line_of(event) for event in events]))
         with self._lock:
             _write(self._descriptor, lines)
         if not self._written.is_set():
@@ -73,7 +74,7 @@ class EventLog:
 
     def append_durably(self, event: Event) -> None:
         """Write the event and flush it to the disk: it survives the end of the machine too. Blocks."""
-        lines = self._sealed(_line(event))
+        lines = self._sealed(line_of(event))
         with self._lock:
             _write(self._descriptor, lines)
             segment = os.dup(self._descriptor)
@@ -155,9 +156,8 @@ def events_of(written: bytes) -> Iterator[Event | bytes]:
         event = _parsed(written[start:ends]) if ends >= 0 else None
         if event is not None and (size := event.pop("body_bytes", None)) is not None:
             begins, ends = ends + 1, ends + 1 + size
-            event["body"] = written[begins:ends]
-            if written[ends : ends + 1] != b"\n":
-                event = None
+            is_whole = written[ends : ends + 1] == b"\n"
+            event = _with_what_follows(event, written[begins:ends]) if is_whole else None
         if event is None:
             ends = written.find(b"\n{", start + 1)
             ends = ends if ends >= 0 else len(written) - 1
@@ -167,13 +167,22 @@ def events_of(written: bytes) -> Iterator[Event | bytes]:
         start = ends + 1
 
 
-def line_with_body(begins: bytes, event: Event, body: bytes) -> bytes:
-    """An event for the journal: `begins` is the beginning of its JSON object, up to a comma, the rest is in `event`."""
+def line_with_body(begins: bytes, event: Event, body: bytes, query: str | None = None) -> bytes:
+    """An event for the journal: `begins` is the beginning of its JSON object, up to a comma, the rest is in `event`.
+
+    A query that is no part of `event` goes with the body: what is only sealed again need not become a text in between. As a
+    string of JSON it has no line break, so what a user writes never looks like an event where a crash has cut the journal.
+    """
+    if query is not None:
+        asked = orjson.dumps(query)
+        event["query_bytes"] = len(asked)
+        body = asked + body
     event["body_bytes"] = len(body)
     return b"%b%b\n%b\n" % (begins, orjson.dumps(event)[1:], body)
 
 
-def _line(event: Event | bytes) -> bytes:
+def line_of(event: Event | bytes) -> bytes:
+    """The event as the journal holds it before it is sealed."""
     if isinstance(event, bytes):
         return event
     body = event.get("body")
@@ -188,6 +197,25 @@ def _parsed(line: bytes) -> Event | None:
     except ValueError:
         return None
     return event if isinstance(event, dict) else None
+
+
+def _with_what_follows(event: Event, followed: bytes) -> Event | None:
+    """The event with what `line_with_body` put behind its line; None where that is damaged."""
+    # a service of before left the query in the line
+    size = event.pop("query_bytes", None)
+    if size is None:
+        event["body"] = followed
+        return event
+    query = followed[:size]
+    if b"\\" in query:
+        try:
+            event["query"] = orjson.loads(query).encode()
+        except (ValueError, AttributeError):
+            return None
+    else:
+        event["query"] = query[1:-1]
+    event["body"] = followed[size:]
+    return event
 
 
 def _size(path: Path) -> int:

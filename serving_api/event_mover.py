@@ -22,7 +22,7 @@ from storage.encryption.pieces import Piece
 
 log = logging.getLogger(__name__)
 
-BATCH_EVENTS = 1000
+BATCH_EVENTS = 2000
 LOOK_SECONDS = 0.2
 RETRY_SECONDS = 1.0
 MAX_RETRY_SECONDS = 5.0

@@ -14,21 +14,12 @@ from serving_api.event_log import Event
 from serving_api.event_mover import RefusedEventError
 from stages.services import Services
 
-Kept = Callable[[str, Sequence[tuple[str, str]]], list[str]]
-"""What a text column is to hold for each request id with its text."""
+Kept = Callable[[str, Sequence[str], Sequence[bytes]], list[str]]
+"""What a text column is to hold for each request id, and its text in UTF-8."""
 
-_required = itemgetter(
-    "request_id",
-    "query",
-    "body",
-    "is_stream",
-    "experiment_id",
-    "session_id",
-    "variant",
-    "model_id",
-    "response_time_ms",
-    "user_key",
-    "assigned_variant",
+_said = itemgetter("request_id", "query", "body", "is_stream")
+_needed = itemgetter(
+    "experiment_id", "session_id", "variant", "model_id", "response_time_ms", "user_key", "assigned_variant"
 )
 """More may be there: an earlier version of the service left events in the journal without."""
 
@@ -41,7 +32,7 @@ def event_store(services: Services) -> Callable[[list[Event]], None]:
         try:
             with services.unit_of_work() as uow:
                 # in their order: a rating follows its answer
-                for kind, some in groupby(events, key=lambda event: str(event["kind"])):
+                for kind, some in groupby(events, key=itemgetter("kind")):
                     _STORE[kind](uow, list(some), kept)
         except (DataError, IntegrityError, NotFoundError, KeyError, ValueError, TypeError) as error:
             raise RefusedEventError("The event cannot be stored", value=f"{type(error).__name__}: {error}") from error
@@ -54,21 +45,30 @@ def _store_answers(uow: UnitOfWork, events: list[Event], kept: Kept) -> None:
 
 
 def _rows(events: list[Event], kept: Kept) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    questions: list[tuple[str, str]] = []
-    answers: list[tuple[str, str]] = []
+    request_ids: list[str] = []
+    questions: list[bytes] = []
+    answers: list[bytes] = []
+    told: list[Said] = []
     for event in events:
-        request_id, query, body, is_stream, *_ = _required(event)
-        said = said_in(body if isinstance(body, bytes) else str(body).encode(), is_stream=is_stream)
-        questions.append((request_id, _storable(query)))
-        answers.append((request_id, _storable(said.text)))
-        row = event.copy()
-        row["body"], row["prompt_tokens"], row["completion_tokens"] = None, said.prompt_tokens, said.completion_tokens
-        rows.append(row)
-    for column, texts in (("query", questions), ("response", answers)):
-        for row, text in zip(rows, kept(column, texts), strict=True):
-            row[column] = text
-    return rows
+        _needed(event)
+        request_id, query, body, is_stream = _said(event)
+        said = said_in(_as_bytes(body), is_stream=is_stream)
+        request_ids.append(request_id)
+        questions.append(_storable(query))
+        answers.append(_storable(said.text))
+        told.append(said)
+    sealed = kept("query", request_ids, questions), kept("response", request_ids, answers)
+    return [
+        {
+            **event,
+            "body": None,
+            "query": query,
+            "response": response,
+            "prompt_tokens": said.prompt_tokens,
+            "completion_tokens": said.completion_tokens,
+        }
+        for event, query, response, said in zip(events, *sealed, told, strict=True)
+    ]
 
 
 def _store_pins(uow: UnitOfWork, events: list[Event], _kept: Kept) -> None:
@@ -81,7 +81,11 @@ def _store_pins(uow: UnitOfWork, events: list[Event], _kept: Kept) -> None:
 
 
 def _store_ratings(uow: UnitOfWork, events: list[Event], kept: Kept) -> None:
-    comments = kept("user_feedback", [(event["request_id"], _storable(event["comment"] or "")) for event in events])
+    comments = kept(
+        "user_feedback",
+        [event["request_id"] for event in events],
+        [_storable(event["comment"] or "") for event in events],
+    )
     for event, comment in zip(events, comments, strict=True):
         if not uow.experiments.rate(
             event["request_id"], event["rating"], None if event["comment"] is None else comment
@@ -96,9 +100,14 @@ _STORE: dict[str, Callable[[UnitOfWork, list[Event], Kept], None]] = {
 }
 
 
-def _storable(text: str) -> str:
+def _storable(text: str | bytes) -> bytes:
     # PostgreSQL takes every character but this one
-    return text.replace("\x00", "")
+    return _as_bytes(text).replace(b"\x00", b"")
+
+
+def _as_bytes(text: str | bytes) -> bytes:
+    """Events of before hold texts where there are bytes now. Raises TypeError for what is neither: it is refused."""
+    return text if isinstance(text, bytes) else bytes(text, "utf-8")
 
 
 class Said(NamedTuple):

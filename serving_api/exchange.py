@@ -138,14 +138,13 @@ class Exchange:
             "user_key": self.user_key,
             "session_id": self.session_id,
             "variant": self.destination.kept_arm if self.status is AnswerStatus.COMPLETE else None,
-            "query": self.query,
             "is_stream": self.is_stream,
             "asked_at": self.asked_at,
             "response_time_ms": round(self.total_s * 1000),
             "first_token_ms": None if first is None else round((first - self.started) * 1000),
             "status": self.status,
         }
-        return line_with_body(self.destination.line, varying, self.answer)
+        return line_with_body(self.destination.line, varying, self.answer, self.query)
 
     def _ask_next(self) -> None:
         server = self._server = self.servers.choose(self.destination.endpoint.base_urls, self._tried)

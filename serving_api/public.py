@@ -82,6 +82,8 @@ class PublicService:
             {
                 "events_waiting_bytes": self.events.pending_bytes,
                 "events_behind": self._is_behind,
+                "events_held": self.data_path.events.held,
+                "events_lost": self.data_path.events.lost,
             }
         )
         return 200, CONTENT_TYPE, text.encode()
@@ -99,6 +101,7 @@ class PublicService:
             "requests_in_flight": self.data_path.in_flight,
             "events_waiting": self._is_behind,
             "events_waiting_bytes": self.events.pending_bytes,
+            "events_held": self.data_path.events.held,
         }
         return 200 if is_ready else 503, "application/json", orjson.dumps(found)
 

@@ -34,20 +34,20 @@ class RecordedText:
 
     def kept(self, column: str, request_id: str, text: str) -> str:
         """What the column of that answer's row is to hold: sealed text that opens in this place only, or nothing."""
-        return self.all_kept(column, [(request_id, text)])[0]
+        return self.all_kept(column, [request_id], [text.encode()])[0]
 
-    def all_kept(self, column: str, texts: Sequence[tuple[str, str]]) -> list[str]:
-        """The same of many rows: each request id with its text."""
+    def all_kept(self, column: str, request_ids: Sequence[str], texts: Sequence[bytes]) -> list[str]:
+        """The same of many rows: each request id, and its text in UTF-8."""
         if self._policy == "none":
             return [""] * len(texts)
-        masked = self.policy_applied([text for _, text in texts])
-        texts = [(request_id, text) for (request_id, _), text in zip(texts, masked, strict=True)]
+        if self._policy == "masked":
+            masked = self.policy_applied([text.decode() for text in texts])
+            texts = [text.encode() for text in masked]
         if not self._installation.encrypts:
-            return [text for _, text in texts]
-        begins = _place(column, "")
-        said = [(text.encode(), begins + request_id) for request_id, text in texts if text]
-        sealed = iter(self._cipher.seal_all(said))
-        return [next(sealed) if text else "" for _, text in texts]
+            return [text.decode() for text in texts]
+        sealed = self._cipher.seal_all(list(zip(request_ids, texts, strict=True)), _place(column, ""))
+        # no text stays none, for whoever counts what was said
+        return sealed if all(texts) else [one if text else "" for one, text in zip(sealed, texts, strict=True)]
 
     def opened(self, column: str, request_id: str, stored: str) -> str:
         """The text that was kept. Raises KeyUnavailableError where its key was erased, DamagedFileError."""

@@ -1,13 +1,14 @@
 """Single values, such as a column of a row or a piece of a journal, encrypted by AES-256-GCM and bound to their place.
 
-    tw1:<base64url of: 16 id of the scope's key | 16 salt | 12 nonce | the value, encrypted, and 16 of tag>
+    tw1:<base64 of: 16 id of the scope's key | 16 salt | 12 nonce | the value, encrypted, and 16 of tag>
+
+Values of before have the other alphabet of base64, that of URLs, and open as well.
 
 The key is the scope's, derived with the salt (RFC 5869). Each process draws a salt of its own, so that no key sees more
 values than random nonces of 96 bits allow (2^32).
 """
 
 import base64
-import binascii
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -15,13 +16,13 @@ from functools import lru_cache
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from pybase64 import b64encode_as_string
 
 from contracts.errors import DamagedFileError
 from storage.encryption.container import KEY_ID_BYTES, TAG_BYTES
 from storage.encryption.keyring import Keyring
 
 PREFIX = "tw1:"
-_TO_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 _SALT_BYTES, _NONCE_BYTES = 16, 12
 _KEY_BYTES = KEY_ID_BYTES + _SALT_BYTES
 """Which key, and the salt by which it was derived."""
@@ -44,21 +45,20 @@ class ValueCipher:
 
     def seal(self, value: bytes, context: str) -> str:
         """The value as ASCII text. `context` is its place, such as a table, a column and a row: it opens nowhere else."""
-        return self.seal_all([(value, context)])[0]
+        return self.seal_all([(context, value)])[0]
 
-    def seal_all(self, values: Sequence[tuple[bytes, str]]) -> list[str]:
-        """Many values at once, each with its place."""
+    def seal_all(self, values: Sequence[tuple[str, bytes]], begins: str = "") -> list[str]:
+        """Many values at once, each behind its place; `begins` is how all of these places begin."""
         before, cipher = self._current()
-        encrypt, bound_by, to_base64 = cipher.encrypt, self._bound_by, binascii.b2a_base64
+        encrypt, bound_by = cipher.encrypt, self._bound(begins)
         nonces = os.urandom(_NONCE_BYTES * len(values))
         sealed = []
-        begins = 0
-        for value, context in values:
-            nonce = nonces[begins : begins + _NONCE_BYTES]
-            begins += _NONCE_BYTES
-            packed = b"%b%b%b" % (before, nonce, encrypt(nonce, value, bound_by + context.encode()))
-            # what base64.urlsafe_b64encode does, without its two calls
-            sealed.append(PREFIX + to_base64(packed, newline=False).translate(_TO_URL_SAFE).decode("ascii"))
+        start = 0
+        for place, value in values:
+            nonce = nonces[start : start + _NONCE_BYTES]
+            start += _NONCE_BYTES
+            packed = before + nonce + encrypt(nonce, value, bound_by + place.encode())
+            sealed.append(PREFIX + b64encode_as_string(packed))
         return sealed
 
     def seal_bytes(self, value: bytes, context: str) -> bytes:
@@ -80,6 +80,7 @@ class ValueCipher:
     def open(self, text: str, context: str) -> bytes:
         """The value again. Raises DamagedFileError, or KeyUnavailableError where its key was erased."""
         try:
+            # takes both alphabets
             packed = base64.urlsafe_b64decode(text.removeprefix(PREFIX))
         except ValueError as error:
             raise _damaged(context) from error

@@ -35,7 +35,7 @@ def test_every_answer_that_went_through_the_router_is_counted_and_stored():
     assert (ours["failures"], ours["other_bodies"]) == (0, 0)
     assert ours["cpu_us_per_chunk"] > 0
     assert {bar["bar"] for bar in result["bars"]} == set(BARS)
-    assert row.count("|") == 12
+    assert row.count("|") == 13
 
 
 @pytest.mark.deep

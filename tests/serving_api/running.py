@@ -125,7 +125,7 @@ def _answers(url: str) -> bool:
         return False
 
 
-def wait_until(is_true, seconds: float = 15.0) -> None:
+def wait_until(is_true, seconds: float = 60.0) -> None:
     """Look again and again; fail after `seconds`."""
     deadline = time.monotonic() + seconds
     while not is_true():

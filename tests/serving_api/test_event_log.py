@@ -1,5 +1,6 @@
 """Nothing that was acknowledged is lost."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -20,14 +21,16 @@ from database.embedded import EmbeddedPostgres
 from database.migrate import upgrade
 from database.unit_of_work import engine_for
 from serving_api.control_process import MODULE
-from serving_api.event_log import EventLog, segments_of
+from serving_api.event_log import EventLog, line_with_body, segments_of
 from serving_api.event_mover import EventMover, RefusedEventError
 from serving_api.event_store import said_in
+from serving_api.held_events import PatientEventLog
 from serving_api.request_ids import is_request_id, new_request_id
 from settings import load_settings
 from stages.services import open_services
 from storage.processes import start_ticks
 from tests.conftest import free_port
+from tests.faults.faults import fill
 from tests.serving_api.running import (
     add_model,
     make_secrets,
@@ -156,6 +159,26 @@ def test_an_answer_is_kept_as_it_came_and_one_cut_short_does_not_spoil_the_next(
     assert refused["reason"] == "cut off in the middle"
 
 
+def test_a_query_beside_its_body_is_given_back_and_never_taken_for_an_event_where_a_crash_cut_the_journal(tmp_path):
+    store = Store()
+    query, body = '통행료"\n{"n":7}\n', b'{"choices":[]}'
+    lines = [line_with_body(b'{"n":1,', {}, body, query), line_with_body(b'{"n":2,', {}, b"", "")]
+    lines += [line_with_body(b'{"n":3,', {"query": "환급"}, body), line_with_body(b'{"n":4,', {}, body, "요금은")]
+    cut = line_with_body(b'{"n":5,', {}, body, query)[:-9]
+    (tmp_path / "00000000000000000001.jsonl").write_bytes(b"".join([*lines, cut]))
+    with moved_to(store, tmp_path):
+        pass
+    assert store.stored == [
+        {"n": 1, "query": query.encode(), "body": body},
+        {"n": 2, "query": b"", "body": b""},
+        # as a service of before has left it
+        {"n": 3, "query": "환급", "body": body},
+        {"n": 4, "query": "요금은".encode(), "body": body},
+    ]
+    (refused,) = (tmp_path / "refused.jsonl").read_bytes().splitlines()
+    assert orjson.loads(refused)["event"]["line"] == cut.decode()
+
+
 def test_writers_of_several_threads_do_not_mix_their_lines(tmp_path):
     store = Store()
     with moved_to(store, tmp_path) as (log, _):
@@ -193,7 +216,7 @@ def test_a_disk_without_room_for_another_file_delays_the_storing_and_nothing_mor
     store = Store()
     with small_disk(tmp_path / "disk", "size=4m,nr_inodes=12") as disk, moved_to(store, disk / "events") as (log, _):
         log.append({"n": 0})
-        wait_until(lambda: store.stored, 10)
+        wait_until(lambda: store.stored)
         taken = []
         with pytest.raises(OSError, match="No space left"):
             for number in range(20):
@@ -225,6 +248,53 @@ def test_a_full_disk_keeps_whole_what_was_written_and_takes_more_once_there_is_r
         wait_until(lambda: len(store.stored) == written + 1, 20)
     assert [event["n"] for event in store.stored] == list(range(written + 1))
     assert not (disk / "events" / "refused.jsonl").exists()
+
+
+@pytest.mark.slow
+def test_what_a_full_disk_does_not_take_is_held_and_written_in_its_order_once_there_is_room(tmp_path):
+    store = Store()
+
+    async def answer_on_a_full_disk(log: EventLog, disk: Path) -> None:
+        patient = PatientEventLog(log)
+        patient.append_all([{"n": 0}])
+        filler = disk / "filler"
+        fill(filler)
+        for number in range(1, 20):
+            patient.append_all([{"n": number, "text": "가" * 2000}])
+        assert patient.held >= 18
+        assert not patient.flush()
+        filler.unlink()
+        # an event that comes now waits its turn
+        patient.append_all([{"n": 20}])
+        assert patient.held >= 19
+        async with asyncio.timeout(10):
+            while patient.held:
+                await asyncio.sleep(0.05)
+
+    with small_disk(tmp_path / "disk", "size=256k") as disk, moved_to(store, disk / "events") as (log, _):
+        asyncio.run(answer_on_a_full_disk(log, disk))
+        wait_until(lambda: len(store.stored) == 21, 20)
+    assert [event["n"] for event in store.stored] == list(range(21))
+
+
+@pytest.mark.slow
+def test_what_is_held_does_not_grow_beyond_its_bound_and_what_is_lost_is_counted(tmp_path, monkeypatch):
+    monkeypatch.setattr("serving_api.held_events.MAX_HELD_BYTES", 50_000)
+
+    async def answer_on_a_full_disk(log: EventLog, disk: Path) -> PatientEventLog:
+        patient = PatientEventLog(log)
+        fill(disk / "filler")
+        for number in range(20):
+            patient.append_all([{"n": number, "text": "가" * 2000}])
+        patient.close()
+        return patient
+
+    with small_disk(tmp_path / "disk", "size=256k") as disk:
+        log = EventLog(disk / "events")
+        patient = asyncio.run(answer_on_a_full_disk(log, disk))
+        log.close()
+    # 6 KB each
+    assert (patient.held, patient.lost) == (8, 12)
 
 
 def test_the_text_of_a_stream_is_put_together_up_to_where_it_broke_off():

@@ -131,3 +131,20 @@ def test_the_journal_on_the_disk_is_sealed_and_moved_after_a_kill(tmp_path: Path
     assert [row["request_id"] for row in stored(services)] == ["r0", "r1", "r2", "r3"]
     refused = [piece.content for piece in services.recorded_text.opened_events((folder / "refused.jsonl").read_bytes())]
     assert [b"cut off in the middle" in line for line in refused] == [True] * 3
+
+
+@pytest.mark.parametrize("field", ["query", "body"])
+def test_an_answer_without_a_text_is_set_aside_and_holds_up_no_other(
+    tmp_path: Path, database_url: str, field: str
+) -> None:
+    services = services_with(tmp_path, database_url)
+    folder = tmp_path / "events"
+    killed = EventLog(folder, services.recorded_text)
+    killed.append_all([answer("r1", None, None), answer("r2", None, None) | {field: None}, answer("r3", None, None)])
+    killed.close()
+    mover = EventMover(folder, event_store(services), services.recorded_text)
+    mover.start()
+    mover.close()
+    assert [row["request_id"] for row in stored(services)] == ["r1", "r3"]
+    (refused,) = services.recorded_text.opened_events((folder / "refused.jsonl").read_bytes())
+    assert orjson.loads(refused.content)["event"]["request_id"] == "r2"

@@ -97,9 +97,7 @@ def as_(name):
 
 def test_a_job_is_the_callers_and_airflow_is_told_its_number_and_nothing_else(api, airflow, installation):
     with airflow:
-        began = time.monotonic()
         created = api.post(JOBS, json=body(), headers=as_("engineer"))
-        assert time.monotonic() - began < 5
     assert created.status_code == 201, created.text
     job = created.json()["job"]
     assert (job["job_name"], job["status"], job["hyperparameters"]["lora_rank"]) == ("toll-rules-7", "pending", 8)
@@ -143,7 +141,7 @@ def test_while_airflow_is_away_the_job_is_kept_and_the_same_call_starts_it_later
     headers = {"Idempotency-Key": "k"}
     began = time.monotonic()
     kept = api.post(JOBS, json=body(), headers=headers)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     assert (kept.status_code, kept.json()["is_started"]) == (202, False)
     assert "Airflow does not answer" in kept.json()["waiting_for"]
     assert api.get(f"{JOBS}/{kept.json()['job']['job_id']}").json()["dag_run_id"] is None

@@ -1,5 +1,6 @@
 """The /v1 door: who answers, what is passed through, what is kept."""
 
+import errno
 import threading
 from datetime import timedelta
 
@@ -12,6 +13,7 @@ from contracts.enums import Arm, ModelStatus
 from contracts.experiments import StartABTestRequest
 from contracts.record import utc_now
 from contracts.traffic import TrafficPlan
+from serving_api.event_log import EventLog
 from serving_api.routing import table_at
 from serving_api.serving_state import read_state
 from stages.start_ab_test import start_ab_test
@@ -260,6 +262,19 @@ def test_a_rating_is_stored_with_its_comment_and_may_be_changed(platform):
         assert response.json() == {"request_id": request_id, "rating": rating, "stored": True}
     wait_until(lambda: platform.answers(1)[0]["user_rating"] == 5)
     assert platform.answers(1)[0]["user_feedback"] == "정확합니다"
+
+
+def test_a_rating_that_the_disk_does_not_take_is_not_acknowledged(platform, monkeypatch):
+    request_id = platform.ask().headers["x-tuneway-request-id"]
+
+    def full(*_args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(EventLog, "append_durably", full)
+        response = httpx.post(f"{platform.url}/v1/feedback", json={"request_id": request_id, "rating": 4})
+    assert response.status_code == 503
+    assert "the disk is full; rate again later" in response.json()["error"]["message"]
 
 
 @pytest.mark.parametrize("rating", [0, 6, 3.5, "5", True, None])

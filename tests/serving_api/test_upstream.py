@@ -42,10 +42,12 @@ class Server:
     def __init__(self) -> None:
         self.mode = "answer"
         self.questions: list[bytes] = []
-        self.left_after: list[float] = []
-        """Seconds from a question to the end of its connection, of questions that were not answered."""
+        self.left_at: list[float] = []
+        """When the connections of questions ended that were not answered, by time.perf_counter."""
         self.sent = 0
         self.answers_after_s = 0.0
+        self.answering = 0
+        """Questions that have come and whose answer has not been written yet."""
         self.connections = 0
         self.port = 0
         self._server: asyncio.Server | None = None
@@ -75,7 +77,11 @@ class Server:
                 length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
                 body = orjson.loads(await reader.readexactly(length))
                 self.questions.append(head)
-                await self._answer(body, reader, writer)
+                self.answering += 1
+                try:
+                    await self._answer(body, reader, writer)
+                finally:
+                    self.answering -= 1
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
@@ -83,12 +89,11 @@ class Server:
             writer.close()
 
     async def _answer(self, body: dict[str, Any], reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        began = time.perf_counter()
         if self.mode == "away":
             writer.write(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 7\r\n\r\nloading")
             return
         if self.mode == "silent":
-            await self._until_left(reader, began)
+            await self._until_left(reader)
             return
         if self.answers_after_s:
             await asyncio.sleep(self.answers_after_s)
@@ -119,13 +124,13 @@ class Server:
             await writer.drain()
             await asyncio.sleep(0.002)
             if self.mode == "stall":
-                await self._until_left(reader, began)
+                await self._until_left(reader)
                 return
         writer.write(b"0\r\n\r\n")
 
-    async def _until_left(self, reader: asyncio.StreamReader, began: float) -> None:
+    async def _until_left(self, reader: asyncio.StreamReader) -> None:
         if not await reader.read(1):
-            self.left_after.append(time.perf_counter() - began)
+            self.left_at.append(time.perf_counter())
 
 
 class Router:
@@ -337,11 +342,13 @@ def test_a_replica_killed_under_load_fails_no_question_that_had_no_answer_yet(tw
     for server in (first, second):
         server.answers_after_s = 0.02  # so that questions are with the replica when it dies
 
-    def kill() -> None:
-        wait_until(lambda: len(first.questions) > 16)
-        router.run(first.stop())
+    async def kill() -> None:
+        # in the loop of the replica, so that it still holds a question when it dies
+        while len(first.questions) <= 16 or not first.answering:
+            await asyncio.sleep(0.001)
+        await first.stop()
 
-    killing = threading.Thread(target=kill)
+    killing = threading.Thread(target=router.run, args=[kill()])
     killing.start()
     load = ask_on_the_wire(f"{router.url}/v1", "auto", concurrency=16, seconds=2.0, expected=ANSWER)
     killing.join()
@@ -358,24 +365,26 @@ def test_users_who_leave_end_the_work_upstream_ten_times_of_ten(one, mode, strea
     router, server = one
     server.mode = mode
 
+    gone_at: list[float] = []
+
     def leave() -> None:
         with pytest.raises(httpx.ReadTimeout):
             router.ask(stream=stream, read_s=0.3)
+        gone_at.append(time.perf_counter())
 
     users = [threading.Thread(target=leave) for _ in range(10)]
     for user in users:
         user.start()
     for user in users:
         user.join()
-    wait_until(lambda: len(server.left_after) == 10)
-    # 0.3 s of patience, and the bar of 0.5 s for closing
-    assert max(server.left_after) < 0.3 + 0.5
+    wait_until(lambda: len(server.left_at) == 10)
+    assert all(left - gone < 0.5 for gone, left in zip(sorted(gone_at), sorted(server.left_at), strict=True))
     assert [event["status"] for event in router.kept(10)] == ["abandoned"] * 10
     wait_until(lambda: router.data_path.in_flight == 0)
 
 
 def test_a_first_byte_that_does_not_come_is_asked_of_the_other_replica(two, monkeypatch):
-    monkeypatch.setattr(upstream, "FIRST_BYTE_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(upstream, "FIRST_BYTE_TIMEOUT_S", 1.0)
     router, first, second = two
     first.mode = "silent"
     assert router.ask().status_code == 200

@@ -21,6 +21,7 @@ OF_THE_ROUTER = {
     "tuneway_server_breaker_open",
     "tuneway_events_waiting_bytes",
     "tuneway_events_behind",
+    "tuneway_events_held",
 }
 OF_OTHERS = {"up", "cerbos_dev_store_sync_error_count_total"}
 

@@ -178,6 +178,15 @@ def test_a_wrapped_key_of_one_scope_does_not_serve_another(tmp_path: Path) -> No
         keyring.current_key("dataset/b")
 
 
+def test_a_value_in_the_alphabet_of_before_opens(tmp_path: Path) -> None:
+    cipher = ValueCipher(make_keyring(tmp_path), "traffic")
+    sealed = [cipher.seal(bytes([number]) * 50, "query/1") for number in range(20)]
+    assert any("+" in text or "/" in text for text in sealed), "there is something to translate"
+    for number, text in enumerate(sealed):
+        before = text.replace("+", "-").replace("/", "_")
+        assert cipher.open(before, "query/1") == cipher.open(text, "query/1") == bytes([number]) * 50
+
+
 def test_a_value_opens_at_its_place_only(tmp_path: Path) -> None:
     keyring = make_keyring(tmp_path)
     cipher = ValueCipher(keyring, "traffic")
