@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 from airflow.plugins_manager import AirflowPlugin
 
+from operators import preloading
 from operators.links import DashboardLink, JobLink, MlflowLink, ModelLink
 from settings import load_settings
 
@@ -34,3 +35,4 @@ class TunewayPlugin(AirflowPlugin):
     operator_extra_links: ClassVar[list[Any]] = [MlflowLink(), JobLink(), ModelLink()]
     global_operator_extra_links: ClassVar[list[Any]] = [DashboardLink()]
     external_views: ClassVar[list[Any]] = navigation()
+    listeners: ClassVar[list[Any]] = [preloading]

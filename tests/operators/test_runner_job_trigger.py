@@ -130,10 +130,10 @@ async def test_a_job_whose_launcher_beats_is_followed_however_long_its_runner_is
     submitted.start(JOB)
     await asyncio.to_thread(submitted.close)
     heartbeat = JobFolder(services.settings.jobs_dir / JOB).attempt(1).heartbeat
-    following = asyncio.create_task(only_event(trigger(unreachable_limit_seconds=0.3)))
-    for beat in range(10):
+    following = asyncio.create_task(only_event(trigger(unreachable_limit_seconds=1.0)))
+    for beat in range(15):
         heartbeat.write_text(str(beat))
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.2)
     assert not following.done()
     assert isinstance(await following, TaskFailedEvent)
 
