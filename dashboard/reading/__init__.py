@@ -78,7 +78,7 @@ from dashboard.reading.jobs import (
     loss_sparks,
     was_handed_over,
 )
-from dashboard.reading.machine import Disk, ServiceHealth, ServiceName, Slots, alarms_of
+from dashboard.reading.machine import Disk, ServiceHealth, ServiceName, Slot, Slots, alarms_of
 from dashboard.reading.model_outlook import (
     ModelOutlook,
     check_subject,
@@ -147,6 +147,7 @@ __all__ = [
     "RunningWork",
     "ServiceHealth",
     "ServiceName",
+    "Slot",
     "Slots",
     "airflow_run_page",
     "alarms_of",

@@ -13,9 +13,11 @@ import httpx
 from contracts.gpus import CardReading
 from dashboard.reading.keeping import HEALTH_SECONDS, kept
 from stages.alarms import Alarm, alarms_now
+from stages.nodes import CPU, announced_hosts
 from stages.services import Services
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from contracts.leases import Lease
@@ -96,11 +98,13 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Slots:
-    """Every slot of this host."""
+    """Every slot of a host."""
 
     slots: list[Slot]
     are_gpus: bool
     runner_answers: bool
+    host: str | None = None
+    """None where its runner does not tell."""
 
     @property
     def used(self) -> int:
@@ -108,23 +112,51 @@ class Slots:
         return sum(slot.owner is not None for slot in self.slots)
 
 
-def slots_of(services: Services, leases: list[Lease], health: list[ServiceHealth]) -> Slots:
-    """Places for work: cards where the runner has some, else processors."""
+def slots_of(services: Services, leases: list[Lease], health: list[ServiceHealth]) -> list[Slots]:
+    """Places for work: cards where a host has some, else processors. First those of the host whose runner is asked.
+
+    The others are those that announce themselves in the jobs folder, and those of whose cards somebody holds one still.
+    """
     runner = next(service for service in health if service.name is ServiceName.RUNNER)
-    host = runner.said.get("host")
-    held = {lease.gpu_index: lease for lease in leases if host is None or lease.host == host}
-    total = int(str(runner.said.get("slots", services.settings.gpu_slots)))
+    here = runner.said.get("host")
+    host = here if isinstance(here, str) else None
     cards = {card.index: card for card in _cards(runner.said.get("cards"))}
-    return Slots(
-        slots=[
-            Slot(index, held[index].owner, held[index].acquired_at, cards.get(index))
-            if index in held
-            else Slot(index, None, None, cards.get(index))
-            for index in range(max(total, max(held, default=-1) + 1))
-        ],
+    total = int(str(runner.said.get("slots", services.settings.gpu_slots)))
+    own = Slots(
+        _slots(range(total), [lease for lease in leases if host is None or lease.host == host], cards),
         are_gpus=bool(runner.said.get("gpus")),
         runner_answers=runner.answers,
+        host=host,
     )
+    # a runner that does not tell its name may be any of them
+    return [own] if host is None else [own, *_of_others(services, leases, host)]
+
+
+def _of_others(services: Services, leases: list[Lease], here: str) -> list[Slots]:
+    announced = {said.host: said for said in announced_hosts(services.settings)}
+    found = []
+    for host in sorted({*announced, *(lease.host for lease in leases)} - {here}):
+        said = announced.get(host)
+        own = [lease for lease in leases if lease.host == host]
+        found.append(
+            Slots(
+                _slots([] if said is None else said.cards, own, {}),
+                are_gpus=said is None or said.card != CPU,
+                runner_answers=said is not None,
+                host=host,
+            )
+        )
+    return found
+
+
+def _slots(indices: Iterable[int], leases: list[Lease], cards: Mapping[int, CardReading]) -> list[Slot]:
+    held = {lease.gpu_index: lease for lease in leases}
+    return [
+        Slot(index, held[index].owner, held[index].acquired_at, cards.get(index))
+        if index in held
+        else Slot(index, None, None, cards.get(index))
+        for index in sorted({*indices, *held})
+    ]
 
 
 def _cards(said: object) -> list[CardReading]:

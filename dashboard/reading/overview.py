@@ -63,7 +63,8 @@ class Overview:
 
     run: PipelineRun | None
     work: list[RunningWork]
-    slots: Slots
+    slots: list[Slots]
+    """Of each host, the asked runner's first."""
     disk: Disk
     models: list[ModelInService]
     experiments: list[ExperimentState]

@@ -41,6 +41,8 @@ _ICONS = {
 }
 _ASKED_OF_POLICIES = {"undeploy": "deploy", "archive": "promote", "restore": "promote"}
 """What the policies call it, where they have another word."""
+_REVIEWED = {"deploy", "promote"}
+"""What people look for whom the policies keep from it: who trains does not approve."""
 _WITHOUT_REASON = {"deploy", "undeploy"}
 
 
@@ -65,11 +67,8 @@ def show(visit: Visit, story: ModelStory, words: Words) -> None:
         _tell_action(visit, under_way, model.model_id, words)
     awaited = _awaited(model.model_id, outlook)
     is_busy = (under_way is not None and not under_way.is_over) or awaited is not None
-    offered = [
-        action
-        for action in _ICONS
-        if _ASKED_OF_POLICIES.get(action, action) in outlook.allowed and not is_busy and _suits(action, story, outlook)
-    ]
+    suiting = [] if is_busy else [action for action in _ICONS if _suits(action, story, outlook)]
+    offered = [action for action in suiting if _ASKED_OF_POLICIES.get(action, action) in outlook.allowed]
     asked = st.session_state.get(ASKED)
     if offered:
         with st.container(horizontal=True):
@@ -81,6 +80,9 @@ def show(visit: Visit, story: ModelStory, words: Words) -> None:
                     on_click=_ask,
                     args=(model.model_id, action),
                 )
+    withheld = [words(f"model_actions.{action}") for action in suiting if action in _REVIEWED and action not in offered]
+    if withheld:
+        st.caption(words("model_actions.withheld", actions=", ".join(withheld)))
     if asked in [(model.model_id, action) for action in offered]:
         with st.container(border=True):
             _confirm(visit, asked[1], story, outlook, words)

@@ -14,10 +14,20 @@ from dashboard.formats import gigabytes, milliseconds, model_label, moment, numb
 from dashboard.links import link
 from dashboard.views.ab_tests import verdict_sentence
 from stages.alarms import what_to_do
+from stages.nodes import FRESH
 
 if TYPE_CHECKING:
     from contracts.gpus import CardReading
-    from dashboard.reading import Disk, ExperimentState, ModelInService, Overview, RunningWork, ServiceHealth, Slots
+    from dashboard.reading import (
+        Disk,
+        ExperimentState,
+        ModelInService,
+        Overview,
+        RunningWork,
+        ServiceHealth,
+        Slot,
+        Slots,
+    )
     from dashboard.texts import Words
     from dashboard.visits import Visit
 
@@ -110,25 +120,30 @@ def _one_work(item: RunningWork, words: Words) -> None:
         link("jobs", words("runs.open_job"), words, job=item.job.job_id)
 
 
-def _slots(slots: Slots, words: Words) -> None:
+def _slots(hosts: list[Slots], words: Words) -> None:
     st.header(words("overview.slots"))
-    kind = "gpu" if slots.are_gpus else "cpu"
-    boxes = []
-    for slot in slots.slots:
-        name = escape(words(f"overview.slot_{kind}", index=slot.index))
-        if slot.owner is None:
-            tone, held = "waiting", f"<small>{escape(words('overview.slot_free'))}</small>"
-        else:
-            since = words("overview.slot_since", since=moment(slot.since, words.language))
-            tone, held = (
-                "running",
-                f"{escape(slot.owner or words('overview.slot_taken'))}<br><small>{escape(since)}</small>",
-            )
-        boxes.append(f'<div class="tw-slot tw-{tone}"><b>{name}</b><br>{held}{_card(slot.card, words)}</div>')
-    said = words(f"overview.slots_{kind}", total=len(slots.slots), used=slots.used)
-    parts.html(f'<p>{escape(said)}</p><div class="tw-slots">{"".join(boxes)}</div>')
-    if not slots.runner_answers:
-        st.caption(words("overview.slots_unknown", total=len(slots.slots)))
+    for slots in hosts:
+        kind = "gpu" if slots.are_gpus else "cpu"
+        said = escape(words(f"overview.slots_{kind}", total=len(slots.slots), used=slots.used))
+        if len(hosts) > 1 and slots.host is not None:
+            said = f"<b>{escape(slots.host)}</b> &nbsp;{said}"
+        boxes = "".join(_slot(slot, kind, words) for slot in slots.slots)
+        parts.html(f'<p>{said}</p><div class="tw-slots">{boxes}</div>')
+        if not slots.runner_answers and slots is hosts[0]:
+            st.caption(words("overview.slots_unknown", total=len(slots.slots)))
+        elif not slots.runner_answers:
+            st.caption(words("overview.slots_silent", seconds=round(FRESH.total_seconds())))
+
+
+def _slot(slot: Slot, kind: str, words: Words) -> str:
+    name = escape(words(f"overview.slot_{kind}", index=slot.index))
+    if slot.owner is None:
+        tone, held = "waiting", f"<small>{escape(words('overview.slot_free'))}</small>"
+    else:
+        since = words("overview.slot_since", since=moment(slot.since, words.language))
+        tone = "running"
+        held = f"{escape(slot.owner or words('overview.slot_taken'))}<br><small>{escape(since)}</small>"
+    return f'<div class="tw-slot tw-{tone}"><b>{name}</b><br>{held}{_card(slot.card, words)}</div>'
 
 
 def _card(card: CardReading | None, words: Words) -> str:

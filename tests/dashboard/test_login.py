@@ -183,7 +183,7 @@ def test_a_viewer_sees_what_the_api_would_show_and_no_button_that_would_be_refus
     assert bool(reading.list_models(viewer)) is sees
     overview = reading.read_overview(viewer)
     assert bool(overview.models) is sees
-    assert any(slot.owner for slot in overview.slots.slots) is sees
+    assert any(slot.owner for host in overview.slots for slot in host.slots) is sees
     app = open_page("jobs", "ko", job=owned.running_job)
     assert [button.key for button in app.button if (button.key or "").startswith(("stop-", "resume-"))] == []
     assert ("review" in app.session_state["pages"], "rating" in app.session_state["pages"]) == (False, False)

@@ -63,7 +63,7 @@ def put_into_service(services: Services, model_id: int) -> None:
 
 def once_told(app: AppTest, told: str) -> str:
     """The page's text when what was begun is over, which a browser sees by itself."""
-    limit = time.monotonic() + 30
+    limit = time.monotonic() + 60
     while told not in text_of(app):
         assert time.monotonic() < limit, text_of(app)
         time.sleep(0.05)
@@ -122,7 +122,7 @@ def test_a_deployment_is_begun_in_a_process_of_its_own(versions, services, monke
     assert "배포를 시작했습니다" in text_of(app)
     # its process has not come so far yet
     assert "배포를 준비하고 있습니다" in text_of(app)
-    limit = time.monotonic() + 10
+    limit = time.monotonic() + 60
     while not told.exists():
         assert time.monotonic() < limit
         time.sleep(0.02)
@@ -209,6 +209,7 @@ def test_without_the_right_there_is_no_button_and_a_forged_click_is_refused(vers
     app = open_page("models", "ko", model=versions.candidate)
     actions = ("deploy", "promote", "roll_back", "undeploy", "archive", "restore", "verify")
     assert [button.key for button in app.button if (button.key or "").startswith(actions)] == []
+    assert "운영으로 올리기: 이 모델을 학습하지 않은 분석가나 관리자가 할 수 있습니다." in text_of(app)
     forged = (
         lambda: writing.promote_model(viewer, versions.candidate, reason="r", override=True, replaces=None),
         lambda: writing.deploy_model(viewer, versions.candidate),

@@ -2,11 +2,17 @@
 
 import json
 import threading
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+import streamlit as st
 
 from contracts.identity import Role
+from contracts.nodes import AnnouncedHost
+from contracts.record import utc_now
+from stages.nodes import FRESH, hosts_dir
+from storage.files import write_json_atomically
 from tests.dashboard.conftest import come_in, open_page, text_of
 
 pytestmark = pytest.mark.slow
@@ -82,3 +88,29 @@ def test_without_alarms_and_cards_nothing_of_them_is_drawn(services, quiet_servi
     come_in(monkeypatch, "kim", Role.VIEWER)
     text = text_of(open_page("overview", "en"))
     assert "°C" not in text
+
+
+def announce(services, host, cards, card, age=None):
+    said = AnnouncedHost(host=host, address=host, cards=cards, card=card, updated_at=utc_now() - (age or timedelta()))
+    write_json_atomically(hosts_dir(services.settings) / f"{host}.json", said.model_dump(mode="json"))
+
+
+def test_the_cards_of_every_host_are_shown_also_those_that_a_silent_one_still_holds(
+    services, quiet_services, runner_with_cards, monkeypatch
+):
+    come_in(monkeypatch, "kim", Role.VIEWER)
+    announce(services, "gpu-server", [0, 1], "NVIDIA H100 NVL")
+    assert "gpu-server" not in text_of(open_page("overview", "ko"))  # there is no other
+    announce(services, "gpu-2", [0, 1, 2, 3], "NVIDIA H100 NVL")
+    announce(services, "gone-long-ago", [0], "NVIDIA H100 NVL", age=3 * FRESH)
+    with services.unit_of_work() as uow:
+        assert uow.leases.acquire("server-8", 2, "gpu-2", 4) == [0, 1]
+        assert uow.leases.acquire("server-9", 1, "silent", 2) == [0]
+    st.cache_data.clear()
+    text = text_of(open_page("overview", "ko"))
+    assert "gone-long-ago" not in text
+    places = [text.index(said) for said in ("gpu-server", "gpu-2", "silent", "45초 넘게 신호를")]
+    assert places == sorted(places)
+    for said in ("GPU 2대 가운데 0대", "GPU 4대 가운데 2대", "GPU 1대 가운데 1대"):
+        assert text.count(said) == 1
+    assert ("server-8" in text, "server-9" in text) == (True, True)
