@@ -26,6 +26,8 @@ class Bundle(Record):
     torch: str
     """With its local version, which tells the CPU build."""
     with_vllm: bool
+    extras: tuple[str, ...] = ()
+    """What can be installed beside, by the name that `install.sh --with` takes."""
     installed_bytes: int
     """What the installation takes beside the archive's own content."""
 

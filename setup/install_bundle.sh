@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs Tuneway from this archive, on a machine without any network.
 #
-#   sh install.sh --public-key FILE --to FOLDER [--without-vllm] [--python PATH] [--dry-run]
+#   sh install.sh --public-key FILE --to FOLDER [--with celery,cluster,kubernetes] [--without-vllm] [--python PATH] [--dry-run]
 #
 # Before anything is written, the list of checksums is held against its signature and every file against the list. The public
 # key comes by another way than the archive. Killed at any instant it is run again; an installation there already is brought to
@@ -19,16 +19,16 @@ refuse() { # EXIT_CODE KOREAN ENGLISH
     exit "$1"
 }
 usage() {
-    say "사용법: sh install.sh --public-key 공개키.pem --to 설치폴더 [--without-vllm] [--python 경로] [--dry-run]" \
-        "Usage: sh install.sh --public-key PUBLIC.pem --to FOLDER [--without-vllm] [--python PATH] [--dry-run]"
+    say "사용법: sh install.sh --public-key 공개키.pem --to 설치폴더 [--with celery,cluster,kubernetes] [--without-vllm] [--python 경로] [--dry-run]" \
+        "Usage: sh install.sh --public-key PUBLIC.pem --to FOLDER [--with celery,cluster,kubernetes] [--without-vllm] [--python PATH] [--dry-run]"
 }
 
-key='' target='' python=${PYTHON:-} without_vllm=no dry_run=no
+key='' target='' python=${PYTHON:-} extras='' without_vllm=no dry_run=no
 while [ $# -gt 0 ]; do
     case $1 in
-    --public-key | --to | --python)
-        [ $# -ge 2 ] || refuse 2 "$1 뒤에 값이 없습니다." "$1 needs a value."
-        case $1 in --public-key) key=$2 ;; --to) target=$2 ;; --python) python=$2 ;; esac
+    --public-key | --to | --python | --with)
+        [ -n "${2:-}" ] || refuse 2 "$1 뒤에 값이 없습니다." "$1 needs a value."
+        case $1 in --public-key) key=$2 ;; --to) target=$2 ;; --python) python=$2 ;; --with) extras=$extras,$2 ;; esac
         shift
         ;;
     --without-vllm) without_vllm=yes ;;
@@ -91,9 +91,14 @@ sha256sum --check --quiet SHA256SUMS >"$scratch/changed" 2>/dev/null || refuse 3
     "Files are damaged: $(sed 's/: [A-Z ]*$//' "$scratch/changed" | head -n 3 | tr '\n' ' '). Copy and unpack the archive again."
 say "✓ 파일 $(wc -l <SHA256SUMS | tr -d ' ')개 확인" "✓ $(wc -l <SHA256SUMS | tr -d ' ') files"
 
-# 2. this machine can take it
+# 2. it has what is asked for, and this machine can take it
 told() { sed -n "s/^ *\"$1\": \"\{0,1\}\([^\",]*\)\"\{0,1\},\{0,1\}\$/\1/p" bundle.json; }
 [ "$(told format)" = 1 ] || refuse 1 "이 스크립트가 읽을 수 없는 형식입니다: $(told format)" "A format that this script cannot read: $(told format)"
+known=$(sed -n '/^ *"extras": \[/,/\]/s/^ *"\([a-z]*\)",\{0,1\}$/\1/p' bundle.json)
+extras=$(printf '%s' "$extras" | tr -s ', ' '\n' | sed '/^$/d' | sort -u)
+unknown=$(printf '%s' "$extras" | grep -v -x -F -e "$known" | head -n 1)
+[ -z "$unknown" ] || refuse 2 "--with에 쓸 수 없는 이름입니다: $unknown. 이 파일에 있는 것: $(echo $known)" \
+    "--with: there is no $unknown. This archive has: $(echo $known)"
 [ "$(told machine)" = "$(uname -m)" ] || refuse 1 "다른 종류의 컴퓨터용입니다: $(told machine). 이 컴퓨터: $(uname -m)" \
     "It was made for another kind of machine: $(told machine). This one: $(uname -m)"
 here=$(getconf GNU_LIBC_VERSION 2>/dev/null | sed 's/.* //') || here=''
@@ -116,8 +121,8 @@ if [ ! -f "$target/.tuneway-bundle" ]; then
             "The folder is neither empty nor installed by this script: $target"
     fi
 fi
-say "$(told bundle_id): Python $("$python" -c 'import platform; print(platform.python_version())'), torch $(told torch), vLLM $with_vllm, $((needed / 1024)) MiB → $target" \
-    "$(told bundle_id): Python $("$python" -c 'import platform; print(platform.python_version())'), torch $(told torch), vLLM $with_vllm, $((needed / 1024)) MiB → $target"
+say "$(told bundle_id): Python $("$python" -c 'import platform; print(platform.python_version())'), torch $(told torch), vLLM $with_vllm,${extras:+ $(echo $extras),} $((needed / 1024)) MiB → $target" \
+    "$(told bundle_id): Python $("$python" -c 'import platform; print(platform.python_version())'), torch $(told torch), vLLM $with_vllm,${extras:+ $(echo $extras),} $((needed / 1024)) MiB → $target"
 if [ "$dry_run" = yes ]; then
     say "확인만 했습니다. 아무것도 쓰지 않았습니다." "This was a check only. Nothing was written."
     exit 0
@@ -154,7 +159,7 @@ fi
 for name in $(env | sed -n 's/^\(\(PIP\|UV\)_[A-Za-z0-9_]*\)=.*/\1/p'); do unset "$name"; done
 PIP_CONFIG_FILE=/dev/null PIP_NO_INDEX=1 PIP_FIND_LINKS="$find_links" PIP_NO_CACHE_DIR=1 \
     UV_OFFLINE=1 UV_NO_CONFIG=1 UV_PYTHON_DOWNLOADS=never UV_CACHE_DIR="$target/.make/uv-cache" \
-    "$python" "$target/setup/install.py" $vllm_option --cerbos "$bundle/cerbos"
+    "$python" "$target/setup/install.py" $vllm_option ${extras:+--with "$(echo $extras | tr ' ' ',')"} --cerbos "$bundle/cerbos"
 rm -rf "$target/.make/uv-cache"
 [ -x "$target/.venv/bin/cerbos" ] || [ ! -f cerbos ] || refuse 1 \
     "Cerbos를 설치하지 못했습니다. 위의 메시지를 보십시오." "Cerbos was not installed: see the message above."

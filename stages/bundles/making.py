@@ -53,7 +53,8 @@ CHECKSUMS = "SHA256SUMS"
 SIGNATURE = "SHA256SUMS.sig"
 FIRST = ("install.sh", "bundle.json", CHECKSUMS, SIGNATURE)
 """Of the archive: what a half one must have, to say what it lacks."""
-LOCKS = ("requirements.txt", "requirements-dev.txt")
+LOCKS = ("requirements.txt", "requirements-dev.txt", *(f"requirements-{name}.txt" for name in install.EXTRAS))
+"""Of the platform's environment with all extras, whose wheels are a hundredth of it."""
 VLLM_LOCK = "requirements-vllm.txt"
 
 
@@ -114,6 +115,7 @@ def make_bundle(
             glibc=needed_glibc(wheels),
             torch=next((wheel.version for wheel in wheels if wheel.name == "torch"), ""),
             with_vllm=with_vllm,
+            extras=install.EXTRAS,
             installed_bytes=installed_bytes(wheels) + (cerbos.stat().st_size if cerbos else 0),
         )
         folder = work / "contents"

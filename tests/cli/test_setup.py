@@ -1,11 +1,13 @@
 """The installation script on a machine where this or that is missing."""
 
+import argparse
 import hashlib
 import io
 import os
 import shutil
 import subprocess
 import sys
+from collections import defaultdict
 from importlib.metadata import distributions
 from pathlib import Path
 
@@ -66,6 +68,33 @@ def test_a_machine_without_npm_is_told_what_to_do(tmp_path, monkeypatch):
         install.ensure_cerbos()
 
 
+def test_npm_6_which_writes_where_it_is_called_gives_the_decision_point(tmp_path, monkeypatch):
+    # npm 6.14, of Rocky Linux 8: it takes the folder after --pack-destination for a second package
+    npm = tmp_path / "programs" / "npm"
+    npm.parent.mkdir()
+    npm.write_text(
+        f"""#!{sys.executable}
+import io, sys, tarfile
+assert [part for part in sys.argv[1:] if not part.startswith("-")] == ["pack", "@cerbos/one@{install.CERBOS_VERSION}"]
+with tarfile.open("cerbos-one.tgz", "w:gz") as archive:
+    member = tarfile.TarInfo("package/one")
+    member.size = 6
+    archive.addfile(member, io.BytesIO(b"binary"))
+""",
+        encoding="utf-8",
+    )
+    npm.chmod(0o755)
+    monkeypatch.setenv("PATH", str(npm.parent))
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    monkeypatch.setattr(install, "ROOT", tmp_path / "checkout")
+    (tmp_path / "checkout" / ".venv" / "bin").mkdir(parents=True)
+    (tmp_path / "checkout" / "setup").mkdir()
+    wanted = hashlib.sha256(b"binary").hexdigest()
+    (tmp_path / "checkout" / "setup" / "cerbos.sha256").write_text(f"{wanted} one\n", encoding="utf-8")
+    install.ensure_cerbos()
+    assert (tmp_path / "checkout" / ".venv" / "bin" / "cerbos").read_bytes() == b"binary"
+
+
 def test_an_environment_counts_as_installed_only_with_its_very_lock(tmp_path):
     lock = tmp_path / "requirements.txt"
     lock.write_text("a==1\n", encoding="utf-8")
@@ -80,6 +109,35 @@ def test_an_environment_counts_as_installed_only_with_its_very_lock(tmp_path):
     assert not install.is_installed(folder, install.fingerprint([lock]))
 
 
+def test_extras_chosen_before_are_kept_by_later_calls(tmp_path, monkeypatch):
+    monkeypatch.setattr(install, "ROOT", tmp_path)
+    assert install.remember_extras([]) == []
+    assert install.remember_extras(install.parse_extras("kubernetes")) == ["kubernetes"]
+    assert install.remember_extras([]) == ["kubernetes"]
+    assert install.remember_extras(install.parse_extras("kubernetes, celery")) == ["celery", "kubernetes"]
+    locks = [path.name for path in install.platform_locks(install.remember_extras([]))]
+    assert locks[2:] == ["requirements-celery.txt", "requirements-kubernetes.txt"]
+
+
+@pytest.mark.parametrize("text", ["", "redis", "celery,redis", "celery kubernetes"])
+def test_an_unknown_extra_is_told_with_those_there_are(text):
+    with pytest.raises(argparse.ArgumentTypeError, match=r"there is no extra .*Allowed: celery, cluster, kubernetes"):
+        install.parse_extras(text)
+
+
+def test_all_extras_agree_with_the_platform_and_with_each_other():
+    versions = defaultdict(set)
+    for lock in install.platform_locks(list(install.EXTRAS)):
+        for line in lock.read_text(encoding="utf-8").splitlines():
+            name, separator, version = line.partition("==")
+            if separator and not line.startswith((" ", "#")):
+                versions[name].add(version)
+    assert {"apache-airflow-providers-celery", "apache-airflow-providers-cncf-kubernetes", "distributed"} <= set(
+        versions
+    )
+    assert {name: found for name, found in versions.items() if len(found) > 1} == {}
+
+
 def test_several_find_links_of_pip_are_handed_on(monkeypatch):
     monkeypatch.setenv("PIP_FIND_LINKS", "/srv/wheels /srv/more-wheels")
     monkeypatch.setenv("PIP_INDEX_URL", "https://mirror.example/simple")
@@ -92,13 +150,36 @@ def test_several_find_links_of_pip_are_handed_on(monkeypatch):
     ]
 
 
-def test_the_find_links_of_the_configuration_file_are_handed_on(monkeypatch, tmp_path):
-    configuration = tmp_path / "pip.conf"
-    configuration.write_text("[global]\nfind-links =\n    /srv/a\n    /srv/b\n", encoding="utf-8")
-    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+def configure_pip(monkeypatch, folder, text, *, instead_of):
+    """By a file alone: neither the account's nor the variable says anything."""
+    configuration = folder / "pip.conf"
+    configuration.write_text(f"[global]\n{text}\n", encoding="utf-8")
+    monkeypatch.delenv(instead_of, raising=False)
     monkeypatch.setenv("PIP_CONFIG_FILE", str(configuration))
-    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("HOME", str(folder))
+
+
+def test_the_find_links_of_the_configuration_file_are_handed_on(monkeypatch, tmp_path):
+    configure_pip(monkeypatch, tmp_path, "find-links =\n    /srv/a\n    /srv/b", instead_of="PIP_FIND_LINKS")
     assert install.package_sources(Path(sys.executable)).find_links == ("/srv/a", "/srv/b")
+
+
+def test_uv_trusts_the_authorities_that_pip_is_told_of(monkeypatch, tmp_path):
+    configure_pip(monkeypatch, tmp_path, "cert = /etc/pki/tls/certs/site authority.pem", instead_of="PIP_CERT")
+    calls = []
+    monkeypatch.setattr(install, "find_uv", lambda: Path("/usr/bin/uv"))
+    monkeypatch.setattr(install, "_crosses_file_systems", lambda _: False)
+    real = install.run
+
+    def run(command, **options):
+        if command[0] == "/usr/bin/uv":
+            calls.append(options["variables"])
+            return None
+        return real(command, **options)
+
+    monkeypatch.setattr(install, "run", run)
+    install.install_locked(Path(sys.executable), [], dependencies=True)
+    assert calls == [{"SSL_CERT_FILE": "/etc/pki/tls/certs/site authority.pem"}]
 
 
 def test_the_lock_of_vllm_lists_nothing_that_breaks_it_and_its_wheel_is_pinned():

@@ -20,6 +20,11 @@ from tests.e2e.installation import free_port_base
 WATCHER = Path(__file__).with_name("watched_network.py")
 BASE_PYTHON = Path(sys.base_prefix) / "bin" / "python3.11"
 RUN = "air-gap"
+USE_OF_EXTRAS = (
+    "import celery, distributed, kubernetes, redis; "
+    "from airflow.providers.celery.executors.celery_executor import CeleryExecutor; "
+    "from airflow.providers.cncf.kubernetes.executors.kubernetes_executor import KubernetesExecutor"
+)
 
 pytestmark = pytest.mark.skipif(
     os.geteuid() != 0 or shutil.which("ip") is None or not Path("/dev/net/tun").exists(),
@@ -102,8 +107,10 @@ def _bundle_install_and_run(folder, base_model):
 
     target = folder / "opt"
     # nothing of the machine on which it was bundled is there: neither this checkout, nor its environments, nor caches
-    sources = install.package_sources(Path(sys.executable)).find_links
-    hidden = [REPOSITORY_ROOT, (REPOSITORY_ROOT / ".venv").resolve(), Path.home() / ".cache", *map(Path, sources)]
+    sources = install.package_sources(Path(sys.executable))
+    indexes = [url.removeprefix("file://") for url in sources.extra_index_urls if url.startswith("file://")]
+    environments = [(REPOSITORY_ROOT / name).resolve() for name in (".venv", ".venv-vllm", ".make")]
+    hidden = [REPOSITORY_ROOT, *environments, Path.home() / ".cache", *map(Path, [*sources.find_links, *indexes])]
     variables = {
         "HOME": str(folder / "home"),
         "TUNEWAY_LANGUAGE": "en",
@@ -111,9 +118,13 @@ def _bundle_install_and_run(folder, base_model):
         "TUNEWAY_MIN_FREE_DISK_GB": "1",
         "PYTHON": str(BASE_PYTHON),
     }
+    # what runs needs nothing of the archive: it is at another place meanwhile
+    elsewhere = folder / "elsewhere"
     steps = {
         "install": f"sh {bundle}/install.sh --public-key {folder}/public.pem --to {target}",
         "demo": f"{target}/tuneway demo --run-id {RUN} && {target}/tuneway summary {RUN} --json > {folder}/summary.json && {target}/tuneway down",
+        "extras": f"sh {elsewhere}/install.sh --public-key {folder}/public.pem --to {target} --with {','.join(install.EXTRAS)}"
+        f" && {target}/.venv/bin/python -I -c '{USE_OF_EXTRAS}'",
     }
     (folder / "home").mkdir()
     for name, command in steps.items():
@@ -129,7 +140,7 @@ def _bundle_install_and_run(folder, base_model):
             print(f"installed: {int(size) / 1e6:.2f} GB")
             assert int(size) * 1024 <= report["bundle"]["installed_bytes"] * 1.1
             assert (target / ".venv-vllm" / "bin" / "vllm").exists()
-            shutil.rmtree(bundle)
+            bundle.rename(elsewhere)
             # some CPU-minutes of training from nothing, which the demo does itself where there is none
             shutil.copytree(base_model, target / "var" / "models" / "base" / "demo-base")
     summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))

@@ -49,6 +49,7 @@ def sources(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sources")
     write_wheel(folder, "toy", "1.0", needs="toypart")
     write_wheel(folder, "toypart", "2.0")
+    write_wheel(folder, "toyqueue", "1.5")
     # the installer's own package, without the program: the installation falls back to pip
     write_wheel(folder, "uv", install.run([str(UV), "--version"]).stdout.split()[1])
     return folder
@@ -62,7 +63,9 @@ def project(tmp_path_factory):
     (folder / "setup" / "cerbos.sha256").unlink()
     shutil.copy(ROOT / "tuneway", folder)
     (folder / "requirements.txt").write_text("toy==1.0\ntoypart==2.0\n", encoding="utf-8")
-    (folder / "requirements-dev.txt").write_text("# nothing more\n", encoding="utf-8")
+    (folder / "requirements-celery.txt").write_text("toypart==2.0\ntoyqueue==1.5\n", encoding="utf-8")
+    for name in ("dev", "cluster", "kubernetes"):
+        (folder / f"requirements-{name}.txt").write_text("# nothing more\n", encoding="utf-8")
     (folder / "문서.md").write_text("# 안내\n", encoding="utf-8")
     (folder / ".gitignore").write_text("/build/\n__pycache__/\n", encoding="utf-8")
     git(folder, "init", "--quiet")
@@ -125,7 +128,8 @@ def test_the_archive_holds_project_wheels_bill_checksums_and_signature_and_says_
     names = {path.relative_to(unpacked).as_posix() for path in unpacked.rglob("*") if path.is_file()}
     assert {"install.sh", "bundle.json", "sbom.json", "SHA256SUMS", "SHA256SUMS.sig"} <= names
     assert {"project/문서.md", "project/tuneway", "project/setup/install.py"} <= names
-    assert {"wheels/toy-1.0-py3-none-any.whl", "wheels/toypart-2.0-py3-none-any.whl"} <= names
+    wheels = {"toy-1.0", "toypart-2.0", "toyqueue-1.5"}
+    assert {f"wheels/{wheel}-py3-none-any.whl" for wheel in wheels} <= names
     assert not any("__pycache__" in name or "build/" in name for name in names)
     assert archive.files == len(names)
     # checked by a program that is not ours
@@ -148,7 +152,7 @@ def test_the_archive_holds_project_wheels_bill_checksums_and_signature_and_says_
     assert subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=unpacked, check=False).returncode == 0
     bill = json.loads((unpacked / "sbom.json").read_text(encoding="utf-8"))
     purls = {part["purl"]: part for part in bill["components"]}
-    assert {"pkg:pypi/toy@1.0", "pkg:pypi/toypart@2.0"} < purls.keys()
+    assert {"pkg:pypi/toy@1.0", "pkg:pypi/toypart@2.0", "pkg:pypi/toyqueue@1.5"} < purls.keys()
     assert purls["pkg:pypi/toy@1.0"]["licenses"] == [{"expression": "MIT"}]
     listed = dict(reversed(line.split("  ")) for line in (unpacked / "SHA256SUMS").read_text().splitlines())
     assert purls["pkg:pypi/toy@1.0"]["hashes"][0]["content"] == listed["wheels/toy-1.0-py3-none-any.whl"]
@@ -203,6 +207,39 @@ def test_an_archive_signed_by_somebody_else_is_refused_in_both_languages(unpacke
     ended = run_install(unpacked, *arguments)
     assert (ended.returncode, "The signature does not fit" in ended.stderr) == (3, True)
     assert "서명이 맞지 않습니다" in run_install(unpacked, *arguments, language="ko").stderr
+
+
+@pytest.mark.parametrize("wrong", ["dask", "celery,dask", "vllm", "*", "cel"])
+def test_an_extra_that_the_archive_lacks_is_named_with_those_it_has_and_nothing_is_installed(
+    unpacked, keys, tmp_path, wrong
+):
+    arguments = ("--public-key", keys / "site.pub.pem", "--to", tmp_path / "opt", "--with", wrong)
+    ended = run_install(unpacked, *arguments)
+    assert ended.returncode == 2
+    message = f"there is no {wrong.removeprefix('celery,')}. This archive has: celery cluster kubernetes"
+    assert message in ended.stderr
+    assert "쓸 수 없는 이름입니다" in run_install(unpacked, *arguments, language="ko").stderr
+    assert not (tmp_path / "opt").exists()
+
+
+def test_extras_without_names_are_no_extras_asked_for(unpacked, keys, tmp_path):
+    ended = run_install(unpacked, "--public-key", keys / "site.pub.pem", "--to", tmp_path / "opt", "--with", "")
+    assert (ended.returncode, "--with needs a value" in ended.stderr) == (2, True)
+
+
+@pytest.mark.slow
+def test_extras_are_installed_from_the_archive_alone_and_an_update_keeps_them(unpacked, keys, tmp_path):
+    target = tmp_path / "opt"
+    arguments = ("--public-key", keys / "site.pub.pem", "--to", target)
+    for options, is_there in (((), False), (("--with", "celery,cluster"), True), ((), True)):
+        ended = run_install(unpacked, *arguments, *options)
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        shown = subprocess.run(
+            [target / ".venv" / "bin" / "python", "-c", "import toyqueue"], capture_output=True, check=False
+        )
+        assert (shown.returncode == 0) == is_there
+    assert ".venv is up to date" in ended.stdout
+    assert (target / ".make" / "extras").read_text(encoding="utf-8").split() == ["celery", "cluster"]
 
 
 def test_half_an_archive_is_told_by_what_it_lacks(archive, keys, tmp_path):
