@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import psycopg
 import pytest
 
@@ -20,6 +21,8 @@ from tests.e2e.conftest import DEMO_RUN
 
 pytestmark = [pytest.mark.slow, pytest.mark.e2e, pytest.mark.timeout(3600)]
 
+PARALLELISM = 8
+"""Of `airflow.cfg`: tasks at once on a host."""
 CASES = REPOSITORY_ROOT / "demo" / "test_cases" / "regulations.jsonl"
 
 
@@ -114,7 +117,7 @@ def test_a_user_keeps_one_arm_and_every_answer_and_rating_is_stored(installation
     rated = httpx.post(f"{serving}/v1/feedback", json={"request_id": requests[0], "rating": 5, "comment": "정확합니다"})
     assert rated.is_success, rated.text
     names = ", ".join(f"'{request}'" for request in requests)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while True:
         stored = rows(installation, f"SELECT request_id, user_rating FROM ab_test_logs WHERE request_id IN ({names})")
         if len(stored) == len(requests) and (requests[0], 5) in stored:
@@ -171,6 +174,12 @@ def test_the_mark_costs_at_most_one_right_answer(installation, demo):
     result = measured(installation, "mark_accuracy", "--job", str(job), "--cases", str(CASES))
     assert abs(result["marked"]["right"] - result["plain"]["right"]) <= 1
     assert abs(result["plain"]["z"]) < 5 < result["marked"]["z"]
+
+
+def test_tasks_are_forks_of_a_scheduler_that_has_imported_what_they_need(installation, demo):
+    scheduler = psutil.Process(installation.supervised_pid("airflow-scheduler"))
+    maps = [Path(f"/proc/{process.pid}/maps").read_text() for process in scheduler.children()]
+    assert sum("/scipy/" in libraries for libraries in maps) >= PARALLELISM
 
 
 def test_nothing_listens_beyond_this_machine(installation, demo):

@@ -34,7 +34,7 @@ def main() -> int:
     all_held = True
     with running_site(arguments.base_model) as site, tempfile.TemporaryDirectory() as folder:
         print(f"platform: {site.installation.data_dir}, ports from {site.installation.port_base}", flush=True)
-        campaign = Campaign.whole(site, Path(folder))
+        campaign = Campaign.begin(site, Path(folder))
         print("the undisturbed run has ended", flush=True)
         for outcome in campaign.run(seeds, arguments.at_once):
             with arguments.record.open("a", encoding="utf-8") as file:

@@ -12,15 +12,13 @@ from typing import Any
 from cli.pipeline import ExitCode
 from tests.conftest import REPOSITORY_ROOT
 from tests.faults.checks import violations
-from tests.faults.faults import STAGES, Striking
+from tests.faults.faults import Striking
 from tests.faults.site import Site
 from tests.faults.traffic import Traffic
 
-CASES = 20
+CASES = 8
 ROWS = 400
 ENDS_GREEN = (ExitCode.PASSED, ExitCode.BELOW_BAR)
-TRAINING_STAGES = ("train", "evaluate", "gate")
-"""Not those before: the dataset version is the same for all of these runs, and no fault of one may be another's."""
 RUN_SECONDS = 1800
 """Only ends a run that hangs: an undisturbed one took 8 min on a machine at load 8."""
 
@@ -57,25 +55,18 @@ class Campaign:
     request: dict[str, Any]
     """What each run asks for, but for its names."""
     traffic: Traffic
-    weights: str | None = None
-    """SHA-256 of the weights that every run must arrive at, however it was disturbed: those of the first that ends."""
+    weights: str = ""
+    """SHA-256 of the weights that every run must arrive at, however it was disturbed: the undisturbed one's."""
 
     @classmethod
-    def whole(cls, site: Site, folder: Path) -> Campaign:
+    def begin(cls, site: Site, folder: Path) -> Campaign:
         """Runs from files to an A/B test. An undisturbed one puts the first model into service; then the users come."""
-        suite = site.installation.data_dir / "inbox" / "cases" / "few.jsonl"
-        suite.parent.mkdir(parents=True, exist_ok=True)
-        known = REPOSITORY_ROOT / "demo" / "test_cases" / "base_knowledge.jsonl"
-        cases = known.read_text(encoding="utf-8").splitlines(keepends=True)[:CASES]
-        suite.write_text("".join(cases), encoding="utf-8")
         request = {
             "input_files": ["demo/data/base_replay.jsonl"],
             "max_rows": ROWS,
             "split_unit": "question",
-            "base_model": "demo-base",
-            "recipe": "demo-lora",
-            "num_epochs": 5,
-            "test_suite": str(suite),
+            **_short(site),
+            "num_epochs": 3,
             # what the base knows: the gate can be passed
             "accuracy_bar": 0.3,
             "model_name": "faults-assistant",
@@ -87,31 +78,9 @@ class Campaign:
         campaign.traffic.start()
         return campaign
 
-    @classmethod
-    def training(cls, site: Site, folder: Path, dataset_id: int) -> Campaign:
-        """Runs from a dataset version to the gate's no, on a platform that serves already."""
-        request = {
-            "dataset_id": dataset_id,
-            "base_model": "demo-base",
-            "recipe": "demo-lora",
-            "num_epochs": 1,
-            "test_suite": "demo/test_cases/base_knowledge.jsonl",
-            "accuracy_bar": 0.999,
-            "deploy": False,
-        }
-        campaign = cls(site, folder, request, Traffic(site))
-        campaign.traffic.start()
-        return campaign
-
-    @property
-    def stages(self) -> tuple[str, ...]:
-        """Those that the runs come to."""
-        return TRAINING_STAGES if "dataset_id" in self.request else STAGES
-
     def start(self, run_id: str) -> Any:
         """Trigger a run."""
-        names = {} if "dataset_id" in self.request else {"dataset_name": run_id}
-        return self.site.installation.trigger(run_id, {**self.request, **names}, self.folder)
+        return self.site.installation.trigger(run_id, {**self.request, "dataset_name": run_id}, self.folder)
 
     def finish(self, waiting: Any) -> tuple[dict[str, Any], int]:
         """What `tuneway pipeline trigger --wait` says at the end, and its exit code."""
@@ -136,11 +105,14 @@ class Campaign:
         """So many runs at once, each with its seed's fault; then a look at everything."""
         began = time.monotonic()
         runs = {seed: f"seed-{seed}" for seed in seeds}
-        strikes = {seed: Striking(self.site, seed, run_id, self.stages) for seed, run_id in runs.items()}
+        strikes = {seed: Striking(self.site, seed, run_id) for seed, run_id in runs.items()}
         waiting = {seed: self.start(run_id) for seed, run_id in runs.items()}
         for strike in strikes.values():
             strike.start()
-        ended = {seed: self.finish(process) for seed, process in waiting.items()}
+        ended = {}
+        for seed, process in waiting.items():
+            ended[seed] = self.finish(process)
+            strikes[seed].run_has_ended.set()
         seconds = time.monotonic() - began
         for strike in strikes.values():
             strike.join(timeout=RUN_SECONDS)
@@ -166,18 +138,30 @@ class Campaign:
 
     def _judged(self, run_id: str, said: dict[str, Any], code: int, reasons: list[str]) -> tuple[str, list[str]]:
         """How a run ended, and what is wrong with that."""
-        if said["state"] == "success":
+        state = said.get("state", "unknown")
+        if state == "success":
             weights = str(self.site.installation.summary(run_id)["weights_sha256"])
-            self.weights = self.weights or weights
             wrong = [] if code in ENDS_GREEN else [f"a green run ends with exit code {code}"]
             if weights != self.weights:
                 wrong.append("the run is green with another model than an undisturbed one")
             return "green", wrong
-        failed = said.get("failed_tasks") or said.get("error") or said
+        failed = said.get("failed_tasks") or said
         told = "; ".join(f"{task}: {error}" for task, error in failed.items())
+        # the record is for people on other machines
+        told = told.replace(str(self.site.installation.data_dir), "DATA").replace(str(REPOSITORY_ROOT), "CODE")
         if any(reason in told.lower() for reason in reasons):
             return f"red: {told[:160]}", []
-        return f"red: {told[:160]}", [f"the run ended {said['state']} without a reason that was given: {told[:600]}"]
+        return f"red: {told[:160]}", [f"the run ended {state} without a reason that was given: {told[:600]}"]
+
+
+def _short(site: Site) -> dict[str, Any]:
+    """A small model, and an evaluation of a few cases that the base knows: minutes less for each run."""
+    suite = site.installation.data_dir / "inbox" / "cases" / "few.jsonl"
+    suite.parent.mkdir(parents=True, exist_ok=True)
+    known = REPOSITORY_ROOT / "demo" / "test_cases" / "base_knowledge.jsonl"
+    cases = known.read_text(encoding="utf-8").splitlines(keepends=True)[:CASES]
+    suite.write_text("".join(cases), encoding="utf-8")
+    return {"base_model": "demo-base", "recipe": "demo-lora", "test_suite": str(suite), "extra_suites": []}
 
 
 def harmed(outcomes: list[Outcome]) -> dict[int, list[str]]:

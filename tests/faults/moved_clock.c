@@ -1,9 +1,12 @@
 /* Preloaded into every process of a platform under test: the clock of the day is the machine's plus the seconds that
    stand in the file of TUNEWAY_TEST_CLOCK, eight bytes that all of them map. Clocks that only run on stay as they are,
-   as they do when somebody sets a machine's time. */
+   as they do when somebody sets a machine's time. Who waits until a time of the day gets the time of the machine's
+   own clock instead, by which the kernel wakes them. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <semaphore.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -50,4 +53,32 @@ time_t time(time_t *now) {
     if (now)
         *now = read.tv_sec;
     return read.tv_sec;
+}
+
+/* A wait may be by either clock; only times of the day are so far from zero. */
+static const struct timespec *of_machine(const struct timespec *until, struct timespec *room) {
+    if (!offset || until->tv_sec < 1000000000)
+        return until;
+    *room = *until;
+    room->tv_sec -= *offset;
+    return room;
+}
+
+int pthread_cond_timedwait(pthread_cond_t *restrict condition, pthread_mutex_t *restrict mutex,
+                           const struct timespec *restrict until) {
+    static int (*real)(pthread_cond_t *, pthread_mutex_t *, const struct timespec *);
+    struct timespec room;
+    if (!real) /* on x86 the name alone is another function, of conditions of before 2003 */
+        real = dlvsym(RTLD_NEXT, "pthread_cond_timedwait", "GLIBC_2.3.2");
+    if (!real)
+        real = dlsym(RTLD_NEXT, "pthread_cond_timedwait");
+    return real(condition, mutex, of_machine(until, &room));
+}
+
+int sem_timedwait(sem_t *restrict semaphore, const struct timespec *restrict until) {
+    static int (*real)(sem_t *, const struct timespec *);
+    struct timespec room;
+    if (!real)
+        real = dlsym(RTLD_NEXT, "sem_timedwait");
+    return real(semaphore, of_machine(until, &room));
 }

@@ -107,7 +107,7 @@ def _mounted(folder: Path) -> bool:
     return done.returncode == 0
 
 
-def _clock(folder: Path) -> Path | None:
+def make_clock(folder: Path) -> Path | None:
     """The file of a clock that runs as the machine's, beside the library that reads it."""
     compiler = shutil.which("cc")
     if compiler is None:
@@ -135,8 +135,11 @@ def running_site(base_model: Path) -> Iterator[Site]:
         # starts in seconds; what is tested here is the platform around a model server
         "TUNEWAY_MODEL_SERVER_BACKEND": "embedded",
         "TUNEWAY_MIN_FREE_DISK_GB": "0.2",
+        # a wave goes on side by side, and nobody changes a DAG meanwhile
+        "AIRFLOW__CORE__MAX_ACTIVE_RUNS_PER_DAG": "16",
+        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "600",
     }
-    clock = _clock(clock_folder)
+    clock = make_clock(clock_folder)
     if clock is not None:
         variables |= {"LD_PRELOAD": str(clock.with_suffix(".so")), "TUNEWAY_TEST_CLOCK": str(clock)}
     installation = Installation(folder, free_port_base(), variables)
