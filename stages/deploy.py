@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from stages.deployment_steps import OnState, Place
     from stages.services import Services
 
-BASE_VERSION_PREFIX = "base"
-
 
 def deploy(request: DeployRequest, services: Services, *, on_state: OnState | None = None) -> Deployment:
     """Bring up arm B, the version of the request, and arm A, the present production version or else the base model.
@@ -118,7 +116,8 @@ def arms_of(request: DeployRequest, services: Services) -> dict[Arm, ModelVersio
     with services.unit_of_work() as uow:
         new = uow.models.get(request.model_id)
         production = uow.models.production(new.model_name)
-    if new.version.startswith(BASE_VERSION_PREFIX):
+        is_base = uow.models.is_base(new.model_id)
+    if is_base:
         raise ConflictError(
             "A base model is not deployed by itself",
             value=f"model {new.model_id}, {new.model_name} {new.version}",

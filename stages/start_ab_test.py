@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from contracts.enums import ExperimentPolicy
 from contracts.errors import ConflictError, InvalidRequestError
 from stages.conclude_ab_test import stop_in
 from stages.experiment_notices import stopped_for
@@ -21,9 +22,9 @@ ACTOR = "start_ab_test"
 def start_ab_test(request: StartABTestRequest, services: Services) -> ABExperiment:
     """Start the experiment on a share of the layer. The same name again is the experiment that is there.
 
-    Raises ConflictError when a model is not deployed, the name stands for an experiment on other models, the running
-    experiments leave too small a share and the request makes no room, or the target is too small for the effect and
-    nobody has accepted that.
+    Raises ConflictError when a model is not deployed, a base model could win, the name stands for an experiment on other
+    models, the running experiments leave too small a share and the request makes no room, or the target is too small for
+    the effect and nobody has accepted that.
     """
     from ab_testing.experiment_plan import plan_experiment
 
@@ -46,6 +47,7 @@ def start_ab_test(request: StartABTestRequest, services: Services) -> ABExperime
         present = uow.experiments.named(request.experiment_name)
         if present is not None:
             return _the_same(present, request)
+        _require_promotable(request, uow)
         experiment = uow.experiments.start(request, plan, _buckets(request, uow))
         uow.audit.append(
             ACTOR,
@@ -75,6 +77,21 @@ def _check_arms(request: StartABTestRequest) -> None:
             allowed=", ".join(names),
             next_step="name one of these arms",
         )
+
+
+def _require_promotable(request: StartABTestRequest, uow: UnitOfWork) -> None:
+    """A winner that the registry would refuse is refused before users have answered for weeks."""
+    if request.policy is ExperimentPolicy.NOTIFY:
+        return
+    for arm in request.planned_arms[1:]:
+        if uow.models.is_base(arm.model_id):
+            version = uow.models.get(arm.model_id)
+            raise ConflictError(
+                "A base model cannot win an A/B test: it is not promoted by itself",
+                value=f"arm {arm.name}, model {arm.model_id}: {version.model_name} {version.version}",
+                allowed=f"a fine-tuned version, or the policy {ExperimentPolicy.NOTIFY.value}, which promotes nothing",
+                next_step="make the base model the control (arm a), or start with --policy notify, in the API policy",
+            )
 
 
 def _the_same(present: ABExperiment, request: StartABTestRequest) -> ABExperiment:

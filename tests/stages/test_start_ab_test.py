@@ -3,10 +3,11 @@
 import pytest
 from sqlalchemy import select
 
-from contracts.enums import Arm, ExperimentStatus
+from contracts.enums import Arm, ExperimentPolicy, ExperimentStatus
 from contracts.errors import ConflictError, InvalidRequestError, NotFoundError
 from contracts.experiments import StartABTestRequest, TrafficSplit
 from database.models import ABTestResult, AuditLog, NotificationRow
+from database.repositories.models import BASE_VERSION
 from stages.conclude_ab_test import stop_ab_test
 from stages.start_ab_test import start_ab_test
 from tests.serving_api.running import add_model
@@ -54,6 +55,18 @@ def test_an_experiment_runs_between_two_deployed_models(services, models):
 def test_starting_it_again_is_the_same_experiment(services, models):
     first = start_ab_test(request(models[0].model_id, models[1].model_id), services)
     assert start_ab_test(request(models[0].model_id, models[1].model_id), services) == first
+
+
+def test_a_base_model_challenges_only_where_nothing_is_promoted(services, models):
+    base = add_model(services, "base", f"{BASE_VERSION}-0123abcd", "base-demo", "http://127.0.0.1:1/v1", Arm.B)
+    asked = request(models[0].model_id, base.model_id)
+    with pytest.raises(ConflictError, match=f"arm b, model {base.model_id}.*--policy notify"):
+        start_ab_test(asked, services)
+    told = start_ab_test(asked.model_copy(update={"policy": ExperimentPolicy.NOTIFY}), services)
+    assert told.status is ExperimentStatus.RUNNING
+    stop_ab_test(told.experiment_id, "kim", services)
+    turned = start_ab_test(request(base.model_id, models[0].model_id, name="turned"), services)
+    assert turned.status is ExperimentStatus.RUNNING
 
 
 def test_a_second_experiment_is_refused_while_too_few_users_are_left(services, models):
