@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
-from importlib.metadata import distributions
+from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
 
 import psutil
@@ -68,6 +68,7 @@ def examine(settings: Settings, language: str, *, deep: bool = False) -> list[Fi
     findings = [
         _python(text),
         _packages(settings, text),
+        *_extras(settings, text),
         *_addresses(settings, text),
         _disk(settings, text),
         _memory(text),
@@ -90,6 +91,7 @@ def blocking_findings(settings: Settings, language: str) -> list[Finding]:
     text: Text = partial(translate, language=language)
     findings = [
         _python(text),
+        *_extras(settings, text),
         *_addresses(settings, text),
         _disk(settings, text),
         _memory(text),
@@ -162,6 +164,29 @@ def _packages(settings: Settings, text: Text) -> Finding:
         text("doctor.packages_differ", names=shown),
         text("doctor.packages_next"),
     )
+
+
+EXECUTOR_EXTRAS = {
+    "CeleryExecutor": ("celery", "apache-airflow-providers-celery"),
+    "KubernetesExecutor": ("kubernetes", "apache-airflow-providers-cncf-kubernetes"),
+}
+"""The extra of setup/install.py that an executor needs, and the package by which it is known."""
+
+
+def _extras(settings: Settings, text: Text) -> Iterable[Finding]:
+    """Packages that the settings ask for beside those of every installation; nothing where they ask for none."""
+    asked = {}
+    if settings.airflow_executor in EXECUTOR_EXTRAS:
+        asked[settings.airflow_executor] = EXECUTOR_EXTRAS[settings.airflow_executor]
+    if settings.data_scheduler is not None:
+        asked["TUNEWAY_DATA_SCHEDULER"] = ("cluster", "distributed")
+    for whom, (extra, package) in asked.items():
+        name = text("doctor.extra", extra=extra)
+        try:
+            yield Finding(name, Verdict.OK, f"{package} {version(package)}")
+        except PackageNotFoundError:
+            detail = text("doctor.extra_missing", whom=whom, package=package)
+            yield Finding(name, Verdict.BLOCK, detail, text("doctor.extra_next", extra=extra))
 
 
 PORT_VARIABLES = {

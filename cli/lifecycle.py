@@ -6,14 +6,14 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
 
 from cli.databases import create_databases, migrate_databases
 from cli.doctor import blocking_findings
-from cli.processes import end_processes, environment_of, is_alive, name_of, own_processes
+from cli.processes import await_end, end_processes, environment_of, is_alive, name_of, own_processes
 from cli.programs import Program, ProgramName, all_programs, platform_programs, program_named
 from cli.readiness import is_ready
 from cli.screen import Screen, Stopwatch
@@ -361,10 +361,8 @@ def _stop_jobs(settings: Settings, screen: Screen) -> None:
 
 
 def _await_end(pid: int) -> None:
-    try:
-        psutil.Process(pid).wait(SHUTDOWN_SECONDS)
-    except (psutil.NoSuchProcess, psutil.TimeoutExpired):
-        return
+    with suppress(psutil.NoSuchProcess):
+        await_end([psutil.Process(pid)], SHUTDOWN_SECONDS)
 
 
 def restart(settings: Settings, screen: Screen, name: str) -> None:

@@ -112,12 +112,19 @@ def trigger(
         identity = run_id or f"cli__{datetime.now(UTC):%Y%m%dT%H%M%S}-{token_hex(3)}"
         with connect(url, token, user, password_file) as airflow:
             airflow.check_dag(dag)
-            run = airflow.trigger(dag, identity, request, note="tuneway pipeline trigger")
+
+            def begin() -> RunView:
+                return airflow.trigger(dag, identity, request, note="tuneway pipeline trigger")
+
+            # the same id again is the same run
+            run = airflow.patiently(begin, poll_seconds=poll) if wait else begin()
             if not as_json:
                 typer.echo(f"{run.dag_id} {run.run_id}: {airflow.page_of_run(dag, identity)}", err=True)
             if wait:
                 run = show_progress(airflow, dag, identity, timeout, poll, is_quiet=as_json)
-            outcome = outcome_of(airflow, run)
+                outcome = airflow.patiently(lambda: outcome_of(airflow, run), poll_seconds=poll)
+            else:
+                outcome = outcome_of(airflow, run)
         typer.echo(outcome.model_dump_json(indent=1))
     raise typer.Exit(outcome.exit_code if wait else ExitCode.PASSED)
 
@@ -137,7 +144,8 @@ def wait(
     """Follow a run to its end. Exit code: 0 passed, 1 failed, 2 refused, 3 below the bar, 4 timeout."""
     with _errors_told(as_json):
         with connect(url, token, user, password_file) as airflow:
-            outcome = outcome_of(airflow, show_progress(airflow, dag, run_id, timeout, poll, is_quiet=as_json))
+            run = show_progress(airflow, dag, run_id, timeout, poll, is_quiet=as_json)
+            outcome = airflow.patiently(lambda: outcome_of(airflow, run), poll_seconds=poll)
         typer.echo(outcome.model_dump_json(indent=1))
     raise typer.Exit(outcome.exit_code)
 

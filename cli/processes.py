@@ -1,11 +1,14 @@
 """Which processes of this machine were started by this installation's supervisor."""
 
 import os
+import time
 from pathlib import Path
 
 import psutil
 
 from settings import Settings
+
+POLL_SECONDS = 0.1
 
 
 def environment_of(pid: int) -> dict[str, str]:
@@ -67,15 +70,22 @@ def name_of(process: psutil.Process) -> str:
         return "?"
 
 
+def await_end(processes: list[psutil.Process], seconds: float) -> list[psutil.Process]:
+    """Wait until they have ended, be it that nobody reaps them; those that have not."""
+    until = time.monotonic() + seconds
+    while (alive := [process for process in processes if is_alive(process)]) and time.monotonic() < until:
+        time.sleep(POLL_SECONDS)
+    return alive
+
+
 def end_processes(processes: list[psutil.Process], grace_seconds: float = 10) -> list[psutil.Process]:
     """SIGTERM, then SIGKILL to those that stay; return those still there after it."""
     for process in processes:
         _signal(process, kill=False)
-    _, alive = psutil.wait_procs(processes, timeout=grace_seconds)
+    alive = await_end(processes, grace_seconds)
     for process in alive:
         _signal(process, kill=True)
-    _, alive = psutil.wait_procs(alive, timeout=5)
-    return [process for process in alive if is_alive(process)]
+    return await_end(alive, 5)
 
 
 def _signal(process: psutil.Process, *, kill: bool) -> None:

@@ -70,7 +70,12 @@ def as_invalid_request(model: type[Record], error: ValidationError) -> InvalidRe
     known = list(model.model_fields)
     whats, values, limits, steps = [], [], [], []
     for problem in error.errors(include_url=False):
-        place = ".".join(str(part) for part in problem["loc"]) or "(request)"
+        place = ".".join(str(part) for part in problem["loc"])
+        if not place:  # fields that do not go together: the sentence names them
+            whats.append(problem["msg"].removeprefix("Value error, "))
+            values.append(json.dumps(problem["input"], ensure_ascii=False, default=str)[:200])
+            steps.append("correct what the sentence names")
+            continue
         whats.append(f"{place}: {problem['msg']}")
         if problem["type"] == "missing":
             steps.append(f"add {place}")

@@ -216,6 +216,16 @@ TEXTS: dict[str, tuple[str, str]] = {
     "doctor.packages_ok": ("{count}개가 requirements.txt와 같습니다", "{count} are as requirements.txt says"),
     "doctor.packages_differ": ("requirements.txt와 다름: {names}", "Different from requirements.txt: {names}"),
     "doctor.packages_next": ("make setup을 실행하십시오", "Run make setup"),
+    "doctor.extra": ("추가 패키지 ({extra})", "Extra ({extra})"),
+    "doctor.extra_missing": (
+        "{whom}에 필요한 {package}이(가) 없습니다",
+        "{whom} needs {package}, which is not installed",
+    ),
+    "doctor.extra_next": (
+        "python3.11 setup/install.py --with {extra}를 실행하십시오. 인터넷이 없으면 설치 파일의 install.sh를 같은 폴더로 --with {extra}와 함께 다시 실행하십시오",
+        "Run python3.11 setup/install.py --with {extra}; without internet, run the archive's install.sh into the same folder again, "
+        "with --with {extra}",
+    ),
     "doctor.port": ("포트 {port} ({name})", "Port {port} ({name})"),
     "doctor.port_free": ("비어 있음", "free"),
     "doctor.port_ours": ("이 플랫폼이 사용 중", "used by this platform"),

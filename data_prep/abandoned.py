@@ -13,7 +13,11 @@ def remove_abandoned_folders(parent: Path, older_than: timedelta = ABANDONED_AFT
     """Remove what `folder_written_whole` could not, because its process was killed. Returns how many."""
     removed = 0
     for folder in parent.glob(".*.tmp"):
-        newest = max((entry.stat().st_mtime for entry in [folder, *folder.rglob("*")]), default=0.0)
+        try:
+            newest = max(entry.stat().st_mtime for entry in [folder, *folder.rglob("*")])
+        except FileNotFoundError:
+            # another attempt is at work there, or has just ended
+            continue
         if folder.is_dir() and time.time() - newest > older_than.total_seconds():
             shutil.rmtree(folder, ignore_errors=True)
             removed += 1

@@ -81,7 +81,7 @@ class Settings(BaseSettings):
     """What vLLM has found out about model classes, half a minute of each start; None is cache/vllm."""
     cerbos_binary: Path = REPOSITORY_ROOT / ".venv" / "bin" / "cerbos"
     """The policy decision point; without it the admin API refuses every call."""
-    policy_timeout_seconds: float = Field(default=0.5, gt=0, le=30)
+    policy_timeout_seconds: float = Field(default=3.0, gt=0, le=30)
     """A decision that takes longer is none: the call is refused with 503."""
     model_server_backend: str = Field(default="auto", pattern="^(auto|vllm|embedded)$")
     """auto: vLLM where its environment exists, else the embedded server."""

@@ -6,7 +6,7 @@ import logging
 import time
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlsplit
 
 import httpx
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+Answer = TypeVar("Answer")
+PATIENCE_SECONDS = 600.0
+"""How long an Airflow that does not answer is waited for."""
 TIMEOUT_SECONDS = 30.0
 """A loaded machine's api-server was seen to take 11 s for a page of task instances."""
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
@@ -175,7 +178,7 @@ class AirflowClient:
         run_id: str,
         *,
         poll_seconds: float = 2.0,
-        patience_seconds: float = 600.0,
+        patience_seconds: float = PATIENCE_SECONDS,
         timeout_seconds: float | None = None,
         on_unreachable: Callable[[UnavailableError], None] | None = None,
     ) -> Iterator[tuple[RunView, list[TaskView]]]:
@@ -205,6 +208,20 @@ class AirflowClient:
                 return
             time.sleep(poll_seconds)
 
+    @staticmethod
+    def patiently(
+        ask: Callable[[], Answer], *, poll_seconds: float = 2.0, patience_seconds: float = PATIENCE_SECONDS
+    ) -> Answer:
+        """What `ask` gives. An Airflow that does not answer is waited for, `patience_seconds` at most."""
+        began = time.monotonic()
+        while True:
+            try:
+                return ask()
+            except UnavailableError:
+                if time.monotonic() - began > patience_seconds:
+                    raise
+            time.sleep(poll_seconds)
+
     def page_of_run(self, dag_id: str, run_id: str) -> str:
         """Where a person sees the run."""
         return f"{self.url}/dags/{quote(dag_id, safe='')}/runs/{quote(run_id, safe='')}"
@@ -228,7 +245,7 @@ class AirflowClient:
         if self._token is None and self._credentials is not None:
             self._log_in()
         answer = self._send(method, path, **arguments)
-        if answer.status_code == 401 and self._credentials is not None:
+        if _is_of_another_time(answer) and self._credentials is not None:
             self._log_in()
             answer = self._send(method, path, **arguments)
         return _checked(answer, self.url)
@@ -243,6 +260,11 @@ class AirflowClient:
                 value=f"{self.url} ({type(error).__name__})",
                 next_step="check the address; on the platform's own machine run `tuneway status`",
             ) from error
+
+
+def _is_of_another_time(answer: httpx.Response) -> bool:
+    """The token has expired, or the clock was set back behind its issue: Airflow then forbids."""
+    return answer.status_code == 401 or (answer.status_code == 403 and "JWT" in answer.text)
 
 
 def _checked_host(url: str) -> str:
@@ -275,6 +297,8 @@ def _checked(answer: httpx.Response, url: str) -> httpx.Response:
         raise NotFoundError(what, value=answer.request.url.path, next_step="check the DAG's and the run's name")
     if answer.status_code == 409:
         raise ConflictError(what, value=answer.request.url.path)
+    if answer.status_code == 429:
+        raise UnavailableError("Airflow asks to wait: too many requests", value=url, next_step="try again in a minute")
     if answer.status_code >= 500:
         raise UnavailableError(
             "Airflow has failed to answer", value=f"HTTP {answer.status_code}", next_step="read the api-server's log"

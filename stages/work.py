@@ -36,35 +36,19 @@ log = logging.getLogger("work")
 def main(arguments: list[str]) -> int:
     """Do the job's work once."""
     die_with_parent()
-    signal.signal(signal.SIGTERM, _stop)
+    stop = _Stop()
+    signal.signal(signal.SIGTERM, stop)
     folder = JobFolder(Path(arguments[0]).resolve())
     start_logging("job", job=folder.root.name, attempt=arguments[1], run_id=read_submission(folder).owner)
     logging.getLogger("httpx").setLevel(logging.WARNING)
     attempt = folder.attempt(int(arguments[1]))
     try:
         work(folder)
-    except RestartNeededError as error:
-        _leave_error(attempt, error)
-        write_json_atomically(attempt.restart, error.as_record())
-        return EXIT_CODE_RESTART
-    except TunewayError as error:
-        log.error("%s", error)
-        _leave_error(attempt, error)
-        return EXIT_CODE_ERROR
     except Exception as error:  # noqa: BLE001 - the edge of the process: recorded, then told by the exit code
-        traceback.print_exc()
-        from training.lost_processes import lost_process_error
-
-        _leave_error(
-            attempt,
-            lost_process_error(error)
-            or TunewayError(
-                "The job met an error that nobody foresaw",
-                value=f"{type(error).__name__}: {error}",
-                next_step=f"read the traceback at the end of {attempt.log}",
-            ),
-        )
-        return EXIT_CODE_ERROR
+        if stop.asked:  # libraries make errors of a SystemExit that passes through them
+            log.warning("stopped on request: %s: %s", type(error).__name__, error)
+            return EXIT_CODE_STOPPED
+        return _failed(attempt, error)
     return 0
 
 
@@ -85,14 +69,45 @@ def work(folder: JobFolder) -> None:
         write_json_atomically(folder.result, record.model_dump(mode="json"))
 
 
+def _failed(attempt: AttemptFolder, error: Exception) -> int:
+    """Leave the error for the launcher; the exit code that goes with it."""
+    if isinstance(error, RestartNeededError):
+        _leave_error(attempt, error)
+        write_json_atomically(attempt.restart, error.as_record())
+        return EXIT_CODE_RESTART
+    if isinstance(error, TunewayError):
+        log.error("%s", error)
+        _leave_error(attempt, error)
+        return EXIT_CODE_ERROR
+    traceback.print_exception(error)
+    from training.lost_processes import lost_process_error
+
+    _leave_error(
+        attempt,
+        lost_process_error(error)
+        or TunewayError(
+            "The job met an error that nobody foresaw",
+            value=f"{type(error).__name__}: {error}",
+            next_step=f"read the traceback at the end of {attempt.log}",
+        ),
+    )
+    return EXIT_CODE_ERROR
+
+
 def _leave_error(attempt: AttemptFolder, error: TunewayError) -> None:
     """The first process of the job that fails says why; the others fail because of it."""
     if not attempt.error.exists():
         write_json_atomically(attempt.error, error.as_record())
 
 
-def _stop(_signal: int, _frame: FrameType | None) -> NoReturn:
-    raise SystemExit(EXIT_CODE_STOPPED)
+class _Stop:
+    """The answer to SIGTERM where the work has none of its own: ends the process, and knows that it was asked to."""
+
+    asked = False
+
+    def __call__(self, _signal: int, _frame: FrameType | None) -> NoReturn:
+        self.asked = True
+        raise SystemExit(EXIT_CODE_STOPPED)
 
 
 if __name__ == "__main__":

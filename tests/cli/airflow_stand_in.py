@@ -32,6 +32,12 @@ class AirflowStandIn:
     looks: int = 0
     outage: int = 0
     """So many answers are HTTP 503."""
+    results_away: int = 0
+    """So many of the answers that tell what a task has left are `away_status`."""
+    away_status: int = 503
+    refusal_status: int = 401
+    refusal: str = "Invalid or expired token"
+    """Of a token that is not valid."""
     port: int = field(default_factory=free_port)
 
     @property
@@ -68,7 +74,7 @@ class AirflowStandIn:
                 return problem(503, "starting")
             token = request.headers.get("authorization", "").removeprefix("Bearer ")
             if request.url.path.startswith("/api/v2") and token not in self.valid_tokens:
-                return problem(401, "Invalid or expired token")
+                return problem(self.refusal_status, self.refusal)
             return await call_next(request)
 
         @app.post("/auth/token", status_code=201)
@@ -119,6 +125,9 @@ class AirflowStandIn:
         @app.get(f"{runs}/{{run_id}}/taskInstances/{{task_id}}/xcomEntries/{{key}}")
         def xcom(run_id: str, task_id: str, key: str, stringify: bool):
             assert not stringify
+            if self.results_away:
+                self.results_away -= 1
+                return problem(self.away_status, "away")
             return {"value": self.xcoms[task_id]} if task_id in self.xcoms else problem(404, "no such XCom")
 
         @app.get(f"{runs}/{{run_id}}/taskInstances/{{task_id}}/logs/{{try_number}}")

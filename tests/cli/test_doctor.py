@@ -3,6 +3,7 @@
 import os
 import re
 import socket
+from importlib.metadata import PackageNotFoundError
 
 import pytest
 
@@ -24,6 +25,31 @@ def test_every_check_has_a_verdict_and_what_is_wrong_has_a_next_step(tmp_path):
     assert {"Python", "Packages", "Disk", "Memory", "Data folder", "GPU"} <= {finding.check for finding in findings}
     assert all(finding.next_step for finding in findings if finding.verdict is not Verdict.OK)
     assert [finding.check for finding in findings if finding.verdict is Verdict.BLOCK] == ["Disk"]
+
+
+@pytest.mark.parametrize(
+    ("values", "extra", "package"),
+    [
+        ({"airflow_executor": "CeleryExecutor"}, "celery", "apache-airflow-providers-celery"),
+        ({"airflow_executor": "KubernetesExecutor"}, "kubernetes", "apache-airflow-providers-cncf-kubernetes"),
+        ({"data_scheduler": "tcp://127.0.0.1:8786"}, "cluster", "distributed"),
+    ],
+)
+def test_a_chosen_executor_or_cluster_without_its_packages_blocks_the_start(
+    tmp_path, monkeypatch, values, extra, package
+):
+    asked = []
+
+    def missing(name):
+        asked.append(name)
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr("cli.doctor.version", missing)
+    (finding,) = blocking_findings(settings_for(tmp_path / "data", **values), "en")
+    assert asked == [package]
+    assert f"setup/install.py --with {extra}" in finding.next_step
+    monkeypatch.setattr("cli.doctor.version", lambda name: "1.0")
+    assert blocking_findings(settings_for(tmp_path / "data", **values), "en") == []
 
 
 def test_two_services_on_one_port_block_the_start(tmp_path):

@@ -101,6 +101,17 @@ def test_a_request_that_the_first_task_refuses_exits_2(airflow, tuneway):
     assert tuneway("trigger", "--wait").exit_code == ExitCode.REFUSED
 
 
+@pytest.mark.parametrize("status", [503, 429])
+def test_an_airflow_that_dies_with_the_run_s_end_is_waited_for(airflow, tuneway, status):
+    airflow.scenes = [("success", DONE)]
+    airflow.xcoms["gate"] = VERDICT
+    airflow.results_away, airflow.away_status = 2, status
+    ended = tuneway("trigger", "--run-id", "r", "--wait", "--json")
+    assert ended.exit_code == ExitCode.PASSED
+    assert airflow.results_away == 0
+    assert json.loads(ended.stdout)["gate"]["decision"] == "pass"
+
+
 def test_without_wait_it_returns_at_once(airflow, tuneway):
     airflow.scenes = [("running", [])]
     done = tuneway("trigger", "--run-id", "ci-1")
@@ -216,6 +227,15 @@ def test_a_token_that_expires_during_the_wait_is_renewed(airflow):
     client = AirflowClient(airflow.url, username="ci", password="right")
     client.trigger("pipeline", "r", {})
     airflow.valid_tokens = set()
+    assert client.run("pipeline", "r").state == "success"
+    assert airflow.logins == 2
+
+
+def test_a_token_that_is_from_the_future_since_the_clock_was_set_back_is_renewed(airflow):
+    client = AirflowClient(airflow.url, username="ci", password="right")
+    client.trigger("pipeline", "r", {})
+    airflow.valid_tokens = set()
+    airflow.refusal_status, airflow.refusal = 403, "Invalid JWT token"
     assert client.run("pipeline", "r").state == "success"
     assert airflow.logins == 2
 

@@ -14,7 +14,7 @@ import psutil
 import psycopg
 import pytest
 
-from cli.processes import own_processes
+from cli.processes import is_alive, own_processes
 from cli.readiness import fetch
 from contracts.identity import PLATFORM_USER
 from database.connections import connect
@@ -201,7 +201,7 @@ def test_down_ends_everything_it_started_and_only_that(platform):
     ended = platform.run("down")
     assert ended.returncode == 0, ended.stderr
     assert own_processes(platform.settings) == []
-    assert [process for process in own if process.is_running()] == []
+    assert [process for process in own if is_alive(process)] == []
     assert psutil.pid_exists(os.getpid())
     status = platform.status()
     assert not status["running"]

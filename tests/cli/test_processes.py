@@ -7,9 +7,10 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
-from cli.processes import end_processes, is_alive, own_processes
+from cli.processes import await_end, end_processes, is_alive, own_processes
 from settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -43,6 +44,19 @@ def started():
         process.wait()
         assert process.stdout is not None
         process.stdout.close()
+
+
+def test_a_process_that_ended_and_that_nobody_reaps_is_not_waited_for(started):
+    # as where the first process of a container is none that reaps
+    code = "import subprocess, time; print(subprocess.Popen(['true']).pid, flush=True); time.sleep(600)"
+    parent = started(code)
+    assert parent.stdout is not None
+    ended = psutil.Process(int(parent.stdout.readline()))
+    began = time.monotonic()
+    assert await_end([ended], 20) == []
+    assert end_processes([ended]) == []
+    assert time.monotonic() - began < 10
+    assert ended.status() == psutil.STATUS_ZOMBIE
 
 
 def marks(folder) -> dict[str, str]:

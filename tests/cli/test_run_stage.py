@@ -1,12 +1,16 @@
 """`tuneway stage`: the record on standard output, and nothing but the record."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from cli.run_stage import validated
+from contracts.errors import InvalidRequestError
+from contracts.experiments import StartABTestRequest
 from tests.cli.command_line import tuneway
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -59,3 +63,24 @@ def test_looking_at_the_state_loads_no_heavy_library():
     )
     ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert ended.stdout.strip() == "[]"
+
+
+def test_fields_that_do_not_go_together_are_told_by_one_sentence_and_the_whole_request():
+    request = {"experiment_name": "winter", "model_a_id": 3}
+    with pytest.raises(InvalidRequestError) as caught:
+        validated(StartABTestRequest, request)
+    (sentence,) = re.findall(r"The StartABTestRequest is not valid: (.*)", caught.value.what)
+    assert sentence == "model_a_id and model_b_id are both needed where no arms are named"
+    assert "(request)" not in caught.value.sentence()
+    assert caught.value.sentence().count(sentence) == 1
+    assert json.loads(str(caught.value.value)) == request
+    assert caught.value.allowed.startswith("the fields ")
+
+
+def test_each_wrong_field_is_named_with_its_value_and_what_to_do():
+    with pytest.raises(InvalidRequestError) as caught:
+        validated(StartABTestRequest, {"experiment_nam": "winter", "model_a_id": "three", "model_b_id": 4})
+    assert 'model_a_id = "three"' in str(caught.value.value)
+    assert "rename experiment_nam to experiment_name" in caught.value.next_step
+    assert "add experiment_name" in caught.value.next_step
+    assert "correct model_a_id" in caught.value.next_step

@@ -58,7 +58,7 @@ def assert_lost_and_resumable(runner, services, submission):
     assert view.state is JobState.LOST
     assert view.error["retryable"]
     folder = runner.folder(submission.job_key)
-    wait_until(lambda: not processes_of_attempt(attempt_mark(folder.root, 1)), "the end of the launcher itself", 10)
+    wait_until(lambda: not processes_of_attempt(attempt_mark(folder.root, 1)), "the end of the launcher itself")
     wait_until(folder.attempt(1).settled.exists, "the attempt is settled")
     assert owners(services) == []
     with services.unit_of_work() as uow:

@@ -42,7 +42,7 @@ def test_two_processes_are_stopped_killed_and_resumed_as_one(runner, services, b
     runner.client.stop(key, attempt=1)
     view = runner.client.wait(key)
     assert view.state is JobState.STOPPED
-    wait_until(lambda: not processes_of_attempt(attempt_mark(folder.root, 1)), "the end of the launcher itself", 10)
+    wait_until(lambda: not processes_of_attempt(attempt_mark(folder.root, 1)), "the end of the launcher itself")
     saved = newest_checkpoint(folder)
     assert view.progress is not None
     assert saved == view.progress.step
@@ -53,7 +53,7 @@ def test_two_processes_are_stopped_killed_and_resumed_as_one(runner, services, b
     assert identity is not None
     os.kill(int(str(identity["pid"])), signal.SIGKILL)
     assert runner.client.wait(key).state is JobState.LOST
-    wait_until(lambda: not processes_of_attempt(attempt_mark(folder.root, 2)), "the end of every process", 10)
+    wait_until(lambda: not processes_of_attempt(attempt_mark(folder.root, 2)), "the end of every process")
 
     assert runner.client.submit_or_resume(submission).attempt == 3
     assert runner.client.wait(key).state is JobState.SUCCEEDED
