@@ -4,37 +4,44 @@ from __future__ import annotations
 
 import zlib
 from datetime import UTC, datetime, timedelta
-from http import HTTPStatus
+from itertools import chain
 from typing import TYPE_CHECKING
 
+from contracts.enums import AnswerStatus
+from serving_api.event_mover import and_tell
 from stages.tracing import EndedSpan, place_of_call
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from serving_api.event_log import Event
+    from serving_api.event_mover import Store
     from stages.span_export import Tracer
 
 _RANGE = 2**32
+_FAILURES = {AnswerStatus.BROKEN.value: "cut off", AnswerStatus.FAILED.value: "no answer"}
 
 
-def traced(store: Callable[[list[Event]], None], tracer: Tracer, share: float) -> Callable[[list[Event]], None]:
+def traced(store: Store, tracer: Tracer, share: float) -> Store:
     """The same store; of the answers that it has stored the share, and all that failed, leave a span each."""
 
-    def store_and_trace(events: list[Event]) -> None:
-        store(events)
-        for event in events:
-            if event["kind"] != "answer" or event.get("asked_at") is None:
-                continue
-            if _has_failed(event) or zlib.crc32(str(event["request_id"]).encode()) < share * _RANGE:
-                tracer.tell(span_of_answer(event))
+    def spans_in(events: list[Event]) -> list[EndedSpan]:
+        return [span_of_answer(event) for event in events if _is_told(event, share)]
 
-    return store_and_trace
+    def tell(found: list[list[EndedSpan]]) -> None:
+        for span in chain.from_iterable(found):
+            tracer.tell(span)
+
+    return and_tell(store, spans_in, tell)
+
+
+def _is_told(event: Event, share: float) -> bool:
+    if event["kind"] != "answer" or event.get("asked_at") is None:
+        return False
+    return event.get("status") in _FAILURES or zlib.crc32(str(event["request_id"]).encode()) < share * _RANGE
 
 
 def span_of_answer(event: Event) -> EndedSpan:
     """What the router did for one question; nothing of what was said, nor who asked."""
-    request_id, status = str(event["request_id"]), int(event.get("status") or 0)
+    request_id, status = str(event["request_id"]), event.get("status")
     began = datetime.fromtimestamp(event["asked_at"], UTC)
     about = {
         "tuneway.request_id": request_id,
@@ -43,7 +50,7 @@ def span_of_answer(event: Event) -> EndedSpan:
         "tuneway.model_id": event["model_id"],
         "tuneway.stream": int(event["is_stream"]),
         "tuneway.first_token_ms": event.get("first_token_ms"),
-        "http.response.status_code": status,
+        "tuneway.status": status,
     }
     return EndedSpan(
         "answer",
@@ -51,10 +58,6 @@ def span_of_answer(event: Event) -> EndedSpan:
         began,
         began + timedelta(milliseconds=event["response_time_ms"]),
         {name: value for name, value in about.items() if value is not None},
-        ("cut off" if status < HTTPStatus.BAD_REQUEST else f"HTTP {status}") if _has_failed(event) else None,
+        _FAILURES.get(status or ""),
         is_call=True,
     )
-
-
-def _has_failed(event: Event) -> bool:
-    return event["variant"] is None or int(event.get("status") or 0) >= HTTPStatus.INTERNAL_SERVER_ERROR

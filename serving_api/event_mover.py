@@ -9,10 +9,10 @@ import fcntl
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterator
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, islice
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import orjson
 
@@ -22,7 +22,14 @@ from storage.encryption.pieces import Piece
 
 log = logging.getLogger(__name__)
 
-BATCH_EVENTS = 2000
+Store = Callable[[Iterable[list[Event]]], None]
+"""Puts chunks of events into PostgreSQL, all or none; it raises UnavailableError or RefusedEventError."""
+Found = TypeVar("Found")
+
+CHUNK_EVENTS = 100
+"""What is made of a line of the journal is made while the line is still in the processor's cache."""
+BATCH_CHUNKS = 20
+"""One transaction."""
 LOOK_SECONDS = 0.2
 RETRY_SECONDS = 1.0
 MAX_RETRY_SECONDS = 5.0
@@ -46,8 +53,7 @@ class EventOpening(EventSealing, Protocol):
 class EventMover:
     """The thread that stores events."""
 
-    def __init__(self, folder: Path, store: Callable[[list[Event]], None], opening: EventOpening | None = None) -> None:
-        """`store` puts events into PostgreSQL, all or none; it raises UnavailableError or RefusedEventError."""
+    def __init__(self, folder: Path, store: Store, opening: EventOpening | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._store = store
@@ -125,35 +131,85 @@ class EventMover:
         segment.unlink()
 
     def _move(self, written: bytes) -> None:
-        events = self._events_of(written)
-        while batch := list(islice(events, BATCH_EVENTS)):
-            self._store_batch(batch)
+        cut: list[bytes] = []
+        stored = 0
+        chunks = _chunks(self._events_of(written, cut))
+        try:
+            for first in chunks:
+                sizes: list[int] = []
+                self._store(_counted(chain([first], islice(chunks, BATCH_CHUNKS - 1)), sizes))
+                stored += sum(sizes)
+        except RefusedEventError:
+            # which event it was is found out by halves
+            cut.clear()
+            for chunk in _chunks(islice(self._events_of(written, cut), stored, None)):
+                self._store_by_halves(chunk)
+        for line in cut:
+            self._refuse({"line": line.decode(errors="replace")}, "cut off in the middle")
 
-    def _events_of(self, written: bytes) -> Iterator[Event]:
+    def _events_of(self, written: bytes, cut: list[bytes]) -> Iterator[Event]:
+        """The events of a segment; what is not whole is added to `cut`."""
         pieces = [Piece(written, is_whole=True)] if self._opening is None else self._opening.opened_events(written)
         for piece in pieces:
             for event in events_of(piece.content) if piece.is_whole else [piece.content]:
                 if isinstance(event, bytes):
-                    self._refuse({"line": event.decode(errors="replace")}, "cut off in the middle")
+                    cut.append(event)
                 else:
                     yield event
 
-    def _store_batch(self, events: list[Event]) -> None:
+    def _store_by_halves(self, events: list[Event]) -> None:
         try:
-            self._store(events)
+            self._store([events])
         except RefusedEventError as error:
             if len(events) == 1:
                 self._refuse(events[0], error.sentence())
                 return
             middle = len(events) // 2
-            self._store_batch(events[:middle])
-            self._store_batch(events[middle:])
+            self._store_by_halves(events[:middle])
+            self._store_by_halves(events[middle:])
 
     def _refuse(self, event: Event, reason: str) -> None:
         log.error("an event cannot be stored and is kept in %s: %s", self._folder / "refused.jsonl", reason)
         line = orjson.dumps({"reason": reason, "event": event}, default=_text, option=orjson.OPT_APPEND_NEWLINE)
         with (self._folder / "refused.jsonl").open("ab") as stream:
             stream.write(line if self._opening is None else self._opening.seal_events(line))
+
+
+def and_tell(store: Store, find: Callable[[list[Event]], Found], tell: Callable[[list[Found]], None]) -> Store:
+    """The same store; what is found in the chunks is told once they are stored. What fails of that holds up no event."""
+
+    def store_and_tell(chunks: Iterable[list[Event]]) -> None:
+        found: list[Found] = []
+        store(_looked_at(chunks, find, found))
+        try:
+            tell(found)
+        except Exception:
+            log.exception("what was found in events that are stored could not be told")
+
+    return store_and_tell
+
+
+def _looked_at(
+    chunks: Iterable[list[Event]], find: Callable[[list[Event]], Found], found: list[Found]
+) -> Iterator[list[Event]]:
+    for chunk in chunks:
+        try:
+            found.append(find(chunk))
+        except Exception:
+            # no event can make it fail that could be stored; one that cannot is refused by the store
+            log.exception("events could not be looked at")
+        yield chunk
+
+
+def _chunks(events: Iterator[Event]) -> Iterator[list[Event]]:
+    while chunk := list(islice(events, CHUNK_EVENTS)):
+        yield chunk
+
+
+def _counted(chunks: Iterable[list[Event]], sizes: list[int]) -> Iterator[list[Event]]:
+    for chunk in chunks:
+        sizes.append(len(chunk))
+        yield chunk
 
 
 def _is_locked_by(descriptor: int, kind: int) -> bool:

@@ -1,7 +1,7 @@
 """Events of the data path as rows of PostgreSQL."""
 
-from collections.abc import Callable, Sequence
-from itertools import groupby
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ from sqlalchemy.exc import DataError, IntegrityError
 from contracts.errors import NotFoundError
 from database.unit_of_work import UnitOfWork
 from serving_api.event_log import Event
-from serving_api.event_mover import RefusedEventError
+from serving_api.event_mover import RefusedEventError, Store
 from stages.services import Services
 
 Kept = Callable[[str, Sequence[str], Sequence[bytes]], list[str]]
@@ -24,27 +24,42 @@ _needed = itemgetter(
 """More may be there: an earlier version of the service left events in the journal without."""
 
 
-def event_store(services: Services) -> Callable[[list[Event]], None]:
-    """A function that stores a batch of events in one transaction; what was said is sealed before."""
+def event_store(services: Services) -> Store:
+    """What stores chunks of events in one transaction; what was said is sealed before."""
     kept = services.recorded_text.all_kept
 
-    def store(events: list[Event]) -> None:
+    def store(chunks: Iterable[list[Event]]) -> None:
+        others: defaultdict[str, list[Event]] = defaultdict(list)
         try:
             with services.unit_of_work() as uow:
-                # in their order: a rating follows its answer
-                for kind, some in groupby(events, key=itemgetter("kind")):
-                    _STORE[kind](uow, list(some), kept)
+                uow.experiments.log_answers(_rows(_answers(chunks, others), kept))
+                # a rating follows its answer
+                for kind, events in others.items():
+                    _STORE[kind](uow, events, kept)
         except (DataError, IntegrityError, NotFoundError, KeyError, ValueError, TypeError) as error:
             raise RefusedEventError("The event cannot be stored", value=f"{type(error).__name__}: {error}") from error
 
     return store
 
 
-def _store_answers(uow: UnitOfWork, events: list[Event], kept: Kept) -> None:
-    uow.experiments.log_answers(_rows(events, kept))
+def _answers(chunks: Iterable[list[Event]], others: defaultdict[str, list[Event]]) -> Iterator[list[Event]]:
+    """Of each chunk; the rest goes to `others`, by its kind."""
+    for chunk in chunks:
+        answers = [event for event in chunk if event["kind"] == "answer"]
+        if len(answers) < len(chunk):
+            for event in chunk:
+                if event["kind"] != "answer":
+                    others[event["kind"]].append(event)
+        if answers:
+            yield answers
 
 
-def _rows(events: list[Event], kept: Kept) -> list[dict[str, Any]]:
+def _rows(chunks: Iterable[list[Event]], kept: Kept) -> Iterator[list[dict[str, Any]]]:
+    for chunk in chunks:
+        yield _rows_of(chunk, kept)
+
+
+def _rows_of(events: list[Event], kept: Kept) -> list[dict[str, Any]]:
     request_ids: list[str] = []
     questions: list[bytes] = []
     answers: list[bytes] = []
@@ -94,7 +109,6 @@ def _store_ratings(uow: UnitOfWork, events: list[Event], kept: Kept) -> None:
 
 
 _STORE: dict[str, Callable[[UnitOfWork, list[Event], Kept], None]] = {
-    "answer": _store_answers,
     "pin": _store_pins,
     "rating": _store_ratings,
 }

@@ -9,15 +9,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from contracts.enums import AnswerStatus
-from serving_api.slow_answers import SlowAnswers
+from serving_api.event_mover import and_tell
+from serving_api.slow_answers import ArmTimes, SlowAnswers, times_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from serving_api.event_log import Event
+    from serving_api.event_mover import Store
 
 EVERY_RUNNING = "all"
 """A rating does not tell the experiment of its answer."""
@@ -36,6 +38,22 @@ def experiments_to_look_at(events: list[Event]) -> set[str]:
     return found
 
 
+class _Seen(NamedTuple):
+    """In a chunk of events."""
+
+    harmed: set[str]
+    times: ArmTimes
+    has_experiment: bool
+
+
+def _seen_in(events: list[Event]) -> _Seen:
+    return _Seen(
+        experiments_to_look_at(events),
+        times_in(events),
+        any(event.get("experiment_id") is not None for event in events),
+    )
+
+
 class GuardrailWatch:
     """Tells the process that looks. One thread at a time calls it."""
 
@@ -44,24 +62,24 @@ class GuardrailWatch:
         self._process: subprocess.Popen[bytes] | None = None
         self._slow = SlowAnswers(control_of)
 
-    def watched(self, store: Callable[[list[Event]], None]) -> Callable[[list[Event]], None]:
+    def watched(self, store: Store) -> Store:
         """The same store; what it has stored is looked at."""
-
-        def store_and_tell(events: list[Event]) -> None:
-            store(events)
-            if any(event.get("experiment_id") is not None for event in events):
-                # it needs seconds to start: it is there before the first error
-                self._running()
-            for experiment in sorted(experiments_to_look_at(events) | self._slow.experiments_to_look_at(events)):
-                self._tell(experiment)
-
-        return store_and_tell
+        return and_tell(store, _seen_in, self._tell_of)
 
     def stop(self) -> None:
         """The process ends by itself, after the look that it is at."""
         if self._process is not None and self._process.stdin is not None:
             self._process.stdin.close()
             self._process = None
+
+    def _tell_of(self, found: list[_Seen]) -> None:
+        if any(seen.has_experiment for seen in found):
+            # it needs seconds to start: it is there before the first error
+            self._running()
+        harmed = {experiment for seen in found for experiment in seen.harmed}
+        slow = self._slow.experiments_to_look_at([seen.times for seen in found])
+        for experiment in sorted(harmed | slow):
+            self._tell(experiment)
 
     def _tell(self, experiment: str) -> None:
         pipe = self._running().stdin

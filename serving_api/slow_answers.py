@@ -9,10 +9,11 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from serving_api.event_log import Event
 
@@ -23,6 +24,9 @@ SUSPICIOUS = 2.0
 LEAST_HARM = math.log(1.25) / 4
 """Of the logarithm: below a quarter of the harm that it was set for, the guardrail's evidence never grows."""
 _MOST_EXPERIMENTS = 1000
+
+ArmTimes = dict[tuple[int, str], list[int]]
+"""Milliseconds of the answers of each arm of each experiment."""
 
 
 @dataclass(slots=True)
@@ -62,19 +66,14 @@ class SlowAnswers:
         self._control_of = control_of
         self._experiments: dict[int, _Experiment] = {}
 
-    def experiments_to_look_at(self, events: list[Event]) -> set[str]:
-        """Those of whose challenger these events bring answers, if it seems to be slower."""
-        came: defaultdict[tuple[int, str], list[int]] = defaultdict(list)
-        for event in events:
-            if event["kind"] == "answer" and (arm := event.get("variant")) is not None:
-                came[event["experiment_id"], arm].append(event["response_time_ms"])
+    def experiments_to_look_at(self, came: Iterable[ArmTimes]) -> set[str]:
+        """Those of whose challenger answers came, if it seems to be slower."""
         seen = set()
-        for (experiment, arm), times_ms in came.items():
-            if experiment is not None:
-                found = self._of(experiment)
-                found.times[arm].add_all(times_ms)
-                if arm != found.control:
-                    seen.add((experiment, arm))
+        for (experiment, arm), times_ms in chain.from_iterable(times.items() for times in came):
+            found = self._of(experiment)
+            found.times[arm].add_all(times_ms)
+            if arm != found.control:
+                seen.add((experiment, arm))
         return {str(experiment) for experiment, arm in seen if self._seems_slower(experiment, arm)}
 
     def _of(self, experiment: int) -> _Experiment:
@@ -93,3 +92,14 @@ class SlowAnswers:
             return False
         error = math.sqrt(a.variance_of_mean + b.variance_of_mean)
         return b.mean - a.mean > max(LEAST_HARM, SUSPICIOUS * error)
+
+
+def times_in(events: list[Event]) -> ArmTimes:
+    """Of the answers of experiments that count in a comparison."""
+    came: ArmTimes = defaultdict(list)
+    for event in events:
+        if event["kind"] == "answer" and (arm := event.get("variant")) is not None:
+            experiment = event["experiment_id"]
+            if experiment is not None:
+                came[experiment, arm].append(event["response_time_ms"])
+    return came

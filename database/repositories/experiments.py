@@ -1,6 +1,6 @@
 """A/B tests: experiments, assignments, answers, ratings."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -322,29 +322,30 @@ class ExperimentRepository:
         assigned_variant: str | None = None,
     ) -> None:
         """Store an answer; the same request_id again changes nothing."""
-        self.log_answers(
-            [
-                {
-                    "experiment_id": experiment_id,
-                    "user_key": user_key,
-                    "session_id": session_id,
-                    "variant": variant,
-                    "assigned_variant": assigned_variant,
-                    "model_id": model_id,
-                    "query": query,
-                    "response": response,
-                    "response_time_ms": response_time_ms,
-                    "request_id": request_id,
-                }
-            ]
-        )
+        answer = {
+            "experiment_id": experiment_id,
+            "user_key": user_key,
+            "session_id": session_id,
+            "variant": variant,
+            "assigned_variant": assigned_variant,
+            "model_id": model_id,
+            "query": query,
+            "response": response,
+            "response_time_ms": response_time_ms,
+            "request_id": request_id,
+        }
+        self.log_answers([[answer]])
 
-    def log_answers(self, answers: Sequence[Mapping[str, object]]) -> None:
+    def log_answers(self, chunks: Iterable[Sequence[Mapping[str, object]]]) -> None:
         """Store many at once, each a value a column; those whose request_id is there change nothing.
 
-        One statement with one parameter: at ten thousand answers a second the database is not what costs most.
+        One statement with one parameter, made a chunk at a time: at ten thousand answers a second the database is not what
+        costs most.
         """
-        self._session.execute(_LOG_ANSWERS, {"answers": orjson.dumps(answers)})
+        # without their brackets the lists are one list
+        answers = b",".join([orjson.dumps(chunk)[1:-1] for chunk in chunks if chunk])
+        if answers:
+            self._session.execute(_LOG_ANSWERS, {"answers": b"[%b]" % answers})
 
     def pin_users(self, pins: Sequence[Mapping[str, object]]) -> None:
         """Pin many users at once, each with experiment_id, user_key and variant.

@@ -68,17 +68,19 @@ def test_new_users_are_counted_between_two_drops_by_their_first_arm(database_url
         stories = [("kim", "large", 0), ("kim", "small", 90), ("lee", "present", 10), ("park", "small", 70)]
         uow.experiments.log_answers(
             [
-                {
-                    "experiment_id": started.experiment_id,
-                    "variant": arm,
-                    "assigned_variant": arm,
-                    "model_id": started.arm(arm).model_id,
-                    "user_key": user,
-                    "request_id": f"request-{number}",
-                    "response_time_ms": 10,
-                    "asked_at": (began + timedelta(seconds=seconds)).timestamp(),
-                }
-                for number, (user, arm, seconds) in enumerate(stories)
+                [
+                    {
+                        "experiment_id": started.experiment_id,
+                        "variant": arm,
+                        "assigned_variant": arm,
+                        "model_id": started.arm(arm).model_id,
+                        "user_key": user,
+                        "request_id": f"request-{number}",
+                        "response_time_ms": 10,
+                        "asked_at": (began + timedelta(seconds=seconds)).timestamp(),
+                    }
+                    for number, (user, arm, seconds) in enumerate(stories)
+                ]
             ]
         )
         found = uow.experiments.arrivals(started.experiment_id, [began + timedelta(seconds=60)])

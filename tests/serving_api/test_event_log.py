@@ -7,8 +7,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 
 import httpx
@@ -22,15 +23,15 @@ from database.migrate import upgrade
 from database.unit_of_work import engine_for
 from serving_api.control_process import MODULE
 from serving_api.event_log import EventLog, line_with_body, segments_of
-from serving_api.event_mover import EventMover, RefusedEventError
+from serving_api.event_mover import BATCH_CHUNKS, CHUNK_EVENTS, EventMover, RefusedEventError, and_tell
 from serving_api.event_store import said_in
 from serving_api.held_events import PatientEventLog
 from serving_api.request_ids import is_request_id, new_request_id
 from settings import load_settings
 from stages.services import open_services
 from storage.processes import start_ticks
-from tests.conftest import free_port
 from tests.faults.faults import fill
+from tests.ports import free_port
 from tests.serving_api.running import (
     add_model,
     make_secrets,
@@ -49,9 +50,10 @@ class Store:
         self.stored: list[dict[str, object]] = []
         self.is_away = False
 
-    def __call__(self, events: list[dict[str, object]]) -> None:
+    def __call__(self, chunks: Iterable[list[dict[str, object]]]) -> None:
         if self.is_away:
             raise UnavailableError("PostgreSQL does not answer")
+        events = list(chain.from_iterable(chunks))
         if any(event.get("poison") for event in events):
             raise RefusedEventError("The event cannot be stored")
         self.stored.extend(events)
@@ -143,6 +145,44 @@ def test_an_event_that_can_never_be_stored_does_not_hold_up_the_others(tmp_path)
         pass
     assert [event["n"] for event in store.stored] == [1, 3]
     assert orjson.loads((tmp_path / "refused.jsonl").read_bytes())["event"]["n"] == 2
+
+
+def test_of_several_transactions_each_event_is_stored_once_and_each_damage_is_set_aside_once(tmp_path):
+    a_transaction = BATCH_CHUNKS * CHUNK_EVENTS
+    events = [{"n": number} for number in range(2 * a_transaction + 5)]
+    events[a_transaction + 7] |= {"poison": True}
+    lines = [orjson.dumps(event) for event in events]
+    lines[3] = lines[3][:-1]
+    (tmp_path / "00000000000000000001.jsonl").write_bytes(b"\n".join(lines) + b'\n{"n":')
+    store = Store()
+    with moved_to(store, tmp_path):
+        pass
+    assert store.stored == [event for event in events if event["n"] not in (3, a_transaction + 7)]
+    refused = [orjson.loads(line) for line in (tmp_path / "refused.jsonl").read_bytes().splitlines()]
+    assert [each["event"] for each in refused] == [
+        events[a_transaction + 7],
+        {"line": '{"n":3\n'},
+        {"line": '{"n":'},
+    ]
+
+
+@pytest.mark.parametrize("at", ["find", "tell"])
+def test_what_looks_at_stored_events_holds_up_none_when_it_fails(tmp_path, caplog, at):
+    def fail(_: object) -> None:
+        raise ValueError("a fault")
+
+    def look(_: object) -> None:
+        return None
+
+    store = Store()
+    looked_at = and_tell(store, fail if at == "find" else look, fail if at == "tell" else look)
+    left_by_a_killed_process(tmp_path, {"n": 1}, {"n": 2})
+    mover = EventMover(tmp_path, looked_at)
+    mover.start()
+    mover.close()
+    assert store.stored == [{"n": 1}, {"n": 2}]
+    assert segments_of(tmp_path) == []
+    assert "a fault" in caplog.text
 
 
 def test_an_answer_is_kept_as_it_came_and_one_cut_short_does_not_spoil_the_next(tmp_path):

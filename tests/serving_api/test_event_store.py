@@ -77,7 +77,7 @@ def test_texts_are_sealed_under_the_policy_and_equal_ones_are_found_equal(
     with services.unit_of_work() as uow:
         model_id = uow.experiments.get(experiment).model_a_id
     events = [answer("r1", experiment, model_id), answer("r2", experiment, model_id), rating("r1", 5), rating("r2", 4)]
-    event_store(services)(events)
+    event_store(services)([events])
     first, second = stored(services)
     raw = f"{first}{second}"
     assert not any(secret in raw for secret in ("통행료", "010-1234", "800원", "친절"))
@@ -103,7 +103,7 @@ def test_texts_are_sealed_under_the_policy_and_equal_ones_are_found_equal(
 
 def test_rows_of_before_and_without_encryption_are_read_as_they_are(tmp_path: Path, database_url: str) -> None:
     services = services_with(tmp_path, database_url, encryption="off")
-    event_store(services)([answer("r1", None, None)])
+    event_store(services)([[answer("r1", None, None)]])
     (row,) = stored(services)
     assert row["query"] == QUESTION
     again = services_with(tmp_path / "on", database_url)

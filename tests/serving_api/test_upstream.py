@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any, cast
 
 import httpx
@@ -194,7 +195,10 @@ def running_router(folder, loop: asyncio.AbstractEventLoop, servers: list[Server
     )
     table = RoutingTable({"base-v1": endpoint}, endpoint, (), "version")
     events: list[dict[str, Any]] = []
-    journal, mover = EventLog(folder / "events"), EventMover(folder / "events", events.extend)
+    journal, mover = (
+        EventLog(folder / "events"),
+        EventMover(folder / "events", lambda chunks: events.extend(chain.from_iterable(chunks))),
+    )
     data_path = DataPath(cast(Routing, FixedRouting(table)), journal, "a key of the test", ChatAccess(Settings()))
 
     async def application(scope, receive, send):

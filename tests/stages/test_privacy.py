@@ -161,13 +161,15 @@ def test_what_was_asked_in_the_chat_and_what_waits_for_review_is_forgotten(servi
         for request_id, question in (("a", f"제 번호는 {PHONE}입니다"), ("b", "통행료가 얼마인가요?")):
             uow.experiments.log_answers(
                 [
-                    {
-                        "request_id": request_id,
-                        "user_key": "u1",
-                        "query": sealed.kept("query", request_id, question),
-                        "response": sealed.kept("response", request_id, "네."),
-                        "response_time_ms": 5,
-                    }
+                    [
+                        {
+                            "request_id": request_id,
+                            "user_key": "u1",
+                            "query": sealed.kept("query", request_id, question),
+                            "response": sealed.kept("response", request_id, "네."),
+                            "response_time_ms": 5,
+                        }
+                    ]
                 ]
             )
         uow.reviews.put_up(

@@ -69,21 +69,23 @@ def record(services: Services, experiment_id: int, model_id: int, users: int, pe
     with services.unit_of_work() as uow:
         uow.experiments.log_answers(
             [
-                {
-                    "experiment_id": experiment_id,
-                    "user_key": f"user-{user}",
-                    "session_id": None,
-                    "variant": "a",
-                    "assigned_variant": "a",
-                    "model_id": model_id,
-                    "query": kept("query", f"request-{number}", question),
-                    "response": kept("response", f"request-{number}", "답"),
-                    "response_time_ms": 9,
-                    "request_id": f"request-{number}",
-                    "status": "complete",
-                    "exposure": "assigned",
-                }
-                for number, (user, question) in enumerate(questions)
+                [
+                    {
+                        "experiment_id": experiment_id,
+                        "user_key": f"user-{user}",
+                        "session_id": None,
+                        "variant": "a",
+                        "assigned_variant": "a",
+                        "model_id": model_id,
+                        "query": kept("query", f"request-{number}", question),
+                        "response": kept("response", f"request-{number}", "답"),
+                        "response_time_ms": 9,
+                        "request_id": f"request-{number}",
+                        "status": "complete",
+                        "exposure": "assigned",
+                    }
+                    for number, (user, question) in enumerate(questions)
+                ]
             ]
         )
 

@@ -16,7 +16,8 @@ from stages.call_log import CallLog
 from stages.span_export import Tracer
 from stages.tracing import parent_header, place_of_attempt, place_of_call, spans_of_run
 from tests.collector import attributes, collecting
-from tests.conftest import REPOSITORY_ROOT, free_port
+from tests.conftest import REPOSITORY_ROOT
+from tests.ports import free_port
 
 NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)
 RUN = PipelineRun(
@@ -116,23 +117,29 @@ def test_without_a_callers_span_the_request_id_is_the_trace(parent):
 
 def test_of_the_answers_a_share_leaves_spans_and_every_failure(collector):
     stored: list[dict[str, object]] = []
-    store = traced(stored.extend, Tracer(collector.url, "serving-api"), 0.1)
+    store = traced(lambda chunks: stored.extend(*chunks), Tracer(collector.url, "serving-api"), 0.1)
     whole = {
         "kind": "answer", "experiment_id": 7, "assigned_variant": "b", "variant": "b", "model_id": 3, "is_stream": True,
-        "asked_at": NOON.timestamp(), "response_time_ms": 250, "first_token_ms": 40, "status": 200, "query": "비밀",
+        "asked_at": NOON.timestamp(), "response_time_ms": 250, "first_token_ms": 40, "status": "complete", "query": "비밀",
     }  # fmt: skip
     events = [{**whole, "request_id": f"{n:032x}"} for n in range(1, 1001)]
-    events += [{**whole, "request_id": "f" * 32, "variant": None}, {"kind": "rating", "request_id": "f" * 32}]
-    store(events)
+    # a tester's answer counts in no arm
+    events += [{**whole, "request_id": "e" * 32, "variant": None}]
+    events += [
+        {**whole, "request_id": "f" * 32, "variant": None, "status": "broken"},
+        {"kind": "rating", "request_id": "f" * 32},
+    ]
+    store([events])
     assert stored == events
     collector.wait_for(50)
     spans = [span for _, span in collector.received]
     (failed,) = [span for span in spans if span.trace_id.hex() == "f" * 32]
     assert failed.status.message == "cut off"
+    assert "e" * 32 not in [span.trace_id.hex() for span in spans]
     assert 50 < len(spans) < 200
     assert failed.end_time_unix_nano - failed.start_time_unix_nano == 250 * 10**6
     about = attributes(failed)
-    assert (about["tuneway.arm"], about["tuneway.first_token_ms"]) == ("b", 40)
+    assert (about["tuneway.arm"], about["tuneway.first_token_ms"], about["tuneway.status"]) == ("b", 40, "broken")
     assert "비밀" not in str(about)
 
 
