@@ -204,7 +204,7 @@ def measured(jobs: int, seed: int = 1) -> JsonObject:
     from stages.runner_client import RunnerClient
     from stages.services import open_services
     from stages.train import create_job
-    from tests.conftest import free_port
+    from tests.ports import free_port
     from tests.training.tiny_model import make_base_model, tiny_request
 
     chance = random.Random(seed)  # noqa: S311 - the same jobs every time

@@ -4,7 +4,6 @@ import argparse
 import json
 import math
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from typing import Any
 
 from contracts.record import utc_now
 from settings import Settings, load_settings
+from storage.ports import claimed_port
 from storage.processes import process_tree, resident_bytes
 
 REPOSITORY_ROOT = Path(__file__).resolve().parent.parent
@@ -67,10 +67,7 @@ def own_postgres() -> Iterator[tuple[str, int]]:
     from database.embedded import EmbeddedPostgres
     from database.migrate import upgrade
 
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    with tempfile.TemporaryDirectory(prefix="tuneway-postgres-") as name:
+    with claimed_port("127.0.0.1") as port, tempfile.TemporaryDirectory(prefix="tuneway-postgres-") as name:
         folder = Path(name)
         folder.chmod(0o755)  # the server may run as another account
         server = EmbeddedPostgres(folder / "data", "127.0.0.1", port, uuid.uuid4().hex)

@@ -49,7 +49,7 @@ from data_prep.versions.writing import VersionWriter
 from security.identity.passwords import hash_password
 from stages.services import Services, open_services
 from storage.stored_files import write_stored_json
-from tests.conftest import free_port
+from tests.ports import free_port
 from tests.serving_api.policy_server import with_policies
 from tests.serving_api.running import make_secrets
 

@@ -46,10 +46,10 @@ from contracts.errors import TunewayError, UnavailableError
 from database.embedded import EmbeddedPostgres
 from database.migrate import upgrade
 from deployment.client import is_healthy
-from deployment.ephemeral import free_port
 from settings import Settings
 from stages.services import Services, open_services
 from storage.processes import process_tree
+from tests.ports import free_port
 from tests.serving_api.running import add_model, make_secrets, start_experiment
 
 HOST = "127.0.0.1"
@@ -313,10 +313,10 @@ def running_tuneway(folder: Path) -> Iterator[tuple[Services, str, Contestant]]:
     with ExitStack() as stack:
         database_url, _ = stack.enter_context(running_postgres(folder / "postgres"))
         upgrade(database_url)
-        settings = own_settings(database_url=database_url, serving_port=free_port(HOST))
+        settings = own_settings(database_url=database_url, serving_port=free_port())
         make_secrets(settings.secrets_dir)
         services = open_services(settings)
-        stub = stack.enter_context(running_stub(free_port(HOST)))
+        stub = stack.enter_context(running_stub(free_port()))
         first, second = (
             add_model(services, "stub", version, f"stub-v{version}", f"http://{stub}/v1", arm)
             for version, arm in (("1", Arm.A), ("2", Arm.B))
@@ -329,7 +329,7 @@ def running_tuneway(folder: Path) -> Iterator[tuple[Services, str, Contestant]]:
 @contextmanager
 def running_postgres(folder: Path) -> Iterator[tuple[str, int]]:
     """URL and process id of a PostgreSQL from the wheel."""
-    server = EmbeddedPostgres(folder, HOST, free_port(HOST), uuid.uuid4().hex)
+    server = EmbeddedPostgres(folder, HOST, free_port(), uuid.uuid4().hex)
     server.initialise()
     with (folder.parent / "postgres.log").open("wb") as log:
         process = subprocess.Popen(server.command(), stdout=log, stderr=log, start_new_session=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contracts.errors import InvalidRequestError, UnavailableError
-from deployment.ephemeral import free_port
+from tests.ports import free_port
 
 HOST = "127.0.0.1"
 START_SECONDS = 90.0
@@ -69,7 +69,7 @@ def find_peer(name: str, folders: Sequence[str]) -> str | None:
 def running_peer(name: str, program: str, upstream: str, folder: Path) -> Iterator[RunningPeer]:
     """The router in front of `upstream`, host and port of a model server."""
     folder.mkdir()
-    port = free_port(HOST)
+    port = free_port()
     environment = {**os.environ, "PYTHONPATH": ""}
     if name == "nginx":
         configuration = folder / "nginx.conf"
@@ -79,7 +79,7 @@ def running_peer(name: str, program: str, upstream: str, folder: Path) -> Iterat
         command = [program, "-p", str(folder), "-c", str(configuration)]
     elif name == "vllm-router":
         command = [program, "--worker-urls", f"http://{upstream}", "--host", HOST, "--port", str(port)]
-        command += ["--policy", "round_robin", "--prometheus-port", str(free_port(HOST))]
+        command += ["--policy", "round_robin", "--prometheus-port", str(free_port())]
     else:
         configuration = folder / "litellm.yaml"
         configuration.write_text(_LITELLM.format(upstream=upstream), encoding="utf-8")

@@ -71,7 +71,7 @@ def running(folder: Path) -> Iterator[tuple[httpx.Client, "subprocess.Popen[byte
     """A service on a port, and a client that may use it."""
     from database.migrate import upgrade
     from stages.services import open_services
-    from tests.conftest import free_port
+    from tests.ports import free_port
     from tests.serving_api.policy_server import with_policies
     from tests.serving_api.running import ADMIN_TOKEN, add_admin_key, make_secrets
 

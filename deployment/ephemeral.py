@@ -4,7 +4,6 @@ import ctypes
 import logging
 import os
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from deployment import client
 from deployment.backends import choose_server
 from deployment.specification import ServerEndpoint, ServerSpec
 from settings import Settings
+from storage.ports import claimed_port
 
 log = logging.getLogger(__name__)
 
@@ -39,48 +39,43 @@ def running_server(
     with the end of its log when it does not come up.
     """
     server = choose_server(settings, spec.backend)
-    port = free_port(settings.host)
-    command = server.command(spec, settings, port)
-    base_url = f"http://{settings.host}:{port}/v1"
-    log_path.parent.mkdir(parents=True, exist_ok=True)
-    started = time.monotonic()
-    with log_path.open("ab") as output:
-        process = subprocess.Popen(
-            command.arguments,
-            env=command.environment,
-            cwd=settings.repository_root,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            preexec_fn=_die_with_parent,
-        )
-    try:
-        _wait_until_healthy(process, base_url, log_path, start_timeout_s)
-        names = client.model_names(base_url)
-        missing = set(spec.model_names) - set(names)
-        if missing:
-            raise JobFailedError(
-                "The model server does not serve every model it was started with",
-                value=", ".join(sorted(missing)),
-                next_step=f"look at {log_path}",
+    with claimed_port(settings.host) as port:
+        command = server.command(spec, settings, port)
+        base_url = f"http://{settings.host}:{port}/v1"
+        log_path.parent.mkdir(parents=True, exist_ok=True)
+        started = time.monotonic()
+        with log_path.open("ab") as output:
+            process = subprocess.Popen(
+                command.arguments,
+                env=command.environment,
+                cwd=settings.repository_root,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=_die_with_parent,
             )
-        client.warm_up(base_url, spec.model_names)
-        log.info("%s serves %s after %.1f s", server.backend.value, names, time.monotonic() - started)
-        yield ServerEndpoint(base_url=base_url, model_names=spec.model_names, backend=server.backend, pid=process.pid)
-    finally:
-        stop_process_group(process)
+        try:
+            _wait_until_healthy(process, base_url, log_path, start_timeout_s)
+            names = client.model_names(base_url)
+            missing = set(spec.model_names) - set(names)
+            if missing:
+                raise JobFailedError(
+                    "The model server does not serve every model it was started with",
+                    value=", ".join(sorted(missing)),
+                    next_step=f"look at {log_path}",
+                )
+            client.warm_up(base_url, spec.model_names)
+            log.info("%s serves %s after %.1f s", server.backend.value, names, time.monotonic() - started)
+            yield ServerEndpoint(
+                base_url=base_url, model_names=spec.model_names, backend=server.backend, pid=process.pid
+            )
+        finally:
+            stop_process_group(process)
 
 
 def _die_with_parent() -> None:
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-
-
-def free_port(host: str) -> int:
-    """A port of this machine that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait_until_healthy(process: subprocess.Popen[bytes], base_url: str, log_path: Path, timeout_s: float) -> None:

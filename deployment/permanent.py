@@ -30,6 +30,7 @@ from deployment.ephemeral import log_tail
 from deployment.specification import ServerEndpoint, ServerSpec, server_key
 from settings import Settings
 from storage.files import write_text_atomically
+from storage.ports import can_listen
 
 log = logging.getLogger(__name__)
 
@@ -194,7 +195,7 @@ def _choose_port(settings: Settings) -> int:
     taken = {state.port for state in all_servers(settings)}
     first = settings.ports["model_server"]
     for port in range(first, first + PORTS_TRIED):
-        if port not in taken and _is_free(settings.host, port):
+        if port not in taken and can_listen(settings.host, [port]):
             return port
     raise CapacityError(
         "No port is free for a model server",
@@ -202,17 +203,6 @@ def _choose_port(settings: Settings) -> int:
         allowed="a free port from settings.ports['model_server'] upward",
         next_step="set TUNEWAY_MODEL_SERVER_PORT to the start of a free range",
     )
-
-
-def _is_free(host: str, port: int) -> bool:
-    with socket.socket() as probe:
-        # a port in TIME_WAIT can be listened on, as the servers do
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-        return True
 
 
 def _program_path(settings: Settings, key: str) -> Path:

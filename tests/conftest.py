@@ -1,7 +1,6 @@
 """Fixtures that every package's tests share."""
 
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -15,6 +14,8 @@ import hypothesis
 import pytest
 from httpx._config import DEFAULT_TIMEOUT_CONFIG
 
+from tests.ports import free_port, free_port_base
+
 if TYPE_CHECKING:
     from database.embedded import EmbeddedPostgres
 
@@ -27,6 +28,8 @@ for name in [name for name in os.environ if name.startswith("TUNEWAY_")]:
 os.environ["TUNEWAY_DATA_DIR"] = tempfile.mkdtemp(prefix="tuneway-tests-")
 # What vLLM finds out once about a model class serves every test, as it serves every start of an installation.
 os.environ["TUNEWAY_VLLM_CACHE_DIR"] = str(REPOSITORY_ROOT / "var" / "cache" / "vllm")
+# Nor may a test that names no ports meet the platform, or another process's tests.
+os.environ["TUNEWAY_PORT_BASE"] = str(free_port_base())
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["DO_NOT_TRACK"] = "1"
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
@@ -68,13 +71,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The files with most slow tests begin: side by side, none of them is left for the end."""
     slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
     items.sort(key=lambda item: -slow[item.path])
-
-
-def free_port() -> int:
-    """A TCP port that nothing listened on a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from contracts.identity import PLATFORM_USER
-from tests.conftest import free_port
+from tests.ports import free_port
 
 
 def task(task_id: str, state: str | None, *, started: str | None = None, ended: str | None = None) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """The command line as a person runs it: a process of its own."""
 
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -22,23 +21,3 @@ def tuneway(*arguments: str, timeout: float = 120, **variables: str) -> subproce
         timeout=timeout,
         check=False,
     )
-
-
-def free_port_base(taken: tuple[int, ...] = ()) -> int:
-    """The start of a range in which every port of a platform is free."""
-    for base in range(21000, 30000, 150):
-        if base in taken:
-            continue
-        listeners = []
-        try:
-            for offset in (1, 32, 50, 60, 61, 70, 80, 85, 93, 94, 100, 101, 102, 103):
-                listener = socket.socket()
-                listeners.append(listener)
-                listener.bind(("127.0.0.1", base + offset))
-        except OSError:
-            continue
-        finally:
-            for listener in listeners:
-                listener.close()
-        return base
-    raise AssertionError("no free range of ports on this machine")

@@ -11,7 +11,7 @@ from settings import load_settings
 from stages.models import find_model
 from stages.monitor_ab_test import monitor_ab_test
 from stages.services import open_services
-from tests.conftest import free_port
+from tests.ports import free_port
 from tests.serving_api.running import make_secrets
 from tests.stages.ab_test_story import deployed_pair, deployed_three, rated
 from tests.stages.test_replay_ab_test import story

@@ -26,7 +26,8 @@ from stages.audit import record_action, verify_audit
 from stages.backups.mark import MARK
 from stages.services import open_services
 from storage.stored_files import create_stored, open_stored
-from tests.cli.command_line import ROOT, free_port_base, tuneway
+from tests.cli.command_line import ROOT, tuneway
+from tests.ports import free_port_base
 
 pytestmark = pytest.mark.slow
 

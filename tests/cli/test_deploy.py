@@ -12,9 +12,9 @@ from contracts.experiments import StartABTestRequest
 from contracts.models import ModelVersion
 from settings import load_settings
 from stages.services import Services, open_services
-from tests.conftest import free_port
 from tests.deployment.supervised import running_supervisor
 from tests.model_fixtures import tiny_models
+from tests.ports import free_port
 from tests.serving_api.running import table_of
 from tests.stages.test_deploy import register
 

@@ -9,7 +9,7 @@ import pytest
 
 from cli.doctor import Verdict, blocking_findings, examine, locked_versions, used_ports
 from settings import Settings
-from tests.cli.command_line import free_port_base
+from tests.ports import free_port_base
 
 
 def settings_for(folder, **values) -> Settings:

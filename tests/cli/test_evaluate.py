@@ -8,8 +8,8 @@ from typer.testing import CliRunner
 
 from cli.evaluate import app
 from cli.suite import app as suites
-from tests.conftest import free_port
 from tests.evaluation.chat_endpoint import chat_endpoint
+from tests.ports import free_port
 from tests.stages.finished_job import write_suite
 
 CASES = [

@@ -8,7 +8,7 @@ from contracts.enums import JobKind, JobState, WaitReason
 from contracts.jobs import JobView, QueuePlace
 from settings import load_settings
 from tests.cli.command_line import tuneway
-from tests.conftest import free_port
+from tests.ports import free_port
 from tests.stages.test_jobs import make_compression, make_job, save
 
 

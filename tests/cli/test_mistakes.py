@@ -6,7 +6,8 @@ import socket
 
 import pytest
 
-from tests.cli.command_line import free_port_base, tuneway
+from tests.cli.command_line import tuneway
+from tests.ports import free_port_base
 
 
 def test_a_port_that_is_no_number_names_its_variable(tmp_path):

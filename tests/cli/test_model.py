@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from stages.services import Services
-from tests.conftest import free_port
+from tests.ports import free_port
 from tests.stages.lineage_story import Story, add_result, add_version, tell
 
 

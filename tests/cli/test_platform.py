@@ -19,7 +19,8 @@ from cli.readiness import fetch
 from contracts.identity import PLATFORM_USER
 from database.connections import connect
 from settings import SecretName, Settings, read_secret
-from tests.cli.command_line import free_port_base, tuneway
+from tests.cli.command_line import tuneway
+from tests.ports import free_port_base
 
 pytestmark = [pytest.mark.slow, pytest.mark.e2e, pytest.mark.timeout(1800)]
 START_SECONDS = 600
@@ -163,7 +164,7 @@ def test_logs_show_the_end_of_a_process_log(platform):
 
 @pytest.mark.deep
 def test_a_second_platform_runs_beside_the_first_and_ends_alone(platform):
-    second = Installation(free_port_base(taken=(platform.settings.port_base,)))
+    second = Installation(free_port_base())
     try:
         started = second.run("up", "runner", "serving-api")
         assert started.returncode == 0, started.stderr

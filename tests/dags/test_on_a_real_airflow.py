@@ -23,7 +23,8 @@ from stages.accounts import add_account, create_key
 from stages.airflow_client import AirflowClient
 from tests.conftest import REPOSITORY_ROOT
 from tests.dags.toll_rows import write_toll_rows
-from tests.e2e.installation import Installation, free_port_base
+from tests.e2e.installation import Installation
+from tests.ports import free_port_base
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 

@@ -7,7 +7,7 @@ import pytest
 from contracts.enums import StageName, StageStatus
 from settings import SecretName, load_settings
 from storage.processes import attempt_mark, kill_attempt
-from tests.conftest import free_port
+from tests.ports import free_port
 from tests.runner.conftest import TOKEN, RunnerProcess
 from tests.training.tiny_model import make_base_model, tiny_request
 

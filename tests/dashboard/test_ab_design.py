@@ -14,9 +14,9 @@ from dashboard import writing
 from dashboard.reading.ab_design import models_to_compare
 from stages.promote import set_aside
 from stages.services import Services
-from tests.conftest import free_port
 from tests.dashboard.conftest import come_in, open_page, text_of
 from tests.dashboard.test_login import audited
+from tests.ports import free_port
 from tests.serving_api.running import add_model
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("visit")]

@@ -17,10 +17,10 @@ from dashboard import long_actions, writing
 from database.models import RegisteredModel
 from stages.check_model import last_check
 from stages.services import Services
-from tests.conftest import free_port
 from tests.dashboard.conftest import come_in, open_page, text_of
 from tests.dashboard.model_story import TwoVersions, tell_versions
 from tests.dashboard.test_login import audited
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("visit")]
 

@@ -9,11 +9,11 @@ from contracts.enums import Arm, ServerBackend
 from contracts.models import ArmEndpoint
 from stages.ask_model import AnswerState, ask_model
 from stages.services import Services
-from tests.conftest import free_port
 from tests.dashboard.conftest import open_page, text_of
 from tests.dashboard.model_story import TwoVersions, tell_versions
 from tests.dashboard.test_login import audited
 from tests.dashboard.test_server import CHROMIUM, CHROMIUM_ARGUMENTS, dashboard, log_tab_in
+from tests.ports import free_port
 from tests.serving_api.upstream import PIECES, Upstream, running_upstream
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("visit")]

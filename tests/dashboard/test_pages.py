@@ -12,9 +12,9 @@ from contracts.record import utc_now
 from contracts.training import TrainRequest
 from dashboard import reading
 from dashboard.views.ab_answer import NOBODY
-from tests.conftest import free_port
 from tests.dashboard.conftest import PAGES, come_in_earlier, open_page, text_of
 from tests.dashboard.story import COMPLETE_RUN, FAILED_JOB, FINISHED_JOB, REFUSED_RUN, RUNNING_JOB, Story
+from tests.ports import free_port
 from tests.stages.compression import compression_report
 from tests.stages.finished_job import finished_job
 

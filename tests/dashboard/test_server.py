@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.conftest import REPOSITORY_ROOT, free_port
+from tests.conftest import REPOSITORY_ROOT
 from tests.dashboard.conftest import PAGES, PASSWORD
 from tests.dashboard.story import COMPLETE_RUN
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from database.embedded import EmbeddedPostgres
-from tests.conftest import free_port
+from tests.ports import free_port
 
 pytestmark = pytest.mark.slow
 

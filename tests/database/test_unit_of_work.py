@@ -4,7 +4,7 @@ import pytest
 
 from contracts.errors import InvalidRequestError, SchemaMissingError, UnavailableError
 from database.unit_of_work import unit_of_work
-from tests.conftest import free_port
+from tests.ports import free_port
 
 
 def test_a_number_that_no_row_can_have_is_a_mistake_of_the_request(database_url):

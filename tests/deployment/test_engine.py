@@ -3,8 +3,8 @@
 import pytest
 
 from deployment.engine import UNKNOWN_ENGINE, engine_at, installed_engine
-from tests.conftest import free_port
 from tests.model_fixtures import require_vllm, settings_for
+from tests.ports import free_port
 
 
 @pytest.mark.slow

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -23,25 +21,7 @@ import psutil
 
 from settings import Settings
 from tests.conftest import REPOSITORY_ROOT
-
-
-def free_port_base() -> int:
-    """A base from which every port of an installation is free."""
-    offsets = sorted(port - 18000 for port in Settings(port_base=18000).ports.values())
-    for _ in range(200):
-        base = random.randrange(30000, 60000, 200)
-        if all(_is_free(base + offset) for offset in [*offsets, *range(100, 110)]):
-            return base
-    raise AssertionError("no free range of ports was found")
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
+from tests.ports import free_port_base
 
 
 @contextmanager

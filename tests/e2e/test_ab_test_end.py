@@ -25,7 +25,7 @@ from settings.model import REPOSITORY_ROOT
 from stages.models import find_model
 from stages.monitor_ab_test import monitor_ab_test
 from stages.services import open_services
-from tests.conftest import free_port
+from tests.ports import free_port
 from tests.serving_api.running import make_secrets, running_service, wait_until
 from tests.serving_api.upstream import Upstream, running_upstream
 from tests.stages.ab_test_story import deployed_pair, kept_results, running_test

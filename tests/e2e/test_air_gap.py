@@ -15,7 +15,7 @@ import pytest
 from security.signing import make_key_pair
 from setup import install
 from tests.conftest import REPOSITORY_ROOT
-from tests.e2e.installation import free_port_base
+from tests.ports import free_port_base
 
 WATCHER = Path(__file__).with_name("watched_network.py")
 BASE_PYTHON = Path(sys.base_prefix) / "bin" / "python3.11"

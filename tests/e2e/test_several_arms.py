@@ -11,9 +11,9 @@ from settings import load_settings
 from stages.models import find_model
 from stages.monitor_ab_test import monitor_ab_test
 from stages.services import open_services
-from tests.conftest import free_port
 from tests.e2e import test_ab_test_end
 from tests.e2e.test_ab_test_end import Traffic, failures, stored
+from tests.ports import free_port
 from tests.serving_api.running import running_service, wait_until
 from tests.serving_api.upstream import running_upstream
 from tests.stages.ab_test_story import deployed_three, kept_results, running_test_of_three

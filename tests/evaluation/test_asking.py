@@ -14,7 +14,7 @@ from contracts.evaluation import TestCase
 from evaluation import asking
 from evaluation.asking import Answer, ask_async, chosen_for_repetition
 from storage.journal import KeyedJournal
-from tests.registry.mlflow_server import free_port
+from tests.ports import free_port
 
 CASES = [TestCase(id=f"c-{n}", question=f"{n}번 서식의 보존 기간은?", accepted_answers=["5년"]) for n in range(20)]
 

@@ -20,7 +20,8 @@ import psycopg
 from cli.supervisor_client import SupervisorClient
 from contracts.errors import TunewayError
 from settings import SecretName, read_secret
-from tests.e2e.installation import Installation, free_port_base
+from tests.e2e.installation import Installation
+from tests.ports import free_port_base
 
 DISK_MIB = 3072
 """A platform that has just started holds 80 MiB; how much a long campaign writes was not measured yet."""

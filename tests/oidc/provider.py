@@ -16,7 +16,7 @@ from urllib.parse import urljoin
 import httpx
 import pytest
 
-from tests.conftest import free_port
+from tests.ports import free_port
 
 VERSION = "9.13.3"
 CLIENT_SECRET = "a secret: of/the client"

@@ -18,9 +18,9 @@ from contracts.errors import InvalidRequestError, UnauthorizedError, Unavailable
 from contracts.identity import AccountKind, Role
 from security.identity.oidc import Challenge, OidcProvider, values_of
 from stages import accounts
-from tests.conftest import free_port
 from tests.dashboard.test_server import dashboard
 from tests.oidc.provider import CLIENT_SECRET, ROLES, log_in_at, running_provider
+from tests.ports import free_port
 from tests.serving_api.running import make_secrets, running_service
 
 CALLBACK = "http://127.0.0.1:9/api/v1/auth/oidc/callback"

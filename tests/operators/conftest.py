@@ -13,7 +13,7 @@ from contracts.jobs import JobSubmission
 from contracts.record import utc_now
 from storage.files import write_json_atomically
 from storage.job_folder import JobFolder
-from tests.conftest import free_port
+from tests.ports import free_port
 
 
 @dataclass

@@ -10,8 +10,8 @@ from contracts.enums import StageName, StageStatus
 from operators.runner_job_trigger import CAUGHT_UP_LINES, RunnerJobTrigger
 from stages.runner_client import RunnerClient
 from storage.job_folder import JobFolder
-from tests.conftest import free_port
 from tests.operators.conftest import submission
+from tests.ports import free_port
 
 JOB = "evaluate-7"
 

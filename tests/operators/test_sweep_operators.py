@@ -13,7 +13,7 @@ from stages.services import open_services
 from stages.tune_hyperparameters import show_sweep
 from storage.files import write_json_atomically
 from storage.job_folder import JobFolder
-from tests.conftest import free_port
+from tests.ports import free_port
 from tests.stages.test_tune_hyperparameters import report_of
 from tests.training.tiny_model import make_base_model, tiny_request
 

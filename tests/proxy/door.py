@@ -14,7 +14,8 @@ from pathlib import Path
 
 import httpx
 
-from tests.conftest import REPOSITORY_ROOT, free_port
+from tests.conftest import REPOSITORY_ROOT
+from tests.ports import free_port
 
 PROXY = REPOSITORY_ROOT / "proxy"
 NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,19 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.ports import free_port
+
 if TYPE_CHECKING:
     from database.embedded import EmbeddedPostgres
-
-FIRST_PORT, LAST_PORT = 25000, 25499
-
-
-def free_port() -> int:
-    """A port of these tests' range that nothing listens on."""
-    for port in range(FIRST_PORT + os.getpid() % 200, LAST_PORT):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) != 0:
-                return port
-    raise AssertionError("no free port for the tests")
 
 
 @contextmanager

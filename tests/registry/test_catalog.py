@@ -9,7 +9,7 @@ from contracts.errors import NotFoundError, UnavailableError
 from registry.catalog import CHALLENGER, PATH_TAG, get_version, register_version, set_alias
 from registry.client import open_client
 from registry.tracking import JOB_TAG, ensure_run
-from tests.registry.mlflow_server import free_port
+from tests.ports import free_port
 
 pytestmark = pytest.mark.slow
 

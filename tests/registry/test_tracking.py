@@ -19,7 +19,7 @@ from registry.tracking import (
     read_metrics,
     send_missing_metrics,
 )
-from tests.registry.mlflow_server import free_port
+from tests.ports import free_port
 
 START = datetime(2026, 11, 1, 9, 0, tzinfo=UTC)
 

@@ -15,7 +15,8 @@ from settings import SecretName, load_settings
 from stages.runner_client import RunnerClient
 from storage.job_folder import JobFolder
 from storage.processes import attempt_mark, kill_attempt
-from tests.conftest import REPOSITORY_ROOT, free_port
+from tests.conftest import REPOSITORY_ROOT
+from tests.ports import free_port
 
 TOKEN = "a-token-for-tests"
 

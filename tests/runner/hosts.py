@@ -19,7 +19,8 @@ from database.migrate import upgrade
 from settings import SecretName, Settings, load_settings
 from stages.runner_client import RunnerClient
 from storage.processes import ATTEMPT_VARIABLE, start_ticks
-from tests.conftest import LASTS_NO_LONGER_THAN_THE_TESTS, REPOSITORY_ROOT, free_port
+from tests.conftest import LASTS_NO_LONGER_THAN_THE_TESTS, REPOSITORY_ROOT
+from tests.ports import free_port
 from tests.runner.conftest import TOKEN, wait_until
 
 CAN_MAKE_HOSTS = os.geteuid() == 0 and shutil.which("ip") is not None and shutil.which("unshare") is not None

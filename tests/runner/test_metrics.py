@@ -13,7 +13,7 @@ from stages import platform_metrics
 from storage.exposition import Readings
 from storage.files import write_json_atomically
 from storage.job_folder import JobFolder
-from tests.conftest import free_port
+from tests.ports import free_port
 from tests.serving_api.running import add_model, start_experiment
 
 LINE = re.compile(r'^([a-z_]+)(?:\{((?:[a-z_]+="(?:[^"\\]|\\.)*",?)*)\})? (-?[0-9.e+-]+)$')

@@ -14,7 +14,7 @@ from stages.train import create_job
 from storage.files import write_json_atomically
 from storage.job_folder import JobFolder
 from storage.job_state import job_view
-from tests.conftest import free_port
+from tests.ports import free_port
 from tests.runner.conftest import submission
 from tests.training.tiny_model import make_base_model, tiny_request
 from training.metrics import read_metrics

@@ -12,7 +12,7 @@ from stages.runner_client import AsyncRunnerClient, RunnerClient, interrupt_jobs
 from stages.train import collect, create_job
 from storage.files import read_json
 from storage.processes import attempt_mark, processes_of_attempt
-from tests.conftest import free_port
+from tests.ports import free_port
 from tests.runner.conftest import wait_until
 from tests.training.tiny_model import make_base_model, tiny_request
 

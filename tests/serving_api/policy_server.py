@@ -14,7 +14,7 @@ import pytest
 from cli.programs import cerbos_program
 from settings import Settings
 from stages.services import Services
-from tests.conftest import free_port
+from tests.ports import free_port
 
 
 def with_policies(

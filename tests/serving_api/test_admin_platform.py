@@ -11,7 +11,7 @@ from stages.services import open_services
 from stages.suites import resolve_suite
 from storage.files import write_json_atomically
 from tests.cli.airflow_stand_in import AirflowStandIn
-from tests.registry.mlflow_server import free_port
+from tests.ports import free_port
 from tests.serving_api.running import ADMIN_TOKEN, running_service
 from tests.stages.test_jobs import make_job
 from tests.stages.test_register import Subject

@@ -22,7 +22,7 @@ from security.identity.access_tokens import AccessTokens
 from serving_api.permissions import OWN, PUBLIC
 from settings import load_settings
 from stages.services import open_services
-from tests.conftest import free_port
+from tests.ports import free_port
 from tests.serving_api.running import TOKEN_KEY, running_service
 from tests.serving_api.test_permissions import PEOPLE, PREFIX, TABLE, things
 

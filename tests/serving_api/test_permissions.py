@@ -13,7 +13,7 @@ from contracts.identity import AccountKind, Role
 from contracts.training import TrainRequest
 from security.identity.access_tokens import AccessTokens
 from serving_api.permissions import OWN, PUBLIC, unguarded
-from tests.conftest import free_port
+from tests.ports import free_port
 from tests.serving_api.running import ADMIN_TOKEN, TOKEN_KEY, add_model, running_service, start_experiment
 
 pytestmark = pytest.mark.slow

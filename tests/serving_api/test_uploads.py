@@ -21,7 +21,8 @@ from contracts.uploads import UploadRequest
 from serving_api.admin import uploads as uploads_over_http
 from stages import uploads
 from storage import segments
-from tests.conftest import REPOSITORY_ROOT, free_port
+from tests.conftest import REPOSITORY_ROOT
+from tests.ports import free_port
 from tests.serving_api.policy_server import with_policies
 from tests.serving_api.running import ADMIN_TOKEN, add_admin_key, make_secrets, running_service, wait_until
 from tests.serving_api.test_permissions import as_

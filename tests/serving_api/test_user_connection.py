@@ -9,7 +9,7 @@ import uvicorn
 
 from serving_api.__main__ import KEEP_ALIVE_SECONDS
 from serving_api.user_connection import connections_to
-from tests.conftest import free_port
+from tests.ports import free_port
 
 QUESTION = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{}"
 

@@ -10,7 +10,8 @@ from serving_api.metrics import _HISTOGRAMS
 from settings import Settings
 from stages.alarms import alarms_now, alarms_of, read_samples, rules_in
 from stages.platform_metrics import METRICS
-from tests.conftest import REPOSITORY_ROOT, free_port
+from tests.conftest import REPOSITORY_ROOT
+from tests.ports import free_port
 
 MONITORING = REPOSITORY_ROOT / "monitoring"
 RULES = rules_in(REPOSITORY_ROOT)

@@ -20,8 +20,8 @@ from stages.gate import gate
 from stages.register import register
 from stages.services import open_services
 from stages.train import check_request as check_training
-from tests.conftest import free_port
 from tests.model_fixtures import require_vllm
+from tests.ports import free_port
 from tests.stages.finished_job import finished_job
 from tests.tiny_model import make_tiny_model
 from tests.training.tiny_model import make_base_model

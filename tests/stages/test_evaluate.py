@@ -30,7 +30,7 @@ from storage.job_folder import JobFolder
 from storage.stored_files import read_stored_text
 from tests.data_prep.generation.endpoint import endpoint
 from tests.evaluation.judging.endpoint_judges import score_by_length
-from tests.registry.mlflow_server import free_port
+from tests.ports import free_port
 from tests.security.model_folders import plain_folder
 from tests.stages.finished_job import finished_job, write_split, write_suite
 

@@ -18,8 +18,9 @@ from stages.import_dataset import import_dataset
 from stages.prepare import prepare
 from stages.progress import LoggedProgress
 from storage.stored_files import read_stored_text
-from tests.conftest import REPOSITORY_ROOT, free_port
+from tests.conftest import REPOSITORY_ROOT
 from tests.data_prep.generation.endpoint import endpoint, faithful
+from tests.ports import free_port
 
 DOCUMENTS = ["demo/documents/tolls", "demo/documents/privacy/privacy-cctv-export.md"]
 

@@ -13,7 +13,7 @@ from stages.jobs import describe_job, find_job, list_jobs, resume_job, stop_job
 from storage.files import write_json_atomically
 from storage.job_folder import JobFolder
 from storage.processes import identity_of
-from tests.conftest import free_port
+from tests.ports import free_port
 from tests.stages.compression import FACTS, compression_report
 from training.checkpoints import CheckpointManifest, commit_checkpoint
 

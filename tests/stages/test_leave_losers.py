@@ -14,7 +14,7 @@ from stages.monitor_ab_test import monitor_ab_test
 from stages.promote import promote
 from stages.services import open_services
 from stages.undeploy import undeploy
-from tests.conftest import free_port
+from tests.ports import free_port
 from tests.stages.ab_test_story import audited, deployed_pair, running_test
 from tests.stages.test_promote import version_of
 

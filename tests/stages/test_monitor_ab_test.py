@@ -27,7 +27,7 @@ from stages.models import find_model
 from stages.monitor_ab_test import monitor_ab_test
 from stages.promote import promote
 from stages.services import open_services
-from tests.conftest import free_port
+from tests.ports import free_port
 from tests.serving_api.running import table_of, wait_until
 from tests.stages.ab_test_story import audited, deployed_pair, kept_results, rated, running_test
 

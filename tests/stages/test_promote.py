@@ -26,7 +26,7 @@ from stages.promote import promote, roll_back, set_aside
 from stages.register import register
 from stages.services import Services, open_services
 from tests.evaluation.builders import report
-from tests.registry.mlflow_server import free_port
+from tests.ports import free_port
 from tests.stages.finished_job import finished_job
 from tests.stages.lineage_story import add_result
 from tests.stages.test_register import Subject

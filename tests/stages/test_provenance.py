@@ -22,7 +22,7 @@ from stages.register import register
 from stages.services import open_services
 from stages.verify_models import verify_models
 from stages.watermarks import identity_of, mark_of, promise_mark
-from tests.registry.mlflow_server import free_port
+from tests.ports import free_port
 from tests.stages.finished_job import finished_job
 from tests.stages.test_register import Subject
 

@@ -11,7 +11,8 @@ from settings import load_settings
 from stages import evaluate_suites
 from stages.reference_suites import import_benchmark, import_texts
 from stages.services import open_services
-from tests.conftest import REPOSITORY_ROOT, free_port
+from tests.conftest import REPOSITORY_ROOT
+from tests.ports import free_port
 from tests.security.model_folders import plain_folder
 
 SENTINEG = "ID\tLabel\tText\n" + "".join(f"{n}\t{n % 2}\t{n}번째 상품평입니다\n" for n in range(12))

@@ -23,7 +23,7 @@ from stages.register import register
 from stages.services import Services, open_services
 from storage.files import sha256_of_file
 from tests.evaluation.builders import report, suite
-from tests.registry.mlflow_server import free_port
+from tests.ports import free_port
 from tests.security.model_folders import weights_saying
 from tests.stages.finished_job import finished_job
 

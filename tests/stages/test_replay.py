@@ -9,7 +9,7 @@ from stages.services import open_services
 from stages.train import create_job, train
 from storage.files import write_json_atomically
 from storage.job_folder import JobFolder
-from tests.conftest import free_port
+from tests.ports import free_port
 from tests.training.tiny_model import make_base_model, tiny_request
 
 

@@ -21,7 +21,7 @@ from stages.leave_losers import leave_losers
 from stages.models import find_model
 from stages.monitor_ab_test import monitor_ab_test
 from stages.services import Services, open_services
-from tests.conftest import free_port
+from tests.ports import free_port
 from tests.stages.ab_test_story import audited, deployed_three, kept_results, rated, running_test_of_three
 
 pytestmark = pytest.mark.slow

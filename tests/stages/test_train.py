@@ -28,7 +28,8 @@ from stages.train import collect, create_job, train
 from stages.watermarks import master_key
 from storage.files import read_json
 from storage.job_folder import JobFolder
-from tests.conftest import REPOSITORY_ROOT, free_port
+from tests.conftest import REPOSITORY_ROOT
+from tests.ports import free_port
 from tests.training.tiny_model import UNMARKED_TEMPLATE, make_base_model, tiny_request
 from training.machine import OPTIONAL_PACKAGES, Machine
 from training.safetensors_files import sha256_of_weights

@@ -33,7 +33,7 @@ from stages.tune_hyperparameters import (
 from storage.files import write_json_atomically
 from storage.job_folder import JobFolder
 from storage.processes import attempt_mark, kill_attempt, processes_of_attempt
-from tests.conftest import free_port
+from tests.ports import free_port
 from tests.runner.conftest import TOKEN, RunnerProcess, wait_until
 from tests.training.tiny_model import make_base_model, tiny_request
 from training.recipe import resolve_recipe

@@ -11,7 +11,7 @@ from stages.model_cards import base_licence
 from stages.register import register
 from stages.services import Services, open_services
 from stages.verify_models import collect_garbage, verify_models
-from tests.registry.mlflow_server import free_port
+from tests.ports import free_port
 from tests.security.model_folders import weights_saying
 from tests.stages.test_register import Subject
 

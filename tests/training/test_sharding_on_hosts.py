@@ -12,7 +12,8 @@ from runner.parts import torchrun_options
 from storage.encryption.container import is_encrypted
 from storage.files import read_json, write_json_atomically
 from storage.job_folder import JobFolder
-from tests.conftest import REPOSITORY_ROOT, free_port
+from tests.conftest import REPOSITORY_ROOT
+from tests.ports import free_port
 from tests.runner.conftest import submission
 from tests.runner.hosts import CAN_MAKE_HOSTS, machines
 from tests.training.test_finetuning import RUN, log_of, losses

@@ -10,8 +10,8 @@ from contracts.record import JsonObject
 from data_prep.generation import client as client_module
 from data_prep.generation.client import BusyError, Completion, Constraint, ModelClient, RefusedError
 from data_prep.rows import Message
-from tests.conftest import free_port
 from tests.data_prep.generation.endpoint import endpoint, said
+from tests.ports import free_port
 
 SCHEMA: JsonObject = {"type": "object"}
 

@@ -16,8 +16,9 @@ import pytest
 from contracts.errors import InvalidDataError, InvalidRequestError, UnavailableError
 from data_prep.cluster import TLS_FILES
 from data_prep.workers import run_pieces
-from tests.conftest import REPOSITORY_ROOT, free_port
+from tests.conftest import REPOSITORY_ROOT
 from tests.data_prep.preparation.conftest import many_lines
+from tests.ports import free_port
 from tests.runner.hosts import CAN_MAKE_HOSTS, machines
 
 pytestmark = pytest.mark.skipif(

@@ -11,8 +11,9 @@ from contracts.enums import Arm
 from contracts.identity import PLATFORM_USER
 from operators.access.runs import assigned_to
 from stages.accounts import set_active
-from tests.conftest import REPOSITORY_ROOT, free_port
+from tests.conftest import REPOSITORY_ROOT
 from tests.operators.access.conftest import PASSWORD, PEOPLE
+from tests.ports import free_port
 from tests.serving_api.running import add_model
 
 pytestmark = pytest.mark.slow

@@ -9,7 +9,7 @@ from contracts.access import Ownership, ResourceKind
 from contracts.errors import UnavailableError
 from contracts.identity import AccountKind, Principal, Role
 from security.access.decisions import PolicyDecisions
-from tests.conftest import free_port
+from tests.ports import free_port
 
 KIM = Principal(user_id=1, username="kim", kind=AccountKind.PERSON, role=Role.ADMIN, token_id="t")
 JOB = Ownership(kind=ResourceKind.JOB, resource_id="7")

@@ -11,7 +11,8 @@ from contracts.access import EVERYTHING, NOTHING, Ownership, ResourceKind, Visib
 from contracts.identity import AccountKind, Principal, Role
 from security.access.decisions import PolicyDecisions
 from settings import Settings
-from tests.conftest import REPOSITORY_ROOT, free_port
+from tests.conftest import REPOSITORY_ROOT
+from tests.ports import free_port
 from tests.serving_api.policy_server import start_server, stop_server
 
 pytestmark = pytest.mark.slow

@@ -13,7 +13,8 @@ from contracts.enums import Pruner, Sampler, SweepMetric, TrialState
 from contracts.errors import ConflictError, NotFoundError, UnavailableError
 from contracts.sweeps import SweepRequest
 from database import migrate
-from tests.conftest import REPOSITORY_ROOT, free_port
+from tests.conftest import REPOSITORY_ROOT
+from tests.ports import free_port
 from training.sweeps.study import SweepStudy, sweep_names
 
 SPACE = {
