@@ -7,6 +7,7 @@ PYTEST_ARGS ?=
 # for a server or a trainer to start.
 # The end-to-end tests share one platform and measure it: one after another.
 SIDE_BY_SIDE := -n $(shell echo $$(($$(nproc) + 1))) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
+RUN := sh tests/run.sh $(BIN)/python
 export OMP_NUM_THREADS ?= 1
 
 .PHONY: help setup up down status demo test test-deep check lint clean distclean
@@ -36,17 +37,17 @@ lint: setup ## Format, lint, types, layers
 	@PYTHONPATH=. $(BIN)/lint-imports
 
 check: lint ## Everything that is fast
-	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not slow and not e2e" $(PYTEST_ARGS)
+	@$(RUN) $(SIDE_BY_SIDE) -- -m "not slow and not e2e" $(PYTEST_ARGS)
 
 test: lint ## Everything, but for what test-deep repeats
 	@# the end-to-end tests' base model is made meanwhile; its lock lets them wait for it
 	@mkdir -p var && $(BIN)/python -m demo.pretrain --output var/models/base/demo-base > var/pretrain.log 2>&1 &
-	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not e2e and not deep" $(PYTEST_ARGS)
-	@$(BIN)/python -m pytest -m "e2e and not deep" $(PYTEST_ARGS)
+	@$(RUN) $(SIDE_BY_SIDE) -- -m "not e2e and not deep" $(PYTEST_ARGS)
+	@$(RUN) -- -m "e2e and not deep" $(PYTEST_ARGS)
 
 test-deep: setup ## What test holds, again by other ways and at length: more kills, more widths, every bar
-	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "deep and not e2e" $(PYTEST_ARGS)
-	@$(BIN)/python -m pytest -m "deep and e2e" $(PYTEST_ARGS)
+	@$(RUN) $(SIDE_BY_SIDE) -- -m "deep and not e2e" $(PYTEST_ARGS)
+	@$(RUN) -- -m "deep and e2e" $(PYTEST_ARGS)
 
 clean: ## Remove caches
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist
