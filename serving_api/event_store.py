@@ -3,15 +3,15 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any
 
-import orjson
 from sqlalchemy.exc import DataError, IntegrityError
 
 from contracts.errors import NotFoundError
 from database.unit_of_work import UnitOfWork
 from serving_api.event_log import Event
 from serving_api.event_mover import RefusedEventError, Store
+from serving_api.said import Said, said_in
 from stages.services import Services
 
 Kept = Callable[[str, Sequence[str], Sequence[bytes]], list[str]]
@@ -67,11 +67,12 @@ def _rows_of(events: list[Event], kept: Kept) -> list[dict[str, Any]]:
     for event in events:
         _needed(event)
         request_id, query, body, is_stream = _said(event)
-        said = said_in(_as_bytes(body), is_stream=is_stream)
+        said = said_in(body if isinstance(body, bytes) else _as_bytes(body), is_stream=is_stream)
         request_ids.append(request_id)
-        questions.append(_storable(query))
-        answers.append(_storable(said.text))
+        questions.append(query if isinstance(query, bytes) else _as_bytes(query))
+        answers.append(said.text.encode())
         told.append(said)
+    questions, answers = _storable(questions), _storable(answers)
     sealed = kept("query", request_ids, questions), kept("response", request_ids, answers)
     return [
         {
@@ -99,7 +100,7 @@ def _store_ratings(uow: UnitOfWork, events: list[Event], kept: Kept) -> None:
     comments = kept(
         "user_feedback",
         [event["request_id"] for event in events],
-        [_storable(event["comment"] or "") for event in events],
+        _storable([_as_bytes(event["comment"] or "") for event in events]),
     )
     for event, comment in zip(events, comments, strict=True):
         if not uow.experiments.rate(
@@ -114,78 +115,11 @@ _STORE: dict[str, Callable[[UnitOfWork, list[Event], Kept], None]] = {
 }
 
 
-def _storable(text: str | bytes) -> bytes:
+def _storable(texts: list[bytes]) -> list[bytes]:
     # PostgreSQL takes every character but this one
-    return _as_bytes(text).replace(b"\x00", b"")
+    return [text.replace(b"\x00", b"") for text in texts] if b"\x00" in b"".join(texts) else texts
 
 
 def _as_bytes(text: str | bytes) -> bytes:
     """Events of before hold texts where there are bytes now. Raises TypeError for what is neither: it is refused."""
     return text if isinstance(text, bytes) else bytes(text, "utf-8")
-
-
-class Said(NamedTuple):
-    """What an answer in OpenAI's protocol holds."""
-
-    text: str
-    prompt_tokens: int | None
-    """None where the model server did not tell."""
-    completion_tokens: int | None
-    """As told; else, of a stream, the pieces that have text. None for a whole answer without usage."""
-
-
-def said_in(body: bytes, *, is_stream: bool) -> Said:
-    """Text and tokens of a JSON body, or of the events of a stream up to where it broke off."""
-    if not is_stream:
-        value = _parsed(body)
-        prompt_tokens, completion_tokens = _usage(value) or (None, None)
-        return Said(_text(value), prompt_tokens, completion_tokens)
-    values = _events(body)
-    texts = [text for value in values if (text := _text(value))]
-    told = next((told for value in reversed(values) if (told := _usage(value)) is not None), (None, len(texts)))
-    return Said("".join(texts), *told)
-
-
-def _parsed(body: bytes) -> Any:
-    try:
-        return _value(body)
-    except ValueError:
-        return None
-
-
-def _events(body: bytes) -> list[Any]:
-    values: list[Any] = []
-    for line in body.split(b"\n"):
-        if line.startswith(b"data:") and not line.startswith((b"data: [DONE]", b"data:[DONE]")):
-            try:
-                values.append(_value(line[5:]))
-            except ValueError:
-                # the event in whose middle the connection ended
-                break
-    return values
-
-
-def _value(text: bytes) -> Any:
-    try:
-        return orjson.loads(text)
-    except ValueError:
-        # perhaps for a letter that was cut in two
-        return orjson.loads(text.decode(errors="replace"))
-
-
-def _text(value: Any) -> str:
-    try:
-        choice = value["choices"][0]
-        part = choice.get("delta") or choice.get("message")
-        content = choice.get("text") if part is None else part.get("content")
-    except (LookupError, TypeError, AttributeError):
-        return ""
-    return content if isinstance(content, str) else ""
-
-
-def _usage(value: Any) -> tuple[int | None, int | None] | None:
-    usage = value.get("usage") if isinstance(value, dict) else None
-    if not isinstance(usage, dict):
-        return None
-    prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
-    return prompt if isinstance(prompt, int) else None, completion if isinstance(completion, int) else None

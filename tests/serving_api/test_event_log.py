@@ -24,7 +24,6 @@ from database.unit_of_work import engine_for
 from serving_api.control_process import MODULE
 from serving_api.event_log import EventLog, line_with_body, segments_of
 from serving_api.event_mover import BATCH_CHUNKS, CHUNK_EVENTS, EventMover, RefusedEventError, and_tell
-from serving_api.event_store import said_in
 from serving_api.held_events import PatientEventLog
 from serving_api.request_ids import is_request_id, new_request_id
 from settings import load_settings
@@ -335,41 +334,6 @@ def test_what_is_held_does_not_grow_beyond_its_bound_and_what_is_lost_is_counted
         log.close()
     # 6 KB each
     assert (patient.held, patient.lost) == (8, 12)
-
-
-def test_the_text_of_a_stream_is_put_together_up_to_where_it_broke_off():
-    events = [
-        'data: {"choices":[{"delta":{"role":"assistant","content":null}}]}',
-        'data: {"choices":[{"delta":{"content":"통행"}}]}',
-        "",
-        'data: {"choices":[{"delta":{"content":"료"}}]}',
-        'data: {"choices":[],"usage":{"total_tokens":3}}',
-        "data: [DONE]",
-    ]
-    body = "\n".join(events).encode()
-    whole = said_in(body, is_stream=True)
-    assert (whole.text, whole.completion_tokens) == ("통행료", None)
-    assert said_in(body[:-60], is_stream=True).text == "통행료"
-    begun = 'data: {"choices":[{"delta":{"content":"통행"}}]}\n\ndata: {"cho'.encode()
-    assert said_in(begun, is_stream=True).text == "통행"
-
-
-def test_tokens_are_those_that_the_server_told_else_the_pieces_with_text():
-    piece = 'data: {"choices":[{"delta":{"content":"통행"}}]}\n\n'.encode()
-    told = b'data: {"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":9}}\n\ndata: [DONE]\n\n'
-    counted = said_in(piece + piece, is_stream=True)
-    assert (counted.prompt_tokens, counted.completion_tokens) == (None, 2)
-    usage = said_in(piece + piece + told, is_stream=True)
-    assert (usage.prompt_tokens, usage.completion_tokens) == (7, 9)
-    body = '{"choices":[{"text":"통행료"}],"usage":{"prompt_tokens":3,"completion_tokens":4}}'.encode()
-    whole = said_in(body, is_stream=False)
-    assert (whole.text, whole.prompt_tokens, whole.completion_tokens) == ("통행료", 3, 4)
-
-
-def test_an_answer_without_text_is_an_empty_text():
-    assert said_in(b'{"choices":[{"message":{"content":null}}]}', is_stream=False).text == ""
-    assert said_in(b"<html>", is_stream=False).text == ""
-    assert said_in(b'{"data":[{"embedding":[0.1]}]}', is_stream=False).text == ""
 
 
 def test_request_ids_are_recognised_and_cannot_be_made_without_the_key():

@@ -16,7 +16,9 @@ from contracts.traffic import TrafficPlan
 from serving_api.event_log import EventLog
 from serving_api.routing import table_at
 from serving_api.serving_state import read_state
+from stages.services import Services
 from stages.start_ab_test import start_ab_test
+from tests.collector import attributes, collecting
 from tests.serving_api.running import (
     ADMIN_TOKEN,
     add_model,
@@ -275,6 +277,23 @@ def test_a_rating_that_the_disk_does_not_take_is_not_acknowledged(platform, monk
         response = httpx.post(f"{platform.url}/v1/feedback", json={"request_id": request_id, "rating": 4})
     assert response.status_code == 503
     assert "the disk is full; rate again later" in response.json()["error"]["message"]
+
+
+def test_every_answer_leaves_a_span_where_all_are_traced_and_none_waits_for_it(services):
+    with collecting() as collector, running_upstream("only") as server:
+        add_model(services, "base", "base", "base-aaaa", server.url, Arm.A)
+        told = services.settings.model_copy(update={"traces_url": collector.url, "traced_answers": 1.0})
+        with running_service(Services(told)) as (url, app):
+            body = {"model": "auto", "messages": [{"role": "user", "content": "통행료는?"}]}
+            answers = [httpx.post(f"{url}/v1/chat/completions", json=body) for _ in range(3)]
+            collector.wait_for(3)
+            assert not app.mover.is_behind
+    spans = [span for _, span in collector.received if span.name == "answer"]
+    assert {attributes(span)["tuneway.request_id"] for span in spans} == {
+        answer.headers["x-tuneway-request-id"] for answer in answers
+    }
+    assert {attributes(span)["tuneway.status"] for span in spans} == {"complete"}
+    assert "통행료" not in str(spans)
 
 
 @pytest.mark.parametrize("rating", [0, 6, 3.5, "5", True, None])
