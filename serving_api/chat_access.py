@@ -1,8 +1,9 @@
 """Who may ask on /v1 and how often: looked up and counted in memory, so that a question costs no query.
 
 Keys are a snapshot of PostgreSQL, renewed each second with the routing table: one that was revoked is refused a second later.
-While PostgreSQL or the control process is away the last snapshot holds, and each key's own expiry with it. What is counted is
-counted in this process: with several of them, each lets the limit through.
+While PostgreSQL or the control process is away the last snapshot holds, and each key's own expiry with it; a router that starts
+begins with the one of minutes before, if there is such (remembered_state.py). What is counted is counted in this process: with
+several of them, each lets the limit through.
 """
 
 import math

@@ -14,6 +14,7 @@ from serving_api.control_door import ControlDoor
 from serving_api.control_process import ControlProcess
 from serving_api.data_path import DataPath
 from serving_api.event_log import EventLog
+from serving_api.remembered_state import RememberedState
 from serving_api.routing import Routing
 from settings import SecretName, read_secret
 from stages.services import Services
@@ -31,7 +32,7 @@ class PublicService:
         self._control = control
         self._door = ControlDoor(settings.run_dir)
         access = ChatAccess(settings)
-        self.routing = Routing(self._door.state, access)
+        self.routing = Routing(self._door.state, access, RememberedState(settings.run_dir / "serving_state.json"))
         self.events = EventLog(settings.events_dir, services.recorded_text)
         self.data_path = DataPath(
             self.routing, self.events, read_secret(settings.secrets_dir, SecretName.ASSIGNMENT_KEY), access
@@ -98,6 +99,7 @@ class PublicService:
             "experiment_ids": [] if table is None else [one.experiment.experiment_id for one in table.experiments],
             "is_stopping": self.data_path.is_draining,
             "database_answers": self.routing.database_answers,
+            "is_remembered": self.routing.is_remembered,
             "requests_in_flight": self.data_path.in_flight,
             "events_waiting": self._is_behind,
             "events_waiting_bytes": self.events.pending_bytes,

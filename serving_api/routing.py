@@ -15,6 +15,7 @@ from contracts.layers import CHAT_LAYER, LAYER_BUCKETS
 from contracts.models import ArmEndpoint
 from contracts.record import utc_now
 from serving_api.chat_access import ChatAccess
+from serving_api.remembered_state import RememberedState
 from serving_api.serving_state import ServingState
 
 log = logging.getLogger(__name__)
@@ -81,21 +82,30 @@ class RoutingTable:
 class Routing:
     """The newest table, kept up to date in the background."""
 
-    def __init__(self, ask: Callable[[Collection[int]], Awaitable[ServingState]], access: ChatAccess) -> None:
+    def __init__(
+        self,
+        ask: Callable[[Collection[int]], Awaitable[ServingState]],
+        access: ChatAccess,
+        remembered: RememberedState | None = None,
+    ) -> None:
         """`ask` gives the newest state, without the pins of the experiments named; it raises UnavailableError."""
         self._ask = ask
         self._access = access
+        self._remembered = remembered
         self.table: RoutingTable | None = None
-        """None until PostgreSQL was first read."""
+        """None until PostgreSQL was first read, now or a short while before this process."""
         self.database_answers = False
         self.is_behind = False
         """PostgreSQL did not take the events that wait for it, when it was read last."""
         self._state: ServingState | None = None
         self._pins: dict[int, dict[str, str]] = {}
+        self._pinned_before: dict[int, frozenset[str]] | None = None
+        """Users whose pins were remembered; None once PostgreSQL was read."""
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Read now, then each second."""
+        """Read now, then each second; what was known before holds until then."""
+        self._recall()
         self._task = asyncio.create_task(self._refresh_forever())
 
     async def stop(self) -> None:
@@ -106,23 +116,61 @@ class Routing:
 
     async def refresh(self) -> None:
         """Read now. While PostgreSQL is away what it said last stays, and tests still begin, ramp and end on time."""
+        previous = self.table
         try:
-            state = await self._ask(self._pins)
+            # remembered pins are not all: other hosts have given some since
+            state = await self._ask(self._pins if self._pinned_before is None else ())
         except UnavailableError as error:
             if self.database_answers:
                 log.warning("the routing table could not be renewed: %s", error)
             self.database_answers = False
         else:
             self.database_answers = True
+            if self._pinned_before is not None:
+                previous = None
             self._take(state)
         if self._state is not None:
-            self.table = table_at(self._state, self._pins, utc_now(), self.table)
+            self.table = table_at(self._state, self._pins, utc_now(), previous)
+            if self.database_answers and self._remembered is not None:
+                await self._keep(self._remembered, is_new=self.table is not previous)
+
+    @property
+    def is_remembered(self) -> bool:
+        """The table is of before this process, and PostgreSQL has not been read since."""
+        return self._pinned_before is not None
+
+    def _recall(self) -> None:
+        state = None if self._remembered is None else self._remembered.recall()
+        if state is None:
+            return
+        self._pins = state.pins
+        self._pinned_before = {number: frozenset(pins) for number, pins in state.pins.items()}
+        self._state = state
+        self._access.keys = state.chat_keys
+        self.table = table_at(state, self._pins, utc_now(), None)
+        log.info("until PostgreSQL answers, questions go where they went before: table %s", self.table.version)
+
+    async def _keep(self, remembered: RememberedState, *, is_new: bool) -> None:
+        assert self._state is not None, "kept once there is one"
+        if is_new:
+            # users come while the thread writes
+            pins = {number: dict(pins) for number, pins in self._pins.items()}
+            await asyncio.to_thread(remembered.keep, self._state, pins)
+        else:
+            remembered.confirm()
 
     def _take(self, state: ServingState) -> None:
         numbers = [experiment.experiment_id for experiment in state.experiments]
-        known = self._pins
-        # who came since has a pin here and perhaps not there: what is known stays
-        self._pins = {number: known[number] if number in known else state.pins[number] for number in numbers}
+        known, before = self._pins, self._pinned_before
+        if before is None:
+            # who came since has a pin here and perhaps not there: what is known stays
+            self._pins = {number: known[number] if number in known else state.pins[number] for number in numbers}
+        else:
+            self._pins = {
+                number: _came_since(known.get(number, {}), before.get(number, frozenset())) | state.pins[number]
+                for number in numbers
+            }
+            self._pinned_before = None
         self._state = state
         self._access.keys = state.chat_keys
         self.is_behind = state.is_behind
@@ -136,6 +184,10 @@ class Routing:
                 log.exception("the routing table could not be renewed")
                 self.database_answers = False
             await asyncio.sleep(START_SECONDS if self.table is None else REFRESH_SECONDS)
+
+
+def _came_since(pins: dict[str, str], before: frozenset[str]) -> dict[str, str]:
+    return {user: arm for user, arm in pins.items() if user not in before}
 
 
 def table_at(
