@@ -37,9 +37,12 @@ class PairedDifference:
     verdict: ExperimentVerdict
 
 
-def alpha_of(number: int) -> float:
-    """Error rate of the replay of that number, from 1: 0.04, then a fifth of the one before; 0.05 in all."""
-    return WHOLE_ALPHA * _FIRST_SHARE * (1 - _FIRST_SHARE) ** (number - 1)
+def alpha_of(number: int, challengers: int = 1) -> float:
+    """Error rate of a challenger's replay of that number, from 1: 0.04, then a fifth of the one before; 0.05 in all.
+
+    Several challengers of one A/B test share it (Bonferroni).
+    """
+    return WHOLE_ALPHA * _FIRST_SHARE * (1 - _FIRST_SHARE) ** (number - 1) / challengers
 
 
 def detectable_difference(units: int, alpha: float, *, power: float = 0.8, spread: float = USUAL_SPREAD) -> float:

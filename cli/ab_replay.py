@@ -21,6 +21,7 @@ def _help(key: str) -> str:
 
 def replay(
     test: Annotated[str, typer.Argument(metavar="TEST", help=_help("arg_test"))] = "running",
+    challenger: Annotated[str | None, typer.Option(help=_help("opt_challenger"))] = None,
     questions: Annotated[int, typer.Option(help=_help("opt_questions"))] = 200,
     suite: Annotated[str | None, typer.Option(help=_help("opt_suite"))] = None,
     system_prompt: Annotated[str | None, typer.Option("--system-prompt", help=_help("opt_system_prompt"))] = None,
@@ -45,6 +46,7 @@ def replay(
             ReplayABTestRequest,
             {
                 "experiment_id": find_ab_test(test, services).experiment_id,
+                "challenger": challenger,
                 "questions": questions,
                 "suite": suite,
                 "system_prompt": system_prompt,

@@ -17,6 +17,10 @@ AB_TEXTS: dict[str, tuple[str, str]] = {
         "사용자가 남긴 질문이나 평가 모음을 두 모델에 똑같이 묻고 답을 짝지어 비교합니다. 트래픽이 적을 때 쓰며, 이 결과만으로 모델이 바뀌지 않습니다.",
         "Put recorded questions, or a suite, to both models and compare the answers in pairs: for thin traffic; it promotes nothing by itself.",
     ),
+    "ab.opt_challenger": (
+        "새 모델이 여럿일 때 현재 모델과 비교할 것의 이름 (기본값: 첫째)",
+        "Which of several new models is compared with the present one, by its name in the test (default: the first)",
+    ),
     "ab.opt_questions": (
         "물을 질문의 수. 시작할 때 정해지고 판정은 모두 답한 뒤 한 번만 합니다.",
         "How many questions; planned at the start, the verdict comes once, when all are answered",

@@ -19,6 +19,8 @@ class AskReplayRequest(Record):
 
     experiment_id: int = Field(ge=1, title="A/B 테스트 번호")
     """두 모델을 비교할 A/B 테스트의 번호입니다. 두 모델이 모두 배포되어 있어야 합니다."""
+    challenger: str | None = Field(default=None, max_length=32, title="새 모델의 이름")
+    """새 모델이 여럿이면 현재 모델과 비교할 것의 이름입니다. 비워 두면 첫째 새 모델입니다."""
     questions: int = Field(default=200, ge=FEWEST_UNITS, le=5000, title="질문 수")
     """두 모델에 물을 질문의 수입니다. 시작할 때 정해지며 결과는 모두 답한 뒤 한 번만 계산합니다."""
     suite: str | None = Field(default=None, max_length=500, pattern=PATH_PATTERN, title="평가 모음")
@@ -45,7 +47,7 @@ class AskReplayRequest(Record):
 
 
 class ReplayABTestRequest(AskReplayRequest):
-    """Put questions to both models of an A/B test and compare the answers in pairs."""
+    """Put questions to the present model of an A/B test and to a new one, and compare the answers in pairs."""
 
     mark: str = Field(default="", max_length=250)
     """Who asks twice with the same mark, as a task that is tried again, gets the same replay."""

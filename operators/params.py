@@ -45,7 +45,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     ),
     "배포": ("deploy", "config", "approval_needed", "traffic_to_new"),
     "A/B 테스트": (
-        "experiment_id", "questions", "suite", "system_prompt", "margin", "max_answer_tokens", "again",
+        "experiment_id", "challenger", "questions", "suite", "system_prompt", "margin", "max_answer_tokens", "again",
     ),
 }  # fmt: skip
 """Groups of the form, in order, and the fields in each."""

@@ -1,4 +1,4 @@
-"""Stage replay_ab_test: the same questions to both models of an A/B test, compared in pairs, when traffic is thin.
+"""Stage replay_ab_test: the same questions to the present model of an A/B test and to a new one, compared in pairs, when traffic is thin.
 
 What is asked and how it decides is written down first; the result is computed once, when everything is answered. It is
 offline evidence beside the live result: nothing is promoted by it. Answers lie sealed in a journal until then, so that
@@ -92,30 +92,62 @@ def preview(request: ReplayABTestRequest, services: Services) -> ReplayPlan:
     """What would be asked, and what it could find; nothing is asked or kept. Raises as the replay does."""
     with services.unit_of_work() as uow:
         experiment = uow.experiments.get(request.experiment_id)
-        replays = uow.experiment_replays.of_experiment(request.experiment_id)
+        request = _named(request, experiment)
+        replays = _of_same_arm(request, experiment, uow)
         standing = _standing(request, replays)
         if standing is not None:
             return standing.plan
-        return _plan(request, len(replays) + 1, _questions(request, uow, services), _endpoints(experiment, uow))
+        endpoints = _endpoints(experiment, request, uow)
+        return _plan(request, _alpha(experiment, replays), _questions(request, uow, services), endpoints)
 
 
 def _begun(request: ReplayABTestRequest, services: Services) -> ABTestReplay:
     with services.unit_of_work() as uow:
         experiment = uow.experiments.get(request.experiment_id)
-        standing = _standing(request, uow.experiment_replays.of_experiment(request.experiment_id))
+        request = _named(request, experiment)
+        standing = _standing(request, _of_same_arm(request, experiment, uow))
         if standing is not None:
             return standing
-        endpoints = _endpoints(experiment, uow)
+        endpoints = _endpoints(experiment, request, uow)
         # opening and masking texts takes its time: before the lock
         questions = _questions(request, uow, services)
     with services.unit_of_work() as uow:
         uow.experiments.lock_starts()
-        replays = uow.experiment_replays.of_experiment(request.experiment_id)
+        replays = _of_same_arm(request, experiment, uow)
         standing = _standing(request, replays)
         if standing is not None:
             return standing
-        number = len(replays) + 1
-        return uow.experiment_replays.begin(number, _plan(request, number, questions, endpoints))
+        number = len(uow.experiment_replays.of_experiment(request.experiment_id)) + 1
+        return uow.experiment_replays.begin(number, _plan(request, _alpha(experiment, replays), questions, endpoints))
+
+
+def _named(request: ReplayABTestRequest, experiment: ABExperiment) -> ReplayABTestRequest:
+    """The request with its challenger by name. Raises InvalidRequestError for an arm that is none."""
+    arm = experiment.challengers[0] if request.challenger is None else experiment.arm(request.challenger)
+    if arm == experiment.control:
+        raise InvalidRequestError(
+            "A replay compares a new model with the present one",
+            value=f"{arm.name}, the present model",
+            allowed=", ".join(each.name for each in experiment.challengers),
+            next_step="name one of the new models",
+        )
+    return request.model_copy(update={"challenger": arm.name})
+
+
+def _of_same_arm(request: ReplayABTestRequest, experiment: ABExperiment, uow: UnitOfWork) -> list[ABTestReplay]:
+    """Earlier replays of the challenger, the newest first."""
+    return [
+        replay
+        for replay in uow.experiment_replays.of_experiment(experiment.experiment_id)
+        if _named(replay.plan.request, experiment).challenger == request.challenger
+    ]
+
+
+def _alpha(experiment: ABExperiment, before: Sequence[ABTestReplay]) -> float:
+    """The chance of a false winner that the challenger's next replay may have."""
+    from ab_testing.paired_comparison import alpha_of
+
+    return alpha_of(len(before) + 1, len(experiment.challengers))
 
 
 def _standing(request: ReplayABTestRequest, replays: Sequence[ABTestReplay]) -> ABTestReplay | None:
@@ -125,7 +157,8 @@ def _standing(request: ReplayABTestRequest, replays: Sequence[ABTestReplay]) -> 
     newest = replays[0]
     asked = newest.plan.request
     is_retried = bool(request.mark) and request.mark == asked.mark
-    is_same = request.model_copy(update={"mark": asked.mark, "again": asked.again}) == asked
+    same = {"mark": asked.mark, "again": asked.again, "challenger": asked.challenger}
+    is_same = request.model_copy(update=same) == asked
     if is_retried or (is_same and (newest.result is None or not request.again)):
         return newest
     if request.again:
@@ -141,9 +174,9 @@ def _standing(request: ReplayABTestRequest, replays: Sequence[ABTestReplay]) -> 
 
 
 def _plan(
-    request: ReplayABTestRequest, number: int, questions: _Questions, endpoints: tuple[ArmEndpoint, ArmEndpoint]
+    request: ReplayABTestRequest, alpha: float, questions: _Questions, endpoints: tuple[ArmEndpoint, ArmEndpoint]
 ) -> ReplayPlan:
-    from ab_testing.paired_comparison import alpha_of, detectable_difference
+    from ab_testing.paired_comparison import detectable_difference
 
     units = len(set(questions.units.values()))
     if units < FEWEST_UNITS:
@@ -153,7 +186,6 @@ def _plan(
             allowed=f"at least {FEWEST_UNITS} users or documents",
             next_step="wait for more recorded questions, or name a suite or a file of test cases",
         )
-    alpha = alpha_of(number)
     a, b = endpoints
     return ReplayPlan(
         request=request,
@@ -169,9 +201,13 @@ def _plan(
     )
 
 
-def _endpoints(experiment: ABExperiment, uow: UnitOfWork) -> tuple[ArmEndpoint, ArmEndpoint]:
+def _endpoints(
+    experiment: ABExperiment, request: ReplayABTestRequest, uow: UnitOfWork
+) -> tuple[ArmEndpoint, ArmEndpoint]:
+    challenger = _named(request, experiment).challenger
+    assert challenger is not None, "it has got its name"
     found = []
-    for model_id in (experiment.model_a_id, experiment.model_b_id):
+    for model_id in (experiment.control.model_id, experiment.arm(challenger).model_id):
         endpoint = uow.models.deployment(model_id)
         if endpoint is None:
             version = uow.models.get(model_id)
@@ -269,7 +305,7 @@ def _result(replay: ABTestReplay, services: Services, on_progress: OnProgress) -
     plan = replay.plan
     with services.unit_of_work() as uow:
         experiment = uow.experiments.get(replay.experiment_id)
-        a, b = _endpoints(experiment, uow)
+        a, b = _endpoints(experiment, plan.request, uow)
         questions = _planned(plan, uow, services)
     if (a.served_model_name, b.served_model_name) != (plan.served_a, plan.served_b):
         raise ConflictError(

@@ -41,6 +41,7 @@ def _replay(replay: ABTestReplay, words: Words) -> None:
     parts.html(
         parts.figures(
             [
+                (words("ab_replays.models"), f"A {plan.served_a}, B {plan.served_b}"),
                 (words("ab_replays.source"), asked),
                 (words("ab_replays.finished"), moment(replay.finished_at, words.language)),
             ]

@@ -14,7 +14,9 @@ from contracts.experiment_verdicts import ExperimentVerdict
 def test_all_replays_of_a_test_together_spend_one_error_rate():
     assert alpha_of(1) == pytest.approx(0.04)
     assert alpha_of(2) == pytest.approx(0.008)
-    assert math.fsum(alpha_of(number) for number in range(1, 50)) <= WHOLE_ALPHA + 1e-12
+    for challengers in (1, 3):
+        spent = math.fsum(alpha_of(number, challengers) for number in range(1, 50)) * challengers
+        assert spent == pytest.approx(WHOLE_ALPHA)
 
 
 def test_a_users_questions_count_as_one():

@@ -158,4 +158,5 @@ def test_a_replay_is_planned_made_and_read_again(alone, tmp_path):
         assert again["result"]["readings"][0]["verdict"] == "better_b"
         assert len(a.questions) == asked
         assert "replay 1 with 200 questions" in ab("replay", "spring", code=1).stderr
+        assert "allowed: a, b" in ab("replay", "spring", "--challenger", "c", code=2).stderr.lower()
     assert "judge_url and judge_model together" in ab("replay", "spring", "--judge-model", "judge", code=2).stderr

@@ -9,7 +9,7 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 
 from contracts.enums import ReplayMeasure, ReplaySource
-from contracts.errors import ConflictError
+from contracts.errors import ConflictError, InvalidRequestError
 from contracts.experiment_replays import ReplayABTestRequest
 from contracts.experiment_verdicts import ExperimentVerdict
 from database.models import ABTestLog, AuditLog
@@ -17,7 +17,7 @@ from stages.replay_ab_test import preview, replay_ab_test
 from stages.services import Services
 from storage.encryption.container import is_encrypted
 from tests.evaluation.chat_endpoint import ChatEndpoint, chat_endpoint
-from tests.stages.ab_test_story import deployed_pair, running_test
+from tests.stages.ab_test_story import deployed_pair, deployed_three, running_test, running_test_of_three
 
 pytestmark = pytest.mark.slow
 
@@ -117,6 +117,32 @@ def test_recorded_questions_are_asked_of_both_and_the_better_one_is_found_once(s
         assert uow.session.scalars(select(AuditLog.action)).all().count("experiment.replayed") == 1
         with pytest.raises(IntegrityError, match="replay 1 of A/B test"):
             uow.session.execute(text("UPDATE ab_test_replays SET result = '{}'::jsonb"))
+
+
+def test_of_several_new_models_each_has_a_replay_of_its_own_and_all_share_the_error_rate(services, tmp_path):
+    with three_endpoints() as (a, b, judging), chat_endpoint(lambda question: f"{question}: 규정에 따릅니다.") as c:
+        versions = deployed_three(services, tmp_path, urls=(a.url, b.url, c.url))
+        experiment = running_test_of_three(services, versions)
+        record(services, experiment.experiment_id, versions[0].model_id, users=25)
+        judge = {"judge_url": judging.url, "judge_model": "judge"}
+        request = ReplayABTestRequest(experiment_id=experiment.experiment_id, challenger="c", margin=0.2, **judge)
+        of_c = replay_ab_test(request, services)
+        assert (len(set(a.questions)), len(b.questions), len(set(c.questions))) == (51, 0, 51)
+        # the first new one, unnamed: no second replay of c's, and no word of --again
+        of_b = replay_ab_test(request.model_copy(update={"challenger": None}), services)
+        assert replay_ab_test(request.model_copy(update={"challenger": "b"}), services) == of_b
+        assert (of_c.number, of_b.number) == (1, 2)
+        assert (of_c.plan.request.challenger, of_b.plan.request.challenger) == ("c", "b")
+        assert of_c.plan.alpha == of_b.plan.alpha == pytest.approx(0.02)
+        assert of_b.result is not None
+        assert of_c.result is not None
+        assert of_b.result.deciding.verdict is ExperimentVerdict.BETTER_B
+        assert of_c.result.deciding.verdict is ExperimentVerdict.NO_RELEVANT_DIFFERENCE
+        again = request.model_copy(update={"again": True})
+        assert preview(again, services).alpha == pytest.approx(0.004)
+        for name, told in (("a", "the present model"), ("d", "no such arm")):
+            with pytest.raises(InvalidRequestError, match=told):
+                preview(request.model_copy(update={"challenger": name}), services)
 
 
 def test_a_judge_that_goes_by_the_place_makes_ties(services, tmp_path):
