@@ -66,7 +66,8 @@ def compare_pairs(differences: Sequence[tuple[str, float]], *, alpha: float, mar
         )
     difference = float(means.mean())
     half = max(_half_width(means, alpha), _unseen(len(means), alpha))
-    bounds = Bounds(lower=difference - half, upper=difference + half, level=1 - alpha)
+    # no difference is beyond a win or a loss of every question
+    bounds = Bounds(lower=max(-1.0, difference - half), upper=min(1.0, difference + half), level=1 - alpha)
     p_value = sign_flip_p(means)
     return PairedDifference(len(means), difference, bounds, p_value, _verdict(bounds, p_value, alpha, margin))
 

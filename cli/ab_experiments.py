@@ -16,6 +16,7 @@ from contracts.experiment_decisions import ConcludeABTestRequest
 from contracts.experiment_results import Outcome
 from contracts.experiment_verdicts import DecisionBasis, ExperimentVerdict
 from contracts.experiments import DropArmRequest, StartABTestRequest
+from contracts.words import significance
 from settings import language
 
 if TYPE_CHECKING:
@@ -300,7 +301,7 @@ def _show_results(found: ExperimentResults, screen: Screen) -> None:
             harm=_number(reading.harm),
         )
     if found.comparison is not None:
-        line("naive_p", p=f"{found.comparison.p_value:.3f}", planned=f"{plan.planned_users:,}")
+        line("naive_p", p=significance(found.comparison.p_value), planned=f"{plan.planned_users:,}")
     if found.mixed_users:
         line("mixed", mixed=f"{found.mixed_users:,}")
     decision = found.decision

@@ -8,6 +8,7 @@ import typer
 
 from cli.answers import print_json, told
 from cli.texts import translate
+from contracts.words import significance
 from settings import language
 
 if TYPE_CHECKING:
@@ -117,5 +118,5 @@ def _line(reading: PairedReading, screen: Screen) -> str:
         level=f"{reading.bounds.level:.1%}",
         lower=f"{reading.bounds.lower:.2f}",
         upper=f"{reading.bounds.upper:.2f}",
-        p=f"{reading.p_value:.3f}",
+        p=significance(reading.p_value),
     )

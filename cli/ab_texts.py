@@ -63,8 +63,8 @@ AB_TEXTS: dict[str, tuple[str, str]] = {
         "Replay {number} has ended. It is offline evidence and promotes nothing by itself.",
     ),
     "ab.replay_reading": (
-        "{measure}: B 승 {wins_b}, A 승 {wins_a}, 무승부 {ties}. 차이(B − A) {difference}, {level} 구간 {lower}에서 {upper}, p {p} (한 번만 유효)",
-        "{measure}: B won {wins_b}, A {wins_a}, ties {ties}. Difference (B − A) {difference}, {level} interval {lower} to {upper}, p {p} (valid once)",
+        "{measure}: B 승 {wins_b}, A 승 {wins_a}, 무승부 {ties}. 차이(B − A) {difference}, {level} 구간 {lower}에서 {upper}, {p} (한 번만 유효)",
+        "{measure}: B won {wins_b}, A {wins_a}, ties {ties}. Difference (B − A) {difference}, {level} interval {lower} to {upper}, {p} (valid once)",
     ),
     "ab.replay_none": ("{measure}: 비교할 수 있는 답이 없습니다.", "{measure}: no answers to compare."),
     "ab.replay_consistency": (
@@ -362,8 +362,8 @@ AB_TEXTS: dict[str, tuple[str, str]] = {
         "Guardrail {name}: breached (harm {harm})",
     ),
     "ab.naive_p": (
-        "고전적 t 검정 p = {p}: 계획한 {planned}명이 모였을 때 한 번만 유효하며 아무것도 결정하지 않습니다",
-        "Classical t test p = {p}: valid once, at the planned {planned} users; it decides nothing",
+        "고전적 t 검정 {p}: 계획한 {planned}명이 모였을 때 한 번만 유효하며 아무것도 결정하지 않습니다",
+        "Classical t test {p}: valid once, at the planned {planned} users; it decides nothing",
     ),
     "ab.mixed": (
         "두 모델의 답을 모두 받아 제외한 사용자: {mixed}명",

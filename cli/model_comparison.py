@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
+from contracts.words import significance
+
 if TYPE_CHECKING:
     from cli.screen import Screen
     from contracts.model_comparison import (
@@ -61,7 +63,7 @@ def _show_suite(suite: SuiteComparison, pair: ModelPair, screen: Screen) -> None
     counts = suite.counts
     if counts is None:
         return
-    p = "p < 0.001" if counts.mcnemar_p < 0.001 else f"p = {counts.mcnemar_p:.3f}"
+    p = significance(counts.mcnemar_p)
     screen.out.print(
         screen.text(
             "compare.counts", cases=counts.cases, won=counts.won, lost=counts.lost, reworded=counts.reworded, p=p

@@ -11,6 +11,7 @@ from cli.answers import print_json, told
 from cli.texts import translate
 from contracts.enums import RatingKind
 from contracts.ratings import PutUpRequest
+from contracts.words import significance
 from settings import language
 
 if TYPE_CHECKING:
@@ -187,7 +188,7 @@ def _show_judged(judged: JudgedTask, screen: Screen) -> None:
         report = judged.pairwise
         screen.done(
             "ratings.judged_pairs", n=report.n, model_b=report.model_b, rate=_estimate(report.win_rate_b),
-            wins=report.wins_b, ties=report.ties, losses=report.wins_a, p=f"{report.sign_test_p:.3f}",
+            wins=report.wins_b, ties=report.ties, losses=report.wins_a, p=significance(report.sign_test_p),
         )  # fmt: skip
         screen.say("ratings.consistency", share=_estimate(report.consistency))
         if report.first_position_rate is not None:

@@ -56,8 +56,8 @@ RATINGS_TEXTS: dict[str, tuple[str, str]] = {
     "ratings.exported": ("평가표에 항목 {items}건을 썼습니다: {path}", "{items} items in the sheet {path}"),
     "ratings.imported": ("{rater}의 평가 {ratings}건을 저장했습니다", "{ratings} ratings of {rater} stored"),
     "ratings.judged_pairs": (
-        "{n}건: {model_b}의 승률 {rate} (승 {wins}, 무 {ties}, 패 {losses}; 부호 검정 p = {p})",
-        "{n} pairs: win rate of {model_b} {rate} ({wins} won, {ties} tied, {losses} lost; sign test p = {p})",
+        "{n}건: {model_b}의 승률 {rate} (승 {wins}, 무 {ties}, 패 {losses}; 부호 검정 {p})",
+        "{n} pairs: win rate of {model_b} {rate} ({wins} won, {ties} tied, {losses} lost; sign test {p})",
     ),
     "ratings.judged_scores": ("답변 {n}건의 평균 점수 {score}", "{n} answers, mean score {score}"),
     "ratings.consistency": (

@@ -26,6 +26,17 @@ class Wording(NamedTuple):
         return self.korean if language == "ko" else self.english
 
 
+def p_text(p_value: float) -> str:
+    """`0.013`, or `< 0.001`: no p is 0."""
+    return "< 0.001" if p_value < 0.001 else f"{p_value:.3f}"
+
+
+def significance(p_value: float) -> str:
+    """`p = 0.013`, or `p < 0.001`."""
+    text = p_text(p_value)
+    return f"p {text}" if text[0] == "<" else f"p = {text}"
+
+
 AUDIT_RESULTS: Mapping[AuditResult, Wording] = {
     AuditResult.SUCCEEDED: Wording("성공", "succeeded"),
     AuditResult.REFUSED: Wording("거부", "refused"),

@@ -115,8 +115,3 @@ def score(estimate: ScoreEstimate) -> str:
     if bounds is not None:
         between = interval(bounds) if is_share else f"{bounds.lower:.4g}–{bounds.upper:.4g}"
     return f"{value} ({'' if between is None else f'{between}, '}n = {number(estimate.n)})"
-
-
-def significance(p_value: float) -> str:
-    """`p = 0.013`, or `p < 0.001`."""
-    return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"

@@ -25,6 +25,7 @@ from contracts.evaluation import (
     SuiteReport,
 )
 from contracts.ratings import JudgeLicence
+from contracts.words import significance
 from evaluation.comparison import accuracy_lost
 from evaluation.production import SIGNIFICANT
 from evaluation.statistics import (
@@ -48,10 +49,6 @@ LISTED_CASES = 5
 def percent(share: float, digits: int = 1) -> str:
     """A share as Korean readers write it: `93.5 %`."""
     return f"{share * 100:.{digits}f} %"
-
-
-def _p_value(p: float) -> str:
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
 def _with_interval(accuracy: Accuracy) -> str:
@@ -143,14 +140,14 @@ def _comparison_with_parent(main: SuiteReport) -> Iterator[str]:
     yield (
         f"원본 모델의 정확도는 {_with_interval(main.base)}이고, 압축으로 잃은 정확도는 {cost.lost * 100:.1f} %p"
         f"(95 % 신뢰구간 {cost.interval.lower * 100:.1f}~{cost.interval.upper * 100:.1f} %p)입니다. 새로 틀린 문항은 "
-        f"{main.lost}개, 새로 맞힌 문항은 {main.won}개입니다(맥니마 정확 검정, {_p_value(main.mcnemar_p)})."
+        f"{main.lost}개, 새로 맞힌 문항은 {main.won}개입니다(맥니마 정확 검정, {significance(main.mcnemar_p)})."
     )
 
 
 def _comparison_with_base(main: SuiteReport) -> Iterator[str]:
     yield (
         f"기반 모델의 정확도는 {_with_interval(main.base)}입니다. 학습으로 새로 맞힌 문항은 {main.won}개, "
-        f"맞히다가 틀리게 된 문항은 {main.lost}개입니다(맥니마 정확 검정, {_p_value(main.mcnemar_p)})."
+        f"맞히다가 틀리게 된 문항은 {main.lost}개입니다(맥니마 정확 검정, {significance(main.mcnemar_p)})."
     )
     if main.tuned.correct <= main.base.correct:
         yield "경고: 학습한 모델이 기반 모델보다 나아지지 않았습니다. 학습 데이터와 설정을 확인하시기 바랍니다."
@@ -196,7 +193,7 @@ def _comparison_with_production(production: ProductionComparison) -> Iterator[st
     yield (
         f"운영 중인 {production.title}은(는) 같은 {production.n}문항에서 {percent(production.production)}, 새 모델은 "
         f"{percent(production.candidate)}입니다. 새로 맞힌 문항 {len(production.won_cases)}개, 새로 틀린 문항 "
-        f"{len(production.lost_cases)}개(맥니마 정확 검정, {_p_value(production.mcnemar_p)})."
+        f"{len(production.lost_cases)}개(맥니마 정확 검정, {significance(production.mcnemar_p)})."
     )
     if production.lost_cases:
         yield f"운영 모델은 맞히고 새 모델은 틀린 문항: {_listed(production.lost_cases)}"
@@ -206,7 +203,7 @@ def _comparison_with_production(production: ProductionComparison) -> Iterator[st
         if category.regressed:
             yield (
                 f"분류 ‘{category.category}’에서 {percent(category.production)}에서 {percent(category.candidate)}로 "
-                f"떨어졌으며({category.n}문항, p = {category.p_value:.3f}) 우연이 아니어서 불합격입니다."
+                f"떨어졌으며({category.n}문항, {significance(category.p_value)}) 우연이 아니어서 불합격입니다."
             )
         elif category.production - category.candidate > FORGETTING_MARGIN:
             yield (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from contracts.errors import ConflictError
-from contracts.words import COMPRESSION_METHODS, Wording
+from contracts.words import COMPRESSION_METHODS, Wording, significance
 from evaluation.comparison import accuracy_lost
 
 if TYPE_CHECKING:
@@ -47,9 +47,9 @@ LINES: dict[str, Wording] = {
     ),
     "lost": Wording(
         "정확도 손실({suite}): {lost:+.1f} %p(95 % 신뢰구간 {low:+.1f}~{high:+.1f} %p). 새로 틀린 문항 {wrong}개, 새로 맞힌 "
-        "문항 {right}개(맥니마 정확 검정 p = {p:.3f})",
+        "문항 {right}개(맥니마 정확 검정 {p})",
         "Accuracy lost ({suite}): {lost:+.1f} points (95 % interval {low:+.1f} to {high:+.1f}); {wrong} newly wrong, "
-        "{right} newly right (exact McNemar test, p = {p:.3f})",
+        "{right} newly right (exact McNemar test, {p})",
     ),
 }
 
@@ -142,7 +142,7 @@ def _cost_lines(cost: AccuracyLost, language: str) -> Iterator[str]:
             high=cost.interval.upper * 100,
             wrong=cost.newly_wrong,
             right=cost.newly_right,
-            p=cost.mcnemar_p,
+            p=significance(cost.mcnemar_p),
         )
     )
 

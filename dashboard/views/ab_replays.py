@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from contracts.enums import ReplaySource
+from contracts.words import p_text
 from dashboard import parts
-from dashboard.formats import moment, number, percent
+from dashboard.formats import NOTHING, moment, number, percent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,5 +72,5 @@ def _line(reading: PairedReading, words: Words) -> list[str]:
         number(reading.ties),
         number(reading.difference, 2),
         interval,
-        number(reading.p_value, 3),
+        NOTHING if reading.p_value is None else escape(p_text(reading.p_value)),
     ]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from contracts.experiment_verdicts import DecisionBasis
-from dashboard.formats import number, percent, significance
+from contracts.words import significance
+from dashboard.formats import number, percent
 
 if TYPE_CHECKING:
     from contracts.experiment_results import ExperimentResults

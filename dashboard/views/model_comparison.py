@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from contracts.enums import ModelStatus, PairedOutcome
+from contracts.words import significance
 from dashboard import parts, reading
 from dashboard.differences import marked
-from dashboard.formats import NOTHING, model_label, number, score, significance
+from dashboard.formats import NOTHING, model_label, number, score
 from dashboard.links import choose, link, pick
 
 if TYPE_CHECKING:

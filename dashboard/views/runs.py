@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from contracts.enums import GateDecision
+from contracts.words import p_text
 from dashboard import charts, parts, reading
 from dashboard.formats import NOTHING, duration, interval, loss, model_label, moment, number, percent
 from dashboard.links import choose, link
@@ -220,7 +221,6 @@ def accuracy_figures(evaluation: EvaluationReport, words: Words) -> None:
         counted = f"{number(accuracy.correct)} / {number(accuracy.n)}"
         return words(label), percent(accuracy.accuracy), f"{interval(accuracy.interval)} · {counted}"
 
-    p_value = "< 0.001" if main.mcnemar_p < 0.001 else f"{main.mcnemar_p:.3f}"
     parts.html(
         parts.figures(
             [
@@ -228,7 +228,7 @@ def accuracy_figures(evaluation: EvaluationReport, words: Words) -> None:
                 figure("runs.tuned_accuracy", main.tuned),
                 (words("runs.won"), number(main.won)),
                 (words("runs.lost"), number(main.lost)),
-                (words("runs.mcnemar"), p_value),
+                (words("runs.mcnemar"), p_text(main.mcnemar_p)),
                 (
                     words("runs.unstable"),
                     f"{number(evaluation.unstable_answers)} / {number(evaluation.repeated_answers)}",

@@ -78,3 +78,8 @@ def test_the_detectable_difference_falls_with_the_root_of_the_units():
     # (2.0537 + 0.8416) x 0.75 / 10
     assert detectable_difference(100, 0.04) == pytest.approx(0.2172, abs=1e-3)
     assert detectable_difference(2, 0.04) == 1.0
+
+
+def test_no_interval_reaches_beyond_a_win_of_every_question():
+    found = compare_pairs([(f"user-{n}", 1.0 if n else 0.0) for n in range(30)], alpha=0.04, margin=0.1)
+    assert found.bounds.lower < found.difference < found.bounds.upper == 1.0

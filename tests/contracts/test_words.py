@@ -37,3 +37,17 @@ def test_every_scorer_that_has_a_name_is_explained():
     for wording in words.SCORER_EXPLANATIONS.values():
         assert KOREAN.search(wording.of("ko"))
         assert not KOREAN.search(wording.of("en"))
+
+
+@pytest.mark.parametrize(
+    ("p", "text", "said"),
+    [
+        (0.0, "< 0.001", "p < 0.001"),
+        (0.0009, "< 0.001", "p < 0.001"),
+        (0.001, "0.001", "p = 0.001"),
+        (0.0416, "0.042", "p = 0.042"),
+        (1.0, "1.000", "p = 1.000"),
+    ],
+)
+def test_no_p_is_shown_as_none(p, text, said):
+    assert (words.p_text(p), words.significance(p)) == (text, said)
