@@ -8,6 +8,7 @@ import logging
 import os
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -25,6 +26,8 @@ class RememberedState:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._kept: ServingState | None = None
+        self._is_failing = False
 
     def recall(self) -> ServingState | None:
         """What was kept, if PostgreSQL confirmed it a short while ago."""
@@ -46,12 +49,27 @@ class RememberedState:
             content = state.model_copy(update={"pins": pins}).model_dump_json().encode()
             write_bytes_atomically(self._path, content, mode=0o600)
         except OSError as error:
-            log.warning("what PostgreSQL says cannot be kept in %s: %s", self._path, error)
+            if not self._is_failing:
+                log.warning("what PostgreSQL says cannot be kept in %s: %s", self._path, error)
+            self._is_failing, self._kept = True, None
+            # what is there would be taken for what holds now
+            with suppress(OSError):
+                self._path.unlink()
+        else:
+            self._is_failing, self._kept = False, _without_pins(state)
 
-    def confirm(self) -> None:
-        """PostgreSQL has said the same again."""
+    def confirm(self, state: ServingState) -> bool:
+        """Whether this is what was kept, but for pins that came since: then its age begins anew."""
+        if _without_pins(state) != self._kept:
+            return False
         try:
             os.utime(self._path)
         except OSError:
-            # removed, or never written: the next change writes it
-            return
+            # removed
+            return False
+        return True
+
+
+def _without_pins(state: ServingState) -> ServingState:
+    """What differs only where questions go elsewhere, or other keys are good."""
+    return state.model_copy(update={"pins": {}, "is_behind": False})

@@ -131,8 +131,10 @@ class Routing:
             self._take(state)
         if self._state is not None:
             self.table = table_at(self._state, self._pins, utc_now(), previous)
-            if self.database_answers and self._remembered is not None:
-                await self._keep(self._remembered, is_new=self.table is not previous)
+            if self.database_answers and self._remembered is not None and not self._remembered.confirm(self._state):
+                # users come while the thread writes
+                pins = {number: dict(pins) for number, pins in self._pins.items()}
+                await asyncio.to_thread(self._remembered.keep, self._state, pins)
 
     @property
     def is_remembered(self) -> bool:
@@ -149,15 +151,6 @@ class Routing:
         self._access.keys = state.chat_keys
         self.table = table_at(state, self._pins, utc_now(), None)
         log.info("until PostgreSQL answers, questions go where they went before: table %s", self.table.version)
-
-    async def _keep(self, remembered: RememberedState, *, is_new: bool) -> None:
-        assert self._state is not None, "kept once there is one"
-        if is_new:
-            # users come while the thread writes
-            pins = {number: dict(pins) for number, pins in self._pins.items()}
-            await asyncio.to_thread(remembered.keep, self._state, pins)
-        else:
-            remembered.confirm()
 
     def _take(self, state: ServingState) -> None:
         numbers = [experiment.experiment_id for experiment in state.experiments]

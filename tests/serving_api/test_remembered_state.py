@@ -1,5 +1,6 @@
 """A router that starts again knows where questions go before PostgreSQL has answered."""
 
+import errno
 import os
 import signal
 import time
@@ -14,10 +15,11 @@ from contracts.record import utc_now
 from database.embedded import EmbeddedPostgres
 from database.migrate import upgrade
 from database.unit_of_work import engine_for
+from serving_api import remembered_state
 from serving_api.chat_access import ChatAccess
 from serving_api.remembered_state import MAX_AGE_SECONDS, RememberedState
 from serving_api.routing import Routing, RunningExperiment
-from serving_api.serving_state import ServingState, read_state
+from serving_api.serving_state import ChatKey, ServingState, read_state
 from settings import Settings, load_settings
 from stages.services import open_services
 from tests.ports import free_port
@@ -103,7 +105,7 @@ async def test_the_table_pins_and_keys_of_before_hold_until_postgresql_is_read(t
 async def test_what_is_old_damaged_or_from_another_time_is_not_taken(tmp_path, caplog):
     path = tmp_path / "run" / "state.json"
     remembered = RememberedState(path)
-    remembered.confirm()
+    assert not remembered.confirm(EMPTY)
     assert remembered.recall() is None
     remembered.keep(EMPTY, {})
     assert remembered.recall() == EMPTY
@@ -112,7 +114,7 @@ async def test_what_is_old_damaged_or_from_another_time_is_not_taken(tmp_path, c
         os.utime(path, (now + moment, now + moment))
         assert (remembered.recall() is not None) is taken
     os.utime(path, (now - 2 * MAX_AGE_SECONDS,) * 2)
-    remembered.confirm()
+    assert remembered.confirm(EMPTY)
     assert remembered.recall() == EMPTY
     assert caplog.records == []
     path.write_text("{", encoding="utf-8")
@@ -122,10 +124,42 @@ async def test_what_is_old_damaged_or_from_another_time_is_not_taken(tmp_path, c
     assert routing.table is None
 
 
-def test_a_full_disk_ends_nothing(tmp_path, caplog):
-    (tmp_path / "run").touch()
-    RememberedState(tmp_path / "run" / "state.json").keep(EMPTY, {})
-    assert "cannot be kept" in caplog.text
+async def test_a_key_that_was_revoked_is_not_remembered_though_the_table_is_the_same(tmp_path, state):
+    path, told = tmp_path / "state.json", Told()
+    key = ChatKey(prefix="twk_1", expires_at=time.time() + 3600)
+    told.state = state.model_copy(update={"chat_keys": {"one": key, "two": key}})
+    routing, _ = await routing_after(RememberedState(path), told)
+    only_test(routing).pins["park"] = "a"
+    table, written = routing.table, path.read_bytes()
+    await routing.refresh()
+    assert path.read_bytes() == written
+    told.state = state.model_copy(update={"chat_keys": {"two": key}, "is_behind": True, "pins": {}})
+    await routing.refresh()
+    assert routing.table is table
+    kept = RememberedState(path).recall()
+    assert kept is not None
+    assert list(kept.chat_keys) == ["two"]
+    assert kept.pins == {state.experiments[0].experiment_id: {"kim": "a", "lee": "b", "park": "a"}}
+
+
+def test_a_full_disk_leaves_no_old_state_that_looks_new(tmp_path, caplog, monkeypatch):
+    def full(*_args: object, **_options: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path = tmp_path / "state.json"
+    remembered = RememberedState(path)
+    remembered.keep(EMPTY, {})
+    changed = EMPTY.model_copy(update={"production": {1: 1}})
+    with monkeypatch.context() as patched:
+        patched.setattr(remembered_state, "write_bytes_atomically", full)
+        for _ in range(2):
+            assert not remembered.confirm(changed)
+            remembered.keep(changed, {})
+    assert remembered.recall() is None
+    assert caplog.text.count("cannot be kept") == 1
+    remembered.keep(changed, {})
+    assert remembered.confirm(changed)
+    assert remembered.recall() == changed
 
 
 @pytest.mark.slow
