@@ -32,7 +32,7 @@ def event_store(services: Services) -> Store:
         others: defaultdict[str, list[Event]] = defaultdict(list)
         try:
             with services.unit_of_work() as uow:
-                uow.experiments.log_answers(_rows(_answers(chunks, others), kept))
+                uow.experiments.log_answers(_rows(answers, kept) for answers in _answers(chunks, others))
                 # a rating follows its answer
                 for kind, events in others.items():
                     _STORE[kind](uow, events, kept)
@@ -54,12 +54,7 @@ def _answers(chunks: Iterable[list[Event]], others: defaultdict[str, list[Event]
             yield answers
 
 
-def _rows(chunks: Iterable[list[Event]], kept: Kept) -> Iterator[list[dict[str, Any]]]:
-    for chunk in chunks:
-        yield _rows_of(chunk, kept)
-
-
-def _rows_of(events: list[Event], kept: Kept) -> list[dict[str, Any]]:
+def _rows(events: list[Event], kept: Kept) -> list[dict[str, Any]]:
     request_ids: list[str] = []
     questions: list[bytes] = []
     answers: list[bytes] = []
@@ -67,9 +62,10 @@ def _rows_of(events: list[Event], kept: Kept) -> list[dict[str, Any]]:
     for event in events:
         _needed(event)
         request_id, query, body, is_stream = _said(event)
-        said = said_in(body if isinstance(body, bytes) else _as_bytes(body), is_stream=is_stream)
+        # events of before hold texts; what is neither is a TypeError, and refused
+        said = said_in(body if isinstance(body, bytes) else bytes(body, "utf-8"), is_stream=is_stream)
         request_ids.append(request_id)
-        questions.append(query if isinstance(query, bytes) else _as_bytes(query))
+        questions.append(query if isinstance(query, bytes) else bytes(query, "utf-8"))
         answers.append(said.text.encode())
         told.append(said)
     questions, answers = _storable(questions), _storable(answers)
@@ -100,7 +96,7 @@ def _store_ratings(uow: UnitOfWork, events: list[Event], kept: Kept) -> None:
     comments = kept(
         "user_feedback",
         [event["request_id"] for event in events],
-        _storable([_as_bytes(event["comment"] or "") for event in events]),
+        _storable([bytes(event["comment"] or "", "utf-8") for event in events]),
     )
     for event, comment in zip(events, comments, strict=True):
         if not uow.experiments.rate(
@@ -118,8 +114,3 @@ _STORE: dict[str, Callable[[UnitOfWork, list[Event], Kept], None]] = {
 def _storable(texts: list[bytes]) -> list[bytes]:
     # PostgreSQL takes every character but this one
     return [text.replace(b"\x00", b"") for text in texts] if b"\x00" in b"".join(texts) else texts
-
-
-def _as_bytes(text: str | bytes) -> bytes:
-    """Events of before hold texts where there are bytes now. Raises TypeError for what is neither: it is refused."""
-    return text if isinstance(text, bytes) else bytes(text, "utf-8")
